@@ -1,0 +1,45 @@
+package zoned
+
+// BeginRead asks to read n bytes at byte off of the disk, within one zone.
+// Granted: the first readable bytes come from where they were written, the
+// rest are zeros; then EndRead.
+func (d *Device) BeginRead(op *Op, off, n uint64) (v Verdict, readable uint64, err error) {
+	z, err := d.locate(op, OpRead, off, n)
+	if err != nil {
+		return Refused, 0, err
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if t := cells[OpRead][z.cond]; t.Refused != 0 {
+		return Refused, 0, d.refusal(op, z, t.Refused, 0)
+	}
+	if d.geo.IsConventional(op.Zone) {
+		return Granted, n, nil
+	}
+	if z.owner != nil || !z.waiters.empty() {
+		z.waiters.push(op)
+		return Parked, 0, nil
+	}
+	z.readers++
+	if at := off - d.geo.Start(op.Zone); at < z.done {
+		readable = min(n, z.done-at)
+	}
+	return Granted, readable, nil
+}
+
+// EndRead ends a granted read and returns the parked requests that can go on;
+// op itself is not among them.
+func (d *Device) EndRead(op *Op) *Op {
+	if d.geo.IsConventional(op.Zone) {
+		return nil
+	}
+	var out answers
+	z := &d.zones[op.Zone]
+	z.mu.Lock()
+	z.readers--
+	if z.readers == 0 {
+		d.settle(op.Zone, z, &out)
+	}
+	z.mu.Unlock()
+	return out.head
+}
