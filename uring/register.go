@@ -1,0 +1,113 @@
+package uring
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Codes of io_uring_register(2), include/uapi/linux/io_uring.h.
+const (
+	registerBuffers     = 0
+	unregisterBuffers   = 1
+	registerFiles       = 2
+	unregisterFiles     = 3
+	registerProbe       = 8
+	registerBuffers2    = 15
+	registerIOWQWorkers = 19
+	registerRingFDs     = 20
+	unregisterRingFDs   = 21
+
+	rsrcSparse = 1 << 0 // IORING_RSRC_REGISTER_SPARSE
+)
+
+// register is io_uring_register(2); what names the action in the error.
+func (r *Ring) register(what string, op uintptr, arg unsafe.Pointer, n int) (int, error) {
+	v, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg), uintptr(n), 0, 0)
+	if e != 0 {
+		return 0, fmt.Errorf("io_uring: %s: %w", what, e)
+	}
+	return int(v), nil
+}
+
+// RegisterFiles makes fds the ring's fixed files; SQEs name them by index with FixedFile. The ring holds its own reference
+// to each until UnregisterFiles or Close.
+func (r *Ring) RegisterFiles(fds []int32) error {
+	_, err := r.register("register files", registerFiles, unsafe.Pointer(unsafe.SliceData(fds)), len(fds))
+	return err
+}
+
+// UnregisterFiles drops the fixed files.
+func (r *Ring) UnregisterFiles() error {
+	_, err := r.register("unregister files", unregisterFiles, nil, 0)
+	return err
+}
+
+// RegisterBuffers pins bufs, which must be Mem, as the ring's fixed buffers.
+func (r *Ring) RegisterBuffers(bufs [][]byte) error {
+	vec := make([]unix.Iovec, len(bufs))
+	for i, b := range bufs {
+		vec[i].Base = unsafe.SliceData(b)
+		vec[i].SetLen(len(b))
+	}
+	_, err := r.register("register buffers", registerBuffers, unsafe.Pointer(unsafe.SliceData(vec)), len(vec))
+	return err
+}
+
+// rsrcRegister is struct io_uring_rsrc_register.
+type rsrcRegister struct {
+	nr, flags        uint32
+	_, data, tagsPtr uint64
+}
+
+// RegisterSparseBuffers makes an empty table of n fixed buffers, for drivers that fill it in themselves.
+func (r *Ring) RegisterSparseBuffers(n uint32) error {
+	arg := rsrcRegister{nr: n, flags: rsrcSparse}
+	_, err := r.register("register sparse buffers", registerBuffers2, unsafe.Pointer(&arg), int(unsafe.Sizeof(arg)))
+	return err
+}
+
+// UnregisterBuffers drops the fixed buffers.
+func (r *Ring) UnregisterBuffers() error {
+	_, err := r.register("unregister buffers", unregisterBuffers, nil, 0)
+	return err
+}
+
+// SetWorkers limits the kernel's worker threads of this ring's thread: bounded ones (file I/O) and unbounded ones; 0 leaves
+// a limit as it is. It returns the limits before.
+func (r *Ring) SetWorkers(bounded, unbounded uint32) (before [2]uint32, err error) {
+	before = [2]uint32{bounded, unbounded}
+	_, err = r.register("limit worker threads", registerIOWQWorkers, unsafe.Pointer(&before), 2)
+	return before, err
+}
+
+// ringFDUpdate is struct io_uring_rsrc_update as the ring descriptor table takes it.
+type ringFDUpdate struct {
+	offset uint32
+	_      uint32
+	data   uint64
+}
+
+// RegisterRing puts the ring's descriptor into the calling thread's own table, which saves a reference count per enter. It
+// must be undone on the same thread: UnregisterRing, or Close.
+func (r *Ring) RegisterRing() error {
+	arg := ringFDUpdate{offset: ^uint32(0), data: uint64(r.fd)}
+	n, err := r.register("register ring descriptor", registerRingFDs, unsafe.Pointer(&arg), 1)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return fmt.Errorf("io_uring: register ring descriptor: kernel took %d of 1", n)
+	}
+	r.enterFD, r.flags = uintptr(arg.offset), r.flags|enterRegisteredRing
+	return nil
+}
+
+// UnregisterRing undoes RegisterRing.
+func (r *Ring) UnregisterRing() error {
+	arg := ringFDUpdate{offset: uint32(r.enterFD)}
+	_, err := r.register("unregister ring descriptor", unregisterRingFDs, unsafe.Pointer(&arg), 1)
+	r.enterFD, r.flags = uintptr(r.fd), r.flags&^enterRegisteredRing
+	return err
+}

@@ -1,0 +1,117 @@
+package uring
+
+import "unsafe"
+
+// SQEBytes is the size of a submission entry in bytes; rings made with SetupSQE128 have entries of twice that size.
+const SQEBytes = 64
+
+// CmdOffset is where the payload of a command (OpURingCmd) starts within an SQE, in bytes.
+const CmdOffset = 48
+
+// CmdBytes is the room for a command's payload in a 64-byte SQE, WideCmdBytes that of a 128-byte one.
+const (
+	CmdBytes     = SQEBytes - CmdOffset
+	WideCmdBytes = 2*SQEBytes - CmdOffset
+)
+
+// SQE is struct io_uring_sqe (include/uapi/linux/io_uring.h), 64 bytes. Where the kernel has unions the field bears the
+// name of its commonest use.
+type SQE struct {
+	Opcode      Op
+	Flags       SQEFlags
+	IOPrio      uint16
+	FD          int32
+	Off         uint64 // file offset in bytes; for a command its first four bytes are cmd_op
+	Addr        uint64 // address of the buffer
+	Len         uint32 // bytes
+	OpFlags     uint32 // flags of the operation: rw_flags, fsync_flags, cancel_flags ..
+	UserData    uint64 // comes back in the CQE
+	BufIndex    uint16
+	Personality uint16
+	FileIndex   int32
+	Addr3       uint64 // CmdOffset: a command's payload begins here
+	_           uint64
+}
+
+// Address is the number the kernel wants for buf. The buffer must be Mem (see the package's invariants).
+func Address(buf []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(buf)))) }
+
+// rw fills in a transfer of len(buf) bytes.
+func (s *SQE) rw(op Op, fd int, buf []byte, off uint64) {
+	s.Opcode, s.FD, s.Off = op, int32(fd), off
+	s.Addr, s.Len = Address(buf), uint32(len(buf))
+}
+
+// Nop makes s complete with 0.
+func (s *SQE) Nop() { s.Opcode, s.FD = OpNop, -1 }
+
+// Read makes s a pread of len(buf) bytes at offset off (bytes). The result is the count of bytes or -errno.
+func (s *SQE) Read(fd int, buf []byte, off uint64) { s.rw(OpRead, fd, buf, off) }
+
+// Write makes s a pwrite of len(buf) bytes at offset off (bytes). The result is the count of bytes or -errno.
+func (s *SQE) Write(fd int, buf []byte, off uint64) { s.rw(OpWrite, fd, buf, off) }
+
+// ReadFixed is Read into part of registered buffer index.
+func (s *SQE) ReadFixed(fd int, buf []byte, off uint64, index uint16) {
+	s.rw(OpReadFixed, fd, buf, off)
+	s.BufIndex = index
+}
+
+// WriteFixed is Write from part of registered buffer index.
+func (s *SQE) WriteFixed(fd int, buf []byte, off uint64, index uint16) {
+	s.rw(OpWriteFixed, fd, buf, off)
+	s.BufIndex = index
+}
+
+// Datasync makes s an fdatasync of fd. The kernel runs it on a worker thread.
+func (s *SQE) Datasync(fd int) { s.Opcode, s.FD, s.OpFlags = OpFsync, int32(fd), fsyncDatasync }
+
+// Fsync makes s an fsync of fd. The kernel runs it on a worker thread.
+func (s *SQE) Fsync(fd int) { s.Opcode, s.FD = OpFsync, int32(fd) }
+
+// Fallocate makes s a fallocate(2) of [off, off+n) bytes with the FALLOC_FL_* bits of mode.
+func (s *SQE) Fallocate(fd int, mode uint32, off, n uint64) {
+	s.Opcode, s.FD, s.Off = OpFallocate, int32(fd), off
+	s.Addr, s.Len = n, mode
+}
+
+// Poll makes s wait once for events (POLLIN ..) on fd. The result is the mask of events.
+func (s *SQE) Poll(fd int, events uint16) {
+	s.Opcode, s.FD, s.OpFlags = OpPollAdd, int32(fd), pollMask(events)
+}
+
+// Timeout makes s complete with -ETIME after ts, or with 0 after count other completions (0: none counts). ts must stay in
+// place until the completion.
+func (s *SQE) Timeout(ts *Timespec, count uint64) {
+	s.Opcode, s.FD, s.Off, s.Len = OpTimeout, -1, count, 1
+	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
+}
+
+// LinkTimeout makes s cancel the SQE before it, which must carry IOLink, after ts. ts must stay in place until the completion.
+func (s *SQE) LinkTimeout(ts *Timespec) {
+	s.Opcode, s.FD, s.Len = OpLinkTimeout, -1, 1
+	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
+}
+
+// Cancel makes s cancel the request submitted with userData. The result is 0, -ENOENT (not there any more) or -EALREADY
+// (running on a worker, which has been signalled).
+func (s *SQE) Cancel(userData uint64) { s.Opcode, s.FD, s.Addr = OpAsyncCancel, -1, userData }
+
+// CancelAll makes s cancel every request of the ring. The result is the number found.
+func (s *SQE) CancelAll() {
+	s.Opcode, s.FD, s.OpFlags = OpAsyncCancel, -1, asyncCancelAll|asyncCancelAny
+}
+
+// Message makes s post a CQE {userData, res} on the ring with descriptor ringFD.
+func (s *SQE) Message(ringFD int, userData uint64, res uint32) {
+	s.Opcode, s.FD, s.Off, s.Len = OpMsgRing, int32(ringFD), userData, res
+}
+
+// Command makes s the driver command op (an _IOWR-like number) on fd, with an empty payload.
+func (s *SQE) Command(fd int, op uint32) {
+	s.Opcode, s.FD = OpURingCmd, int32(fd)
+	*(*uint32)(unsafe.Pointer(&s.Off)) = op
+}
+
+// Payload is the room for a command's payload within the 64 bytes.
+func (s *SQE) Payload() *[CmdBytes]byte { return (*[CmdBytes]byte)(unsafe.Pointer(&s.Addr3)) }
