@@ -1,0 +1,47 @@
+package ublk
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// Serve makes queue qid on a thread of its own, calls ready (which may keep the queue for Wake), and runs it to its end. It
+// occupies the calling goroutine. After an error the thread is given up, and the process should end.
+func (d *Device) Serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) error {
+	runtime.LockOSThread()
+	q, err := d.NewQueue(qid, o)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	if ready != nil {
+		ready(q)
+	}
+	if err := errors.Join(q.Run(h), q.Close()); err != nil {
+		return err
+	}
+	runtime.UnlockOSThread()
+	return nil
+}
+
+// spareProcs is how many processors (P) a program needs beside those its queues hold while they wait.
+const spareProcs = 2
+
+// ProcsFor is the GOMAXPROCS that a program with n queues needs to be quick: a raw wait keeps its P. With less it still
+// works: waits that are interrupted give the P back.
+func ProcsFor(queues int) int { return queues + spareProcs }
+
+// EnsureProcs raises GOMAXPROCS to ProcsFor(queues) if it is lower, and returns what is in force.
+func EnsureProcs(queues int) int {
+	n := runtime.GOMAXPROCS(0)
+	if need := ProcsFor(queues); n < need {
+		runtime.GOMAXPROCS(need)
+		return need
+	}
+	return n
+}
+
+// preemptionOff says that this process was started without signals for preemption.
+func preemptionOff() bool { return strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1") }
