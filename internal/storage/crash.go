@@ -1,0 +1,113 @@
+package storage
+
+// Survives decides what of an operation that was not synced is on the disk
+// after a crash. It is asked once for a truncate or punch, and for a write
+// once per 512-byte sector of the file that the write touches: sector 0 is
+// the write's first. A disk writes a sector whole or not at all.
+type Survives func(op, sector int) bool
+
+// All is what the death of the process leaves: the page cache lives on.
+func All(op, sector int) bool { return true }
+
+// None is the oldest state the file system may show.
+func None(op, sector int) bool { return false }
+
+// Shuffled keeps each operation, loses it, or tears it between sectors, by a
+// seed: writeback has no order, so any choice may be what the disk got to.
+func Shuffled(seed uint64) Survives {
+	return func(op, sector int) bool {
+		own := mix(seed ^ mix(uint64(op)))
+		switch own % 3 {
+		case 0:
+			return false
+		case 1:
+			return true
+		}
+		return mix(own^mix(uint64(sector)))%2 == 0
+	}
+}
+
+// mix is the finalizer of splitmix64: every bit of x changes half of the
+// result, so that neighbouring seeds and sectors have nothing in common.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// TornAt keeps everything but cuts one operation after some sectors.
+func TornAt(cut, sectors int) Survives {
+	return func(op, sector int) bool { return op != cut || sector < sectors }
+}
+
+// Crash returns what the disk may hold if power fails after the first n
+// operations: everything a successful sync covers, and of the rest what
+// survives. Operations that survive apply in their order, as the page cache
+// has them; losing any of them is all the reordering writeback can do.
+//
+// What was waiting when a sync failed is not covered by any later sync: its
+// pages may have been dropped as clean.
+func (r *Recorder) Crash(n int, survives Survives) *Mem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ops := r.ops[:min(max(n, 0), len(r.ops))]
+	durable := covered(ops)
+	m := r.base.Clone()
+	for i, op := range ops {
+		if durable[i] {
+			op.apply(m)
+		} else {
+			op.applyPart(m, func(sector int) bool { return survives(i, sector) })
+		}
+	}
+	return m
+}
+
+// covered tells which operations a successful sync has made durable.
+func covered(ops []Op) []bool {
+	durable := make([]bool, len(ops))
+	first := 0 // of those no sync has been tried for
+	for i, op := range ops {
+		if op.Kind != OpSync {
+			continue
+		}
+		for j := first; j < i; j++ {
+			durable[j] = op.Err == nil
+		}
+		first = i
+	}
+	return durable
+}
+
+// apply does the whole operation to m.
+func (op Op) apply(m *Mem) error {
+	switch op.Kind {
+	case OpWrite:
+		_, err := m.WriteAt(op.Data, op.Off)
+		return err
+	case OpTruncate:
+		return m.Truncate(op.Off)
+	case OpPunch:
+		return m.PunchHole(op.Off, op.Len)
+	}
+	return nil
+}
+
+// applyPart does what survives of it.
+func (op Op) applyPart(m *Mem, survives func(sector int) bool) {
+	if op.Kind != OpWrite {
+		if survives(0) {
+			op.apply(m)
+		}
+		return
+	}
+	data, off := op.Data, op.Off
+	for sector := 0; len(data) > 0; sector++ {
+		n := min(sectorBytes-off%sectorBytes, int64(len(data)))
+		if survives(sector) {
+			m.WriteAt(data[:n], off)
+		}
+		data, off = data[n:], off+n
+	}
+}

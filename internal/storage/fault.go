@@ -1,0 +1,43 @@
+package storage
+
+// Fault makes one call of a Recorder fail, or all from one on.
+type Fault struct {
+	Kind  OpKind // which calls count; OpAny counts all
+	Nth   int    // the n-th such call from now fails, 1 is the next
+	Err   error  // what it returns, a unix.Errno for instance
+	Moved int    // bytes that a failing write still moves
+	Stuck bool   // all such calls after it fail as well
+}
+
+// Inject adds a fault. Several may wait at a time; the first that is due is
+// the one that happens.
+func (r *Recorder) Inject(f Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, &f)
+}
+
+// Heal takes away all faults.
+func (r *Recorder) Heal() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = nil
+}
+
+// fault counts a call and returns the fault it meets, nil if it may go on.
+func (r *Recorder) fault(k OpKind) (due *Fault) {
+	for _, f := range r.faults {
+		if f.counts(k) && due == nil {
+			due = f
+		}
+	}
+	return due
+}
+
+func (f *Fault) counts(k OpKind) (due bool) {
+	if f.Kind != OpAny && f.Kind != k {
+		return false
+	}
+	f.Nth--
+	return f.Nth == 0 || f.Nth < 0 && f.Stuck
+}

@@ -1,0 +1,184 @@
+package storage
+
+import (
+	"io"
+	"math"
+	"sync"
+)
+
+const memPage = 4096
+
+// Mem is a sparse File in memory, for tests. Its zero value is an empty file.
+type Mem struct {
+	mu    sync.RWMutex
+	size  int64
+	pages map[int64]*[memPage]byte // by page number; absent reads as zeros
+}
+
+var _ File = (*Mem)(nil)
+
+// NewMem returns a file that starts with a copy of data.
+func NewMem(data []byte) *Mem {
+	m := new(Mem)
+	m.WriteAt(data, 0)
+	return m
+}
+
+// Clone returns an independent copy.
+func (m *Mem) Clone() *Mem {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	c := &Mem{size: m.size, pages: make(map[int64]*[memPage]byte, len(m.pages))}
+	for n, page := range m.pages {
+		copied := *page
+		c.pages[n] = &copied
+	}
+	return c
+}
+
+// Bytes returns a copy of the contents.
+func (m *Mem) Bytes() []byte {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	p := make([]byte, m.size)
+	m.copyOut(p, 0)
+	return p
+}
+
+// ReadAt implements File.
+func (m *Mem) ReadAt(p []byte, off int64) (int, error) {
+	if err := checkRange(off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	n := min(int64(len(p)), max(m.size-off, 0))
+	m.copyOut(p[:n], off)
+	if n < int64(len(p)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+func (m *Mem) copyOut(p []byte, off int64) {
+	for len(p) > 0 {
+		n := min(memPage-off%memPage, int64(len(p)))
+		if page := m.pages[off/memPage]; page != nil {
+			copy(p[:n], page[off%memPage:])
+		} else {
+			clear(p[:n])
+		}
+		p, off = p[n:], off+n
+	}
+}
+
+// WriteAt implements File.
+func (m *Mem) WriteAt(p []byte, off int64) (int, error) {
+	if err := checkRange(off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	total := len(p)
+	if total > 0 {
+		m.size = max(m.size, off+int64(total))
+	}
+	for len(p) > 0 {
+		n := min(memPage-off%memPage, int64(len(p)))
+		copy(m.page(off / memPage)[off%memPage:], p[:n])
+		p, off = p[n:], off+n
+	}
+	return total, nil
+}
+
+func (m *Mem) page(n int64) *[memPage]byte {
+	page := m.pages[n]
+	if page == nil {
+		page = new([memPage]byte)
+		if m.pages == nil {
+			m.pages = make(map[int64]*[memPage]byte)
+		}
+		m.pages[n] = page
+	}
+	return page
+}
+
+// Size implements File.
+func (m *Mem) Size() (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.size, nil
+}
+
+// Truncate implements File.
+func (m *Mem) Truncate(size int64) error {
+	if err := checkRange(size, 0); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if size < m.size {
+		m.zero(size, m.size)
+	}
+	m.size = size
+	return nil
+}
+
+// PunchHole implements File.
+func (m *Mem) PunchHole(off, n int64) error {
+	if err := checkRange(off, n); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.zero(off, min(off+n, m.size))
+	return nil
+}
+
+// zero clears [off,end), visiting only pages that exist.
+func (m *Mem) zero(off, end int64) {
+	for n, page := range m.pages {
+		first, last := max(off-n*memPage, 0), min(end-n*memPage, memPage)
+		switch {
+		case first >= last:
+		case last-first == memPage:
+			delete(m.pages, n)
+		default:
+			clear(page[first:last])
+		}
+	}
+}
+
+// SeekData implements File, with pages of 4096 bytes as the grain.
+func (m *Mem) SeekData(off int64) (int64, error) {
+	if err := checkRange(off, 0); err != nil {
+		return 0, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	first := int64(math.MaxInt64)
+	for n := range m.pages {
+		if at := max(n*memPage, off); at < min((n+1)*memPage, m.size) {
+			first = min(first, at)
+		}
+	}
+	if first == math.MaxInt64 {
+		return 0, io.EOF
+	}
+	return first, nil
+}
+
+// Datasync implements File; there is nothing to do.
+func (m *Mem) Datasync() error { return nil }
+
+// Fd implements File: -1, memory has no descriptor.
+func (m *Mem) Fd() int { return -1 }
+
+// DirectFd implements File.
+func (m *Mem) DirectFd() int { return -1 }
+
+// DirectAlign implements File.
+func (m *Mem) DirectAlign() int { return 0 }
+
+// Close implements File. The contents stay, so that a test can open them again.
+func (m *Mem) Close() error { return nil }
