@@ -1,0 +1,256 @@
+package qcow2
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"zqublkd/internal/storage"
+)
+
+// Repair is what Check may change.
+type Repair uint8
+
+const (
+	// RepairNone changes nothing.
+	RepairNone Repair = iota
+
+	// RepairLeaks lowers refcounts of clusters that have fewer references, and
+	// takes the dirty and corrupt marks off an image that is sound after that.
+	RepairLeaks
+
+	// RepairAll also raises refcounts that are too low (rebuilding the refcount
+	// structures where they are damaged themselves), corrects copied flags and
+	// rewrites wrapped zone table entries.
+	RepairAll
+)
+
+// CheckOptions of Check. The zero value looks and changes nothing.
+type CheckOptions struct {
+	Repair Repair
+
+	// Memory bounds the bytes used for counting references: about 4 per
+	// cluster in use. 0: 1 GiB.
+	Memory int64
+
+	// MaxFindings bounds the list of findings; more are only counted. 0: 1000.
+	MaxFindings int
+}
+
+const (
+	defaultCheckMemory = 1 << 30
+	defaultMaxFindings = 1000
+)
+
+// ErrCheck: the check could not be completed, so nothing is known about the
+// soundness of the image.
+var ErrCheck = errors.New("check could not be completed")
+
+// Check walks all metadata of an image and compares the refcounts stored with
+// the references found. A problem of the image is a finding in the report; an
+// error says that the check itself could not be done (no qcow2 image, features
+// unknown, I/O error, too little memory), with the report so far.
+//
+// With a repair mode it is asked for, the report describes the image as it is
+// afterwards, and counts what was put right. No other user may have the image
+// open.
+//
+// Nothing is freed while damage may hide references: leaks are then reported
+// and left alone.
+func Check(f storage.File, o CheckOptions) (*Report, error) {
+	o = o.withDefaults()
+	c, err := examine(f, o, fixNothing, nil)
+	if err != nil || o.Repair == RepairNone {
+		return c.report, err
+	}
+	return c.repaired()
+}
+
+func (o CheckOptions) withDefaults() CheckOptions {
+	if o.Memory <= 0 {
+		o.Memory = defaultCheckMemory
+	}
+	if o.MaxFindings <= 0 {
+		o.MaxFindings = defaultMaxFindings
+	}
+	return o
+}
+
+// checker is one walk over an image.
+type checker struct {
+	f       storage.File
+	o       CheckOptions
+	h       *Header
+	g       geometry
+	size    uint64 // bytes of the file
+	report  *Report
+	uses    tallies
+	refs    refcountTable
+	tables  l2Tables
+	fix     fixes
+	before  *checker // whose findings fix is about
+	damaged bool     // references may be hidden: nothing is provably free
+
+	activeL1   bool   // the active L1 table can be read
+	tableWords uint64 // of L1 and bitmap tables, so far
+	nextHost   uint64 // where an unfragmented disk would go on
+	zones      *ZonedInfo
+	zoneCodec  entryCodec
+	zoneRepair []ZoneSlot // slots whose entries are wrapped
+}
+
+// fixes are changes made in passing, by a walk whose findings are known.
+type fixes uint8
+
+const (
+	fixNothing fixes = 0
+	fixCopied  fixes = 1 << iota // flags of L1 and L2 entries
+
+	// countOnly leaves the refcount structures out: the references are
+	// counted for a set of new ones.
+	countOnly
+)
+
+// maxTableWords is more than tables of any sound image have. Without it a small
+// file could refer to one table so often that the check takes for ever.
+const maxTableWords = 1 << 28
+
+// examine does one walk. The checker is returned with an error too.
+func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*checker, error) {
+	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}}
+	c.uses = newTallies(o.Memory)
+	c.tables.max = int(o.Memory / l2RefBytes)
+	if err := c.open(); err != nil {
+		return c, err
+	}
+	for _, step := range c.steps() {
+		if err := step(); err != nil {
+			return c, fmt.Errorf("%w: %w", ErrCheck, err)
+		}
+		if c.uses.full || c.tables.full {
+			return c, fmt.Errorf("%w: counting references takes more than %d bytes of memory; allow more", ErrCheck, o.Memory)
+		}
+		if c.tableWords > maxTableWords {
+			return c, fmt.Errorf("%w: its L1 and bitmap tables have more entries than those of any sound image", ErrCheck)
+		}
+	}
+	return c, nil
+}
+
+// steps in order: the refcounts stored are needed to judge copied flags, all
+// references to judge refcounts.
+func (c *checker) steps() []func() error {
+	count := []func() error{c.checkFixed, c.checkZones, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
+	if c.fix&countOnly != 0 {
+		return count
+	}
+	all := append([]func() error{c.loadRefcounts}, count...)
+	return append(all, c.compareRefcounts)
+}
+
+// open reads the header and refuses what the check doesn't understand.
+func (c *checker) open() error {
+	size, err := c.f.Size()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCheck, err)
+	}
+	c.size = uint64(size)
+	head := make([]byte, min(c.size, 1<<MaxClusterBits))
+	if _, err := c.f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return fmt.Errorf("%w: %w", ErrCheck, err)
+	}
+	if c.h, err = ParseHeader(head); err != nil {
+		return fmt.Errorf("%w: %w", ErrCheck, err)
+	}
+	if unknown := c.h.Incompatible &^ knownIncompat; unknown != 0 {
+		names := namesOf(c.h.FeatureNames(), FeatureIncompatible, uint64(unknown))
+		return fmt.Errorf("%w: %w", ErrCheck, &UnsupportedError{fmt.Sprintf("feature %q", names), "use a program that knows it"})
+	}
+	c.g = geometryOf(c.h)
+	c.report.describe(c.h, c.size)
+	return nil
+}
+
+// read fills p from the file; what lies behind its end reads as zeros, as the
+// last cluster may be cut short.
+func (c *checker) read(p []byte, off uint64) error {
+	n, err := c.f.ReadAt(p, int64(off))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	clear(p[n:])
+	return nil
+}
+
+// hole tells if nothing is stored in n bytes from off, so that tables of
+// zeros in a huge sparse file cost no reading.
+func (c *checker) hole(off, n uint64) bool {
+	at, err := c.f.SeekData(int64(off))
+	return err == io.EOF || err == nil && uint64(at) >= off+n
+}
+
+// inFile tells if a range lies in the file. Its last cluster may stick out,
+// by less than a cluster.
+func (c *checker) inFile(off, n uint64) bool {
+	end := off + n
+	if end < off || off >= c.size {
+		return false
+	}
+	return end <= c.size || end-c.size < c.g.clusterSize()
+}
+
+// claim counts references to the clusters of a range.
+func (c *checker) claim(u use, off, n, times uint64, what string) bool {
+	if !c.inFile(off, n) {
+		c.damage(off, "%s at %#x (%d bytes) lies past the end of the file", what, off, n)
+		return false
+	}
+	if n == 0 {
+		return true
+	}
+	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits && !c.uses.full; i++ {
+		c.uses.add(i, u, times)
+	}
+	return true
+}
+
+// claimAligned is claim for what has to start on a cluster.
+func (c *checker) claimAligned(u use, off, n, times uint64, what string) bool {
+	if c.g.inCluster(off) != 0 {
+		c.damage(off, "%s at %#x does not start on a cluster", what, off)
+		return false
+	}
+	return c.claim(u, off, n, times, what)
+}
+
+// misused tells if any cluster of a range serves as two things.
+func (c *checker) misused(off, n uint64) bool {
+	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits; i++ {
+		if c.uses.get(i).misused() {
+			return true
+		}
+	}
+	return false
+}
+
+// spend accounts for reading n entries of tables that may be referred to more
+// than once; false when that has become too much.
+func (c *checker) spend(n uint64) bool {
+	c.tableWords += n
+	return c.tableWords <= maxTableWords
+}
+
+// corruption reports damage that hides no references.
+func (c *checker) corruption(off uint64, format string, args ...any) {
+	c.report.add(Corruption, off, format, args...)
+}
+
+// damage reports corruption that may hide references.
+func (c *checker) damage(off uint64, format string, args ...any) {
+	c.damaged = true
+	c.corruption(off, format, args...)
+}
+
+func (c *checker) note(off uint64, format string, args ...any) {
+	c.report.add(Note, off, format, args...)
+}

@@ -1,0 +1,158 @@
+package qcow2
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// l2Ref is an L2 table and how often L1 tables refer to it. Tables shared by
+// snapshots are walked once and count that many times.
+type l2Ref struct {
+	off    uint64
+	times  uint32
+	walked bool
+}
+
+const l2RefBytes = 16
+
+// l2Tables collects references to L2 tables, up to max of them.
+type l2Tables struct {
+	refs []l2Ref
+	max  int
+	full bool
+}
+
+func (t *l2Tables) add(off uint64) {
+	if t.full = t.full || len(t.refs) >= t.max; !t.full {
+		t.refs = append(t.refs, l2Ref{off: off, times: 1})
+	}
+}
+
+// merge sorts the tables and unites references to the same one.
+func (t *l2Tables) merge() {
+	slices.SortFunc(t.refs, func(a, b l2Ref) int { return cmp.Compare(a.off, b.off) })
+	merged := t.refs[:0]
+	for _, r := range t.refs {
+		if n := len(merged); n > 0 && merged[n-1].off == r.off {
+			merged[n-1].times++
+		} else {
+			merged = append(merged, r)
+		}
+	}
+	t.refs = merged
+}
+
+// find is the table at an offset, nil if it was not collected.
+func (t *l2Tables) find(off uint64) *l2Ref {
+	i, ok := slices.BinarySearchFunc(t.refs, off, func(r l2Ref, off uint64) int { return cmp.Compare(r.off, off) })
+	if !ok {
+		return nil
+	}
+	return &t.refs[i]
+}
+
+// checkL1Tables claims the active L1 table, those of snapshots, and the L2
+// tables they refer to.
+func (c *checker) checkL1Tables() error {
+	if need := c.g.l1Needed(c.h.Size); uint64(c.h.L1Size) < need {
+		c.corruption(36, "the L1 table has %d entries and the disk needs %d", c.h.L1Size, need)
+	}
+	visit := func(at uint64, e L1Entry) error {
+		c.activeL1 = true
+		return c.checkActiveL1(at, e)
+	}
+	if err := c.eachL1(c.h.L1TableOffset, c.h.L1Size, "L1 table", visit); err != nil {
+		return err
+	}
+	if err := c.checkSnapshots(); err != nil {
+		return err
+	}
+	c.tables.merge()
+	return nil
+}
+
+const l1Piece = 4096 // entries read at a time
+
+// eachL1 claims an L1 table and visits its entries that refer to something.
+func (c *checker) eachL1(off uint64, entries uint32, what string, visit func(at uint64, e L1Entry) error) error {
+	if uint64(entries)*8 > maxL1Bytes {
+		c.damage(off, "the %s has %d entries, at most %d are allowed", what, entries, maxL1Bytes/8)
+		return nil
+	}
+	if !c.spend(uint64(entries)) || !c.claimAligned(useL1, off, uint64(entries)*8, 1, what) {
+		return nil
+	}
+	return c.readL1(off, entries, visit)
+}
+
+func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1Entry) error) error {
+	for left := entries; left > 0; {
+		n := min(left, l1Piece)
+		raw := make([]byte, n*8)
+		if err := c.read(raw, off); err != nil {
+			return err
+		}
+		for i := range n {
+			e := L1Entry(binary.BigEndian.Uint64(raw[i*8:]))
+			if e == 0 {
+				continue
+			}
+			if err := visit(off+uint64(i)*8, e); err != nil {
+				return err
+			}
+		}
+		off, left = off+uint64(n)*8, left-n
+	}
+	return nil
+}
+
+func (c *checker) checkActiveL1(at uint64, e L1Entry) error {
+	if err := c.checkL1Entry(at, e); err != nil || e.Offset() == 0 {
+		return err
+	}
+	return c.checkCopied(at, uint64(e), e.Offset(), "L1 entry")
+}
+
+// checkL1Entry claims the L2 table of an entry.
+func (c *checker) checkL1Entry(at uint64, e L1Entry) error {
+	if e.Reserved() != 0 {
+		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
+	}
+	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.clusterSize(), 1, "L2 table") {
+		c.tables.add(off)
+	}
+	return nil
+}
+
+const copiedFlag = 1 << 63
+
+// checkCopied compares the copied flag of an L1 or L2 entry, stored at byte
+// at, with the refcount of what the entry points to, if that is known.
+func (c *checker) checkCopied(at, entry, target uint64, what string) error {
+	if c.fix&countOnly != 0 || c.refs.unknown(target>>c.g.clusterBits>>c.g.refBlockBits) {
+		return nil
+	}
+	one := c.uses.get(target >> c.g.clusterBits).storedOne()
+	if one == (entry&copiedFlag != 0) {
+		return nil
+	}
+	if c.fix&fixCopied != 0 {
+		return c.put(at, entry^copiedFlag)
+	}
+	if one {
+		c.corruption(at, "the %s at %#x (%#x) has no copied flag, and the refcount is 1", what, at, entry)
+	} else {
+		c.corruption(at, "the %s at %#x (%#x) has the copied flag, and the refcount is not 1", what, at, entry)
+	}
+	return nil
+}
+
+// put rewrites one word of a table, unless something else is in its place.
+func (c *checker) put(at, word uint64) error {
+	if c.before.misused(at, 8) {
+		return nil
+	}
+	_, err := c.f.WriteAt(binary.BigEndian.AppendUint64(nil, word), int64(at))
+	return err
+}

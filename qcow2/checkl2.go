@@ -1,0 +1,152 @@
+package qcow2
+
+import "encoding/binary"
+
+// checkL2Tables walks every L2 table once: those of the active L1 table in the
+// order of the disk, which tells how fragmented it is, then those that only
+// snapshots have.
+func (c *checker) checkL2Tables() error {
+	table := make([]byte, c.g.clusterSize())
+	walk := func(r *l2Ref, active bool) error {
+		if r == nil || r.walked || c.uses.full {
+			return nil
+		}
+		r.walked = true
+		return c.walkL2(table, r, active)
+	}
+	if c.activeL1 {
+		err := c.readL1(c.h.L1TableOffset, c.h.L1Size, func(_ uint64, e L1Entry) error {
+			return walk(c.tables.find(e.Offset()), true)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range c.tables.refs {
+		if err := walk(&c.tables.refs[i], false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) walkL2(table []byte, r *l2Ref, active bool) error {
+	if c.hole(r.off, c.g.clusterSize()) {
+		return nil
+	}
+	if err := c.read(table, r.off); err != nil {
+		return err
+	}
+	width := 8 * c.g.entryWords()
+	for i := 0; i < len(table); i += width {
+		s := l2Slot{at: r.off + uint64(i), times: uint64(r.times), active: active}
+		s.entry = L2Entry(binary.BigEndian.Uint64(table[i:]))
+		if c.g.extended {
+			s.bitmap = L2Bitmap(binary.BigEndian.Uint64(table[i+8:]))
+		}
+		if s.entry == 0 && s.bitmap == 0 {
+			continue
+		}
+		if err := c.checkL2Entry(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// l2Slot is one entry of an L2 table and where it was found.
+type l2Slot struct {
+	at     uint64 // byte offset in the file
+	times  uint64 // references to its table
+	active bool   // maps the disk as it is now, not only a snapshot
+	entry  L2Entry
+	bitmap L2Bitmap
+}
+
+func (c *checker) checkL2Entry(s l2Slot) error {
+	if s.entry.Compressed() {
+		return c.checkCompressed(s)
+	}
+	c.checkEntryBits(s)
+	if s.entry.Offset() == 0 {
+		return nil
+	}
+	c.countFragments(s)
+	if c.h.Incompatible&IncompatDataFile != 0 {
+		return nil // the offset is one of the data file
+	}
+	c.claimData(s)
+	if !s.active {
+		return nil
+	}
+	return c.checkCopied(s.at, uint64(s.entry), s.entry.Offset(), "L2 entry")
+}
+
+// claimData counts a data cluster. One that is not aligned may belong to either
+// cluster it touches, so both are kept.
+func (c *checker) claimData(s l2Slot) {
+	off := s.entry.Offset()
+	if c.g.inCluster(off) != 0 {
+		c.damage(s.at, "the L2 entry at %#x points to data at %#x, which is not the start of a cluster", s.at, off)
+	}
+	c.claim(useData, off, c.g.clusterSize(), s.times, "data cluster")
+}
+
+func (c *checker) checkCompressed(s l2Slot) error {
+	off, n := s.entry.CompressedRange(c.g.clusterBits)
+	if s.active {
+		c.report.AllocatedClusters++
+		c.report.CompressedClusters++
+		c.report.FragmentedClusters++
+	}
+	if c.h.Incompatible&IncompatDataFile != 0 {
+		c.corruption(s.at, "the L2 entry at %#x is compressed, which an external data file excludes", s.at)
+		return nil
+	}
+	c.claim(useData, off, n, s.times, "compressed cluster")
+	if !s.entry.Copied() || c.fix&countOnly != 0 {
+		return nil
+	}
+	if c.fix&fixCopied != 0 {
+		return c.put(s.at, uint64(s.entry&^l2Copied))
+	}
+	c.corruption(s.at, "the L2 entry at %#x is compressed and has the copied flag", s.at)
+	return nil
+}
+
+// checkEntryBits looks for bits that have no meaning.
+func (c *checker) checkEntryBits(s l2Slot) {
+	reserved := s.entry.Reserved()
+	if s.entry.Zero() && (c.g.extended || c.h.Version < 3) {
+		reserved |= uint64(l2Zero)
+	}
+	if reserved != 0 {
+		c.corruption(s.at, "the L2 entry at %#x has reserved bits set: %#x", s.at, uint64(s.entry))
+	}
+	switch {
+	case !s.bitmap.Sound():
+		c.corruption(s.at, "the L2 entry at %#x has subclusters both stored and zero: %#x", s.at, uint64(s.bitmap))
+	case s.entry.Offset() == 0 && s.bitmap&l2AllAllocated != 0:
+		c.corruption(s.at, "the L2 entry at %#x has stored subclusters without a cluster: %#x", s.at, uint64(s.bitmap))
+	}
+}
+
+// countFragments counts clusters of the disk that have a place in the file, and
+// those with data that don't follow their predecessor.
+func (c *checker) countFragments(s l2Slot) {
+	if !s.active {
+		return
+	}
+	c.report.AllocatedClusters++
+	stored := !s.entry.Zero()
+	if c.g.extended {
+		stored = s.bitmap&l2AllAllocated != 0
+	}
+	if !stored {
+		return
+	}
+	if c.nextHost != 0 && c.nextHost != s.entry.Offset() {
+		c.report.FragmentedClusters++
+	}
+	c.nextHost = s.entry.Offset() + c.g.clusterSize()
+}

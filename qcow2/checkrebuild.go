@@ -1,0 +1,140 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// rebuild is a full set of refcount structures to be put behind the end of the
+// file: first the table, then the blocks.
+type rebuild struct {
+	old    *checker        // with the structures to be replaced
+	c      *checker        // has counted all references but those of the old structures
+	start  uint64          // first cluster
+	table  uint64          // clusters
+	blocks map[uint64]bool // indices in the table of the blocks needed
+}
+
+// rebuildRefcounts counts all references afresh, writes new structures where
+// they can't hurt anything, and only then lets the header point to them.
+func (c *checker) rebuildRefcounts() error {
+	counted, err := examine(c.f, c.o, countOnly, nil)
+	if err != nil {
+		return err
+	}
+	n := &rebuild{old: c, c: counted, start: c.g.clusters(c.size), blocks: make(map[uint64]bool)}
+	if err := n.plan(); err != nil {
+		return err
+	}
+	if err := n.write(); err != nil {
+		return err
+	}
+	if err := c.f.Datasync(); err != nil {
+		return err
+	}
+	field := binary.BigEndian.AppendUint64(nil, n.start<<c.g.clusterBits)
+	field = binary.BigEndian.AppendUint32(field, uint32(n.table))
+	_, err = c.f.WriteAt(field, refTableField)
+	return err
+}
+
+// plan finds out how much room the structures take, themselves included.
+func (n *rebuild) plan() error {
+	g := &n.c.g
+	highest := uint64(0)
+	n.c.uses.each(func(cluster uint64, found tally) {
+		n.blocks[cluster>>g.refBlockBits] = true
+		highest = max(highest, cluster)
+	})
+	n.start = max(n.start, highest+1)
+	n.keepBlocks()
+	for before := uint64(0); n.end() != before; {
+		before = n.end()
+		last := (max(before, n.start+1) - 1) >> g.refBlockBits
+		n.table = divUp((last+1)*8, g.clusterSize())
+		if n.table<<g.clusterBits > maxRefTableBytes {
+			return fmt.Errorf("the refcount table would need %d bytes, at most %d are allowed", n.table<<g.clusterBits, maxRefTableBytes)
+		}
+		for i := n.start >> g.refBlockBits; i <= last; i++ {
+			n.blocks[i] = true
+		}
+	}
+	return nil
+}
+
+// keepBlocks provides for clusters that stay taken though nothing is known to
+// refer to them.
+func (n *rebuild) keepBlocks() {
+	if !n.old.damaged {
+		return
+	}
+	for i, e := range n.old.refs.entries {
+		if e != 0 && uint64(i)<<n.c.g.refBlockBits < n.c.g.clusters(n.c.size) {
+			n.blocks[uint64(i)] = true
+		}
+	}
+}
+
+// end is the first cluster behind the structures.
+func (n *rebuild) end() uint64 { return n.start + n.table + uint64(len(n.blocks)) }
+
+func (n *rebuild) write() error {
+	g := &n.c.g
+	if err := n.c.f.Truncate(int64(n.end() << g.clusterBits)); err != nil {
+		return err
+	}
+	table := make([]byte, n.table<<g.clusterBits)
+	b := RefcountBlock{Order: g.refOrder, Data: make([]byte, g.clusterSize())}
+	for k, index := range slices.Sorted(maps.Keys(n.blocks)) {
+		off := (n.start + n.table + uint64(k)) << g.clusterBits
+		binary.BigEndian.PutUint64(table[index*8:], off)
+		if err := n.fill(b, index<<g.refBlockBits); err != nil {
+			return err
+		}
+		if _, err := n.c.f.WriteAt(b.Data, int64(off)); err != nil {
+			return err
+		}
+	}
+	_, err := n.c.f.WriteAt(table, int64(n.start<<g.clusterBits))
+	return err
+}
+
+// fill sets the refcounts of a block that starts with cluster first.
+func (n *rebuild) fill(b RefcountBlock, first uint64) error {
+	if err := n.keep(b, first); err != nil {
+		return err
+	}
+	for i := range b.Len() {
+		cluster := first + i
+		want := max(n.c.uses.get(cluster).references(), b.Get(i))
+		if cluster >= n.start && cluster < n.end() {
+			want = 1
+		}
+		if want > MaxRefcount(b.Order) {
+			return fmt.Errorf("cluster %d has %d references, more than a refcount of %d bits holds", cluster, want, 1<<b.Order)
+		}
+		b.Set(i, want)
+	}
+	return nil
+}
+
+// keep sets the refcounts that must not fall: while damage hides references,
+// what was taken stays taken, and so does what can't be told.
+func (n *rebuild) keep(b RefcountBlock, first uint64) error {
+	clear(b.Data)
+	refs, index := &n.old.refs, first>>n.c.g.refBlockBits
+	if !n.old.damaged || refs.absent(index) {
+		return nil
+	}
+	if off := refs.usable(index); off != 0 {
+		return n.c.read(b.Data, off)
+	}
+	for i := range b.Len() {
+		if first+i < n.c.g.clusters(n.c.size) {
+			b.Set(i, 1)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// repaired does what the mode asks for and looks again. Each step leaves an
+// image no worse than it was, and is durable before the next relies on it:
+//
+//  1. refcounts, so that no cluster in use looks free;
+//  2. copied flags, which are read off the refcounts;
+//  3. the zone table;
+//  4. the dirty and corrupt bits, if a last look finds nothing.
+func (c *checker) repaired() (*Report, error) {
+	steps := []func() error{c.repairRefcounts}
+	if c.o.Repair == RepairAll {
+		steps = append(steps, c.repairCopied, c.repairZones)
+	}
+	for _, step := range steps {
+		err := step()
+		if err == nil {
+			err = c.f.Datasync()
+		}
+		if err != nil {
+			return c.report, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
+		}
+	}
+	after, err := examine(c.f, c.o, fixNothing, nil)
+	if err != nil {
+		return after.report, err
+	}
+	after.report.fixedSince(c.report)
+	if after.report.Leaks > 0 {
+		after.note(0, "leaks are left alone: damage may hide references to these clusters")
+	}
+	return after.report, after.clearMarks()
+}
+
+// repairRefcounts makes refcounts equal to the references: downwards if
+// nothing can hide references, upwards if all is to be repaired.
+func (c *checker) repairRefcounts() error {
+	if c.o.Repair == RepairAll && c.refs.rebuild {
+		return c.rebuildRefcounts()
+	}
+	if c.refs.rebuild {
+		return nil
+	}
+	return c.eachBlock(func(first uint64, b RefcountBlock) (changed bool, err error) {
+		eachCounted(b, c.inFileFrom(first), func(i uint64) {
+			if want, ok := c.wanted(first+i, b.Get(i)); ok {
+				b.Set(i, want)
+				changed = true
+			}
+		})
+		return changed, nil
+	})
+}
+
+// wanted is the refcount a cluster should get, if it may get it.
+func (c *checker) wanted(cluster, refcount uint64) (uint64, bool) {
+	found := c.uses.get(cluster)
+	n := found.references()
+	switch {
+	case n == refcount || found.saturated():
+		return 0, false
+	case n < refcount:
+		return n, !c.damaged
+	}
+	return n, c.o.Repair == RepairAll && n <= MaxRefcount(c.g.refOrder)
+}
+
+// repairCopied walks again, with the refcounts as they are now.
+func (c *checker) repairCopied() error {
+	_, err := examine(c.f, c.o, fixCopied, c)
+	return err
+}
+
+func (c *checker) repairZones() error {
+	if len(c.zoneRepair) == 0 || c.misused(c.zones.TableOffset, c.zones.TableSize()) {
+		return nil
+	}
+	return c.zoneCodec.encodeSlots(c.zoneRepair, func(b []byte, at uint64) error {
+		_, err := c.f.WriteAt(b, int64(at))
+		return err
+	})
+}
+
+// clearMarks takes the dirty and corrupt bits off a sound image.
+func (c *checker) clearMarks() error {
+	marks := c.h.Incompatible & (IncompatDirty | IncompatCorrupt)
+	if marks == 0 || !c.report.Clean() {
+		return nil
+	}
+	word := binary.BigEndian.AppendUint64(nil, uint64(c.h.Incompatible&^marks))
+	if _, err := c.f.WriteAt(word, incompatibleField); err != nil {
+		return fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
+	}
+	c.report.Dirty, c.report.MarkedCorrupt = false, false
+	return c.f.Datasync()
+}

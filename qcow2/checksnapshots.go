@@ -1,0 +1,61 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Snapshots (qcow2 specification, "Snapshots"; limits as QEMU has them).
+const (
+	snapshotFixed    = 40 // bytes
+	snapshotExtra    = 16 // bytes that version 3 requires behind them
+	maxSnapshots     = 65536
+	maxSnapshotBytes = 64 << 20
+)
+
+// checkSnapshots claims the snapshot table, and what the L1 tables of its
+// entries refer to.
+func (c *checker) checkSnapshots() error {
+	if c.h.SnapshotCount == 0 {
+		return nil
+	}
+	if c.h.SnapshotCount > maxSnapshots {
+		c.damage(60, "the header counts %d snapshots, at most %d are allowed", c.h.SnapshotCount, maxSnapshots)
+		return nil
+	}
+	off := c.h.SnapshotsOffset
+	for i := range c.h.SnapshotCount {
+		n, err := c.checkSnapshot(i, off)
+		if err != nil || n == 0 {
+			return err
+		}
+		off += n
+	}
+	c.claimAligned(useOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
+	return nil
+}
+
+// checkSnapshot looks at the entry at off and returns its length in bytes, 0
+// if the next can't be found.
+func (c *checker) checkSnapshot(i uint32, off uint64) (uint64, error) {
+	if off-c.h.SnapshotsOffset > maxSnapshotBytes || !c.inFile(off, snapshotFixed) {
+		c.damage(off, "entry %d of the snapshot table, at %#x, lies outside the file", i, off)
+		return 0, nil
+	}
+	b := make([]byte, snapshotFixed)
+	if err := c.read(b, off); err != nil {
+		return 0, err
+	}
+	be := binary.BigEndian
+	extra := be.Uint32(b[36:])
+	if extra < snapshotExtra && c.h.Version >= 3 {
+		c.corruption(off, "entry %d of the snapshot table, at %#x, has %d bytes of extra data, %d are required", i, off, extra, snapshotExtra)
+	}
+	n := snapshotFixed + uint64(extra) + uint64(be.Uint16(b[12:])) + uint64(be.Uint16(b[14:]))
+	what := fmt.Sprintf("L1 table of snapshot %d", i)
+	err := c.eachL1(be.Uint64(b), be.Uint32(b[8:]), what, c.checkL1Entry)
+	if c.tables.full || c.uses.full {
+		return 0, err
+	}
+	return roundUp(n, 8), err
+}

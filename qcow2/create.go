@@ -1,0 +1,161 @@
+package qcow2
+
+import (
+	"encoding/binary"
+
+	"zqublkd/internal/storage"
+)
+
+// Create writes an empty image of version 3 to f, whatever was there. The header
+// goes last, after everything it points to is durable: a create cut short leaves
+// no image. Contradicting options are refused as Validate does.
+func Create(f storage.File, o CreateOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	b := builder{options: o.withDefaults()}
+	b.geo = b.options.geometry()
+	b.arrange()
+	header, err := b.header()
+	if err != nil {
+		return err
+	}
+	return b.write(f, header)
+}
+
+// builder lays out a new image. Places and sizes are clusters of the file, in
+// this order: header, refcount table, refcount blocks, zone table, L1 table.
+type builder struct {
+	options CreateOptions
+	geo     geometry
+
+	refTable, refBlocks, zoneTable, l1Table run
+}
+
+// arrange finds out how many refcount blocks count everything, themselves
+// included.
+func (b *builder) arrange() {
+	if b.options.Zone != nil {
+		b.zoneTable.n = b.geo.clusters(b.zoneTableBytes())
+	}
+	b.l1Table.n = b.geo.clusters(b.geo.l1Needed(b.options.Size) * 8)
+	for b.refBlocks.n = 1; ; b.refBlocks.n++ {
+		b.refTable.n = b.geo.clusters(b.refBlocks.n * 8)
+		b.refTable.first = 1
+		b.refBlocks.first = b.refTable.end()
+		b.zoneTable.first = b.refBlocks.end()
+		b.l1Table.first = b.zoneTable.end()
+		if b.refBlocks.n<<b.geo.refBlockBits >= b.l1Table.end() {
+			return
+		}
+	}
+}
+
+func (b *builder) zoneTableBytes() uint64 {
+	return divUp(b.options.Size, b.options.Zone.Size) * zoneEntrySize
+}
+
+func (b *builder) offset(x run) uint64 { return x.first << b.geo.clusterBits }
+
+func (b *builder) header() ([]byte, error) {
+	o := &b.options
+	h := &Header{
+		Version:               3,
+		ClusterBits:           uint32(b.geo.clusterBits),
+		Size:                  o.Size,
+		L1Size:                uint32(b.geo.l1Needed(o.Size)),
+		L1TableOffset:         b.offset(b.l1Table),
+		RefcountTableOffset:   b.offset(b.refTable),
+		RefcountTableClusters: uint32(b.refTable.n),
+		RefcountOrder:         uint32(b.geo.refOrder),
+	}
+	if o.ExtendedL2 {
+		h.Incompatible |= IncompatExtendedL2
+	}
+	if o.ClusterSize > 4096 { // smaller headers have no room for it
+		h.Extensions = append(h.Extensions, Extension{ExtFeatureNames, encodeFeatureNames(featureNames)})
+	}
+	if o.Zone != nil {
+		h.Incompatible |= IncompatZoned
+		data, err := b.zoneExtension()
+		if err != nil {
+			return nil, err
+		}
+		h.Extensions = append(h.Extensions, Extension{ExtZoned, data})
+	}
+	private := PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
+	h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
+	return h.Encode()
+}
+
+func (b *builder) zoneExtension() ([]byte, error) {
+	x := b.options.zoneExtension()
+	x.TableOffset = b.offset(b.zoneTable)
+	return layoutNamed(b.options.Zone.Revision).encode(x)
+}
+
+// write puts everything but the header into an emptied file, then the header.
+func (b *builder) write(f storage.File, header []byte) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	d, err := newDisk(f)
+	if err != nil {
+		return err
+	}
+	if err := d.fresh(0, b.l1Table.end()<<b.geo.clusterBits); err != nil {
+		return err
+	}
+	for _, part := range []func(*disk) error{b.writeRefcounts, b.writeZoneTable} {
+		if err := part(d); err != nil {
+			return err
+		}
+	}
+	if err := d.Datasync(); err != nil {
+		return err
+	}
+	if err := d.write(header, 0); err != nil {
+		return err
+	}
+	return d.Datasync()
+}
+
+// writeRefcounts counts every cluster up to the end of the L1 table once.
+func (b *builder) writeRefcounts(d *disk) error {
+	var table []byte
+	for k := range b.refBlocks.n {
+		table = binary.BigEndian.AppendUint64(table, (b.refBlocks.first+k)<<b.geo.clusterBits)
+	}
+	if err := d.write(table, b.offset(b.refTable)); err != nil {
+		return err
+	}
+	block := RefcountBlock{b.geo.refOrder, make([]byte, b.geo.clusterSize())}
+	for first, k := uint64(0), uint64(0); k < b.refBlocks.n; k++ {
+		clear(block.Data)
+		for index := uint64(0); index < block.Len() && first+index < b.l1Table.end(); index++ {
+			block.Set(index, 1)
+		}
+		if err := d.write(block.Data, (b.refBlocks.first+k)<<b.geo.clusterBits); err != nil {
+			return err
+		}
+		first += block.Len()
+	}
+	return nil
+}
+
+// writeZoneTable makes every zone EMPTY.
+func (b *builder) writeZoneTable(d *disk) error {
+	if b.options.Zone == nil {
+		return nil
+	}
+	l := layoutNamed(b.options.Zone.Revision)
+	x := b.options.zoneExtension()
+	x.TableOffset = b.offset(b.zoneTable)
+	info := newZonedInfo(l, x, b.options.Size)
+	slots := make([]ZoneSlot, info.Zones)
+	for k := range slots {
+		slots[k] = ZoneSlot{uint32(k), info.ZoneStart(uint32(k))}
+	}
+	codec := entryCodec{l, info, l.byteOrder()}
+	return codec.encodeSlots(slots, d.write)
+}

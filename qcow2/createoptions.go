@@ -1,0 +1,121 @@
+package qcow2
+
+import "fmt"
+
+// CreateOptions describe an image to be made. Sizes are bytes; 0 stands for the
+// default where one is named.
+type CreateOptions struct {
+	Size             uint64 // virtual size
+	ClusterSize      uint64 // default 64 KiB
+	RefcountBits     uint32 // 1 to 64, default 16
+	ExtendedL2       bool
+	LogicalBlockSize uint32       // 512 or 4096, default 4096
+	Zone             *ZoneOptions // nil: a plain image
+}
+
+// ZoneOptions describe the zones, as the zone.* options of qemu-img do.
+type ZoneOptions struct {
+	Revision       string // default "v6"
+	Size           uint64 // default 256 MiB
+	Capacity       uint64 // default Size
+	Conventional   uint32 // zones
+	MaxOpen        uint32 // zones, 0: no limit
+	MaxActive      uint32 // zones, 0: no limit
+	MaxAppendBytes uint32 // 0: no limit
+}
+
+// Defaults of CreateOptions and ZoneOptions.
+const (
+	DefaultClusterSize            = 64 << 10
+	DefaultRefcountBits           = 16
+	DefaultCreateLogicalBlockSize = 4096
+	DefaultZoneSize               = 256 << 20
+	DefaultRevision               = "v6"
+)
+
+// withDefaults fills in what was left out.
+func (o CreateOptions) withDefaults() CreateOptions {
+	setDefault(&o.ClusterSize, DefaultClusterSize)
+	setDefault(&o.RefcountBits, DefaultRefcountBits)
+	setDefault(&o.LogicalBlockSize, DefaultCreateLogicalBlockSize)
+	if o.Zone == nil {
+		return o
+	}
+	z := *o.Zone
+	o.Zone = &z
+	setDefault(&z.Revision, DefaultRevision)
+	setDefault(&z.Size, DefaultZoneSize)
+	setDefault(&z.Capacity, z.Size)
+	if z.MaxOpen == 0 {
+		z.MaxOpen = z.MaxActive
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate says which option breaks which rule, as an *OptionError. Rules are
+// those of the format and of every series that reads it; what a kernel can take
+// as a zoned block device is narrower.
+func (o CreateOptions) Validate() error {
+	o = o.withDefaults()
+	for _, check := range []func() error{o.validateCluster, o.validateSize, o.validateZones} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *CreateOptions) validateCluster() error {
+	switch {
+	case !isPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<MinClusterBits || o.ClusterSize > 1<<MaxClusterBits:
+		return &OptionError{"cluster_size", o.ClusterSize, "must be a power of two from 512 to 2M"}
+	case !isPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
+		return &OptionError{"refcount_bits", o.RefcountBits, "must be a power of two from 1 to 64"}
+	case !validLogicalBlock(o.LogicalBlockSize):
+		return &OptionError{"logical_block_size", o.LogicalBlockSize, "must be 512 or 4096"}
+	case o.ExtendedL2 && o.ClusterSize < 1<<minExtL2ClusterBt:
+		return &OptionError{"extended_l2", "on", "needs a cluster_size of 16K or more"}
+	}
+	return nil
+}
+
+func (o *CreateOptions) validateSize() error {
+	switch {
+	case o.Size == 0:
+		return &OptionError{"size", o.Size, "an image needs a size"}
+	case o.Size%uint64(o.LogicalBlockSize) != 0:
+		return &OptionError{"size", o.Size, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+	case o.Size > o.largestSize():
+		return &OptionError{"size", o.Size, fmt.Sprintf("clusters of %d bytes map at most %d bytes; use a larger cluster_size", o.ClusterSize, o.largestSize())}
+	}
+	return nil
+}
+
+// largestSize is the virtual size the largest L1 table maps; bytes.
+func (o *CreateOptions) largestSize() uint64 {
+	g := o.geometry()
+	return min(maxL1Bytes/8*g.l2Coverage(), maxVirtualSize&^(1<<MaxClusterBits-1))
+}
+
+func (o *CreateOptions) geometry() geometry {
+	h := &Header{ClusterBits: log2(o.ClusterSize), RefcountOrder: log2(uint64(o.RefcountBits))}
+	if o.ExtendedL2 {
+		h.Incompatible = IncompatExtendedL2
+	}
+	return geometryOf(h)
+}
+
+func log2(n uint64) uint32 {
+	bits := uint32(0)
+	for ; n > 1; n >>= 1 {
+		bits++
+	}
+	return bits
+}

@@ -1,0 +1,99 @@
+package qcow2
+
+import "fmt"
+
+// validateZones judges zone.* options. Whatever passes is good in every
+// revision of the format at once, sizes of 4 GiB and more excepted.
+func (o *CreateOptions) validateZones() error {
+	if o.Zone == nil {
+		return nil
+	}
+	for _, check := range []func() error{o.validateRevision, o.validateZoneSize, o.validateCapacity, o.validateLimits} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	_, err := layoutNamed(o.Zone.Revision).encode(o.zoneExtension())
+	return err
+}
+
+func (o *CreateOptions) validateRevision() error {
+	l := layoutNamed(o.Zone.Revision)
+	if l == nil {
+		return &OptionError{"zone.revision", o.Zone.Revision, "must be v6"}
+	}
+	if !l.servable {
+		return &OptionError{"zone.revision", l.name, "can be read, but not written yet; use v6"}
+	}
+	return nil
+}
+
+func (o *CreateOptions) validateZoneSize() error {
+	z := o.Zone
+	switch {
+	case !isPowerOfTwo(z.Size):
+		return &OptionError{"zone.size", z.Size, "must be a power of two"}
+	case z.Size < o.ClusterSize:
+		return &OptionError{"zone.size", z.Size, fmt.Sprintf("must be a multiple of cluster_size (%d), so that a reset never touches a neighbour", o.ClusterSize)}
+	case z.Size < uint64(o.LogicalBlockSize):
+		return &OptionError{"zone.size", z.Size, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+	case divUp(o.Size, z.Size) > MaxZones:
+		return &OptionError{"zone.size", z.Size, fmt.Sprintf("makes %d zones, at most %d are allowed; use larger zones", divUp(o.Size, z.Size), MaxZones)}
+	case uint64(z.Conventional) >= divUp(o.Size, z.Size):
+		return &OptionError{"zone.conventional_zones", z.Conventional, fmt.Sprintf("must be below the number of zones, %d", divUp(o.Size, z.Size))}
+	}
+	return nil
+}
+
+func (o *CreateOptions) validateCapacity() error {
+	z := o.Zone
+	switch {
+	case z.Capacity > z.Size:
+		return &OptionError{"zone.capacity", z.Capacity, fmt.Sprintf("must not be above zone.size (%d)", z.Size)}
+	case z.Capacity%uint64(o.LogicalBlockSize) != 0:
+		return &OptionError{"zone.capacity", z.Capacity, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+	case z.MaxAppendBytes%o.LogicalBlockSize != 0:
+		return &OptionError{"zone.max_append_bytes", z.MaxAppendBytes, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+	case uint64(z.MaxAppendBytes)+512 >= z.Capacity:
+		return &OptionError{"zone.max_append_bytes", z.MaxAppendBytes, fmt.Sprintf("must stay more than 512 bytes below zone.capacity (%d)", z.Capacity)}
+	}
+	return nil
+}
+
+func (o *CreateOptions) validateLimits() error {
+	z := o.Zone
+	zones := uint32(divUp(o.Size, z.Size))
+	switch {
+	case z.MaxActive > zones:
+		return &OptionError{"zone.max_active_zones", z.MaxActive, fmt.Sprintf("must not be above the number of zones, %d", zones)}
+	case z.MaxActive != 0 && z.MaxOpen > z.MaxActive:
+		return &OptionError{"zone.max_open_zones", z.MaxOpen, fmt.Sprintf("must not be above zone.max_active_zones (%d)", z.MaxActive)}
+	case z.MaxOpen > zones:
+		return &OptionError{"zone.max_open_zones", z.MaxOpen, fmt.Sprintf("must not be above the number of zones, %d", zones)}
+	}
+	return nil
+}
+
+// zoneExtension is the extension to be stored, but for the table's offset. A
+// limit no zone can reach is stored as none, as the newest revisions have it.
+func (o *CreateOptions) zoneExtension() ZoneExtension {
+	z := o.Zone
+	x := ZoneExtension{
+		Model:          modelHostManaged,
+		ZoneSize:       z.Size,
+		ZoneCapacity:   z.Capacity,
+		Conventional:   z.Conventional,
+		Zones:          uint32(divUp(o.Size, z.Size)),
+		MaxActive:      z.MaxActive,
+		MaxOpen:        z.MaxOpen,
+		MaxAppendBytes: z.MaxAppendBytes,
+	}
+	sequential := x.Zones - x.Conventional
+	if x.MaxActive >= sequential {
+		x.MaxActive = 0
+	}
+	if x.MaxOpen >= sequential {
+		x.MaxOpen = 0
+	}
+	return x
+}

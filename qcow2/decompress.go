@@ -1,0 +1,51 @@
+package qcow2
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstdWindow bounds what a frame may ask for; frames of one cluster need less.
+const zstdWindow = 8 << 20
+
+// decompress returns a cluster of bytes. What follows the compressed stream, up
+// to the next multiple of 512, is not looked at.
+func (i *Image) decompress(e L2Entry) ([]byte, error) {
+	off, n := e.CompressedRange(i.geo.clusterBits)
+	packed := make([]byte, n)
+	if err := i.disk.read(packed, off); err != nil {
+		return nil, err
+	}
+	unpack := inflate
+	if i.header.Compression == CompressionZstd {
+		unpack = unpackZstd
+	}
+	data := make([]byte, i.geo.clusterSize())
+	if err := unpack(data, packed); err != nil {
+		return nil, fmt.Errorf("%v data at byte %#x of the file: %w: %w", i.header.Compression, off, ErrCorrupt, err)
+	}
+	return data, nil
+}
+
+// inflate unpacks a raw deflate stream, which has no header of its own.
+func inflate(data, packed []byte) error {
+	r := flate.NewReader(bytes.NewReader(packed))
+	defer r.Close()
+	_, err := io.ReadFull(r, data)
+	return err
+}
+
+func unpackZstd(data, packed []byte) error {
+	r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.ReadFull(r, data)
+	return err
+}

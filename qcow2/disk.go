@@ -1,0 +1,101 @@
+package qcow2
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"zqublkd/internal/storage"
+)
+
+// disk is the image file and what is known of its length in bytes. The length
+// only grows.
+type disk struct {
+	storage.File
+	length atomic.Uint64
+}
+
+const zeroChunk = 1 << 20 // bytes of zeros written at once where holes can't be punched
+
+func newDisk(f storage.File) (*disk, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	d := &disk{File: f}
+	d.length.Store(uint64(size))
+	return d, nil
+}
+
+// read fills p; what lies past the end of the file is zeros, as QEMU reads it.
+func (d *disk) read(p []byte, off uint64) error {
+	n, err := d.ReadAt(p, int64(off))
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		clear(p[n:])
+		return nil
+	}
+	return err
+}
+
+// write writes p and notes that the file may have grown.
+func (d *disk) write(p []byte, off uint64) error {
+	if _, err := d.WriteAt(p, int64(off)); err != nil {
+		return err
+	}
+	d.noteLength(off + uint64(len(p)))
+	return nil
+}
+
+func (d *disk) noteLength(end uint64) {
+	for {
+		old := d.length.Load()
+		if end <= old || d.length.CompareAndSwap(old, end) {
+			return
+		}
+	}
+}
+
+// grow makes the file at least end bytes long; the new part reads as zeros.
+func (d *disk) grow(end uint64) error {
+	if end <= d.length.Load() {
+		return nil
+	}
+	if err := d.Truncate(int64(end)); err != nil {
+		return err
+	}
+	d.noteLength(end)
+	return nil
+}
+
+// zero makes [off,off+n) read as zeros, by a hole if the file can.
+func (d *disk) zero(off, n uint64) error {
+	if n == 0 || d.PunchHole(int64(off), int64(n)) == nil {
+		return nil
+	}
+	return d.writeZeros(off, n)
+}
+
+func (d *disk) writeZeros(off, n uint64) error {
+	zeros := make([]byte, min(n, zeroChunk))
+	for n > 0 {
+		step := min(n, zeroChunk)
+		if err := d.write(zeros[:step], off); err != nil {
+			return err
+		}
+		off, n = off+step, n-step
+	}
+	return nil
+}
+
+// fresh makes [off,off+n), of which nothing is in use, readable as zeros: old
+// bytes within the file are erased, the rest comes by growing.
+func (d *disk) fresh(off, n uint64) error {
+	old := d.length.Load()
+	if err := d.grow(off + n); err != nil {
+		return err
+	}
+	if off >= old {
+		return nil
+	}
+	return d.zero(off, min(n, old-off))
+}

@@ -1,0 +1,34 @@
+// Package qcow2 places a virtual disk in a qcow2 image file: header, header
+// extensions, the two-level cluster map, refcounts, allocation, and the zone
+// table of the zoned format extension. It knows where bytes are, not whether a
+// zone may be written: rules of zones belong to its callers.
+//
+// Facts come from the qcow2 specification (docs/interop/qcow2 in QEMU) and, for
+// zones, from the layouts of the "zoned storage emulation" patch series, v3 to
+// v14.
+//
+// # Invariants
+//
+//   - All metadata in memory is write-through: the page cache of the file has it
+//     before a call returns, so a killed process loses nothing, and any cached
+//     table may be dropped at any time.
+//   - A refcount is durable before an L2 entry refers to its cluster. The price
+//     is one Datasync each time space is taken, so space is taken in long runs.
+//   - A cluster given out reads as zeros before anything refers to it.
+//   - A cluster nothing refers to any more is reused only after the write that
+//     dropped the reference is durable (Sync).
+//   - No write touches metadata of another kind than it is meant for: every
+//     write is checked against the map of metadata clusters.
+//   - A mapping that Lookup called Data keeps its host cluster as long as the
+//     image is open. MakeZero empties clusters in place.
+//   - A failed Datasync is final: the image refuses to be written from then on.
+//   - Sizes read from the file are judged before memory is taken for them.
+//
+// # Locks
+//
+// Image.mu (refcounts, allocation and every change of the map) before
+// l2cache.mu (loading, dropping and writing L2 tables) before regionMap.mu.
+// freeLock guards clusters being given back while a reader still uses them; it
+// is taken under Image.mu or alone. Lookup takes no lock: L1 slots and L2 words
+// are read atomically.
+package qcow2

@@ -1,0 +1,72 @@
+package qcow2
+
+// batchClusters bounds how many clusters one step of Ensure or MakeZero plans
+// for: its memory, and how long it holds the lock.
+const batchClusters = 16384
+
+// Ensure maps [off,off+n) to host clusters that are exclusively ours, so that
+// Lookup calls all of it Data: what the range read as before it still does, and
+// fresh space reads as zeros. Where it takes space it goes on for up to ahead
+// bytes past the range, through what is not mapped yet, in long runs; that part
+// is done as far as it goes. Refcounts are durable before the map refers to
+// them; the map itself is in the page cache on return, and durable after Sync.
+//
+// On an error (its errno can be found by errors.Is) part of the range may be
+// mapped; the image is consistent, with a few leaked clusters at worst.
+func (i *Image) Ensure(off, n, ahead uint64) error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	if err := i.checkRange(off, n); err != nil || i.mapped(off, n) {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.ensure(off, n, ahead)
+}
+
+// mapped says whether all of a range is known to be Data.
+func (i *Image) mapped(off, n uint64) bool {
+	for n > 0 {
+		x := i.Lookup(off, n)
+		if x.Kind != Data {
+			return false
+		}
+		off, n = off+x.Len, n-x.Len
+	}
+	return true
+}
+
+// ensure is Ensure with mu held.
+func (i *Image) ensure(off, n, ahead uint64) error {
+	if n == 0 {
+		return nil
+	}
+	first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
+	for ; first+batchClusters <= last; first += batchClusters {
+		if err := i.ensureClusters(first, batchClusters, 0); err != nil {
+			return err
+		}
+	}
+	extra := min(ahead>>i.geo.clusterBits, batchClusters, i.geo.clusters(i.size)-1-last)
+	err := i.ensureClusters(first, last-first+1, extra)
+	if err != nil && extra > 0 && i.Failed() == nil {
+		return i.ensureClusters(first, last-first+1, 0)
+	}
+	return err
+}
+
+// ensureClusters does a batch: all of it is planned, then written, then one
+// Datasync, then published.
+func (i *Image) ensureClusters(first, n, extra uint64) error {
+	p := placement{image: i}
+	err := p.plan(first, n, extra)
+	if err != nil || len(p.changes) == 0 {
+		return err
+	}
+	if err = p.write(); err != nil {
+		p.undo()
+		return err
+	}
+	return p.publish()
+}

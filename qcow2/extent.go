@@ -1,0 +1,63 @@
+package qcow2
+
+import "fmt"
+
+// ExtentKind says how a range of the virtual disk is stored.
+type ExtentKind uint8
+
+// Kinds of extents. The zero value is no extent at all.
+const (
+	// Outside: the offset lies past the end of the virtual disk.
+	Outside ExtentKind = iota
+
+	// Miss: the L2 table is not in memory; Resolve, then look again.
+	Miss
+
+	// Data: at Host in the file, exclusively ours: it may be read and written
+	// there. A read that ends short at the end of the file reads zeros.
+	Data
+
+	// Shared: at Host in the file, but not known to be exclusively ours: it may
+	// be read there; Ensure before writing.
+	Shared
+
+	// Zero: reads as zeros, whether space is set aside for it or not; Ensure
+	// before writing.
+	Zero
+
+	// Compressed: read it with ReadAt; Ensure before writing.
+	Compressed
+
+	// Corrupt: the map makes no sense here; every access fails.
+	Corrupt
+)
+
+var extentNames = [...]string{"outside", "miss", "data", "shared", "zero", "compressed", "corrupt"}
+
+func (k ExtentKind) String() string {
+	if int(k) < len(extentNames) {
+		return extentNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Extent is a run of the virtual disk that is stored one way.
+type Extent struct {
+	Kind ExtentKind
+	Host uint64 // byte offset in the image file; for Data and Shared
+	Len  uint64 // bytes
+}
+
+// joins says whether next, which follows x on the virtual disk, continues it.
+func (x Extent) joins(next Extent) bool {
+	if x.Kind != next.Kind {
+		return false
+	}
+	switch x.Kind {
+	case Data, Shared:
+		return x.Host+x.Len == next.Host
+	case Zero:
+		return true
+	}
+	return false
+}

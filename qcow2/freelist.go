@@ -1,0 +1,59 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// freeList holds clusters nothing in memory refers to any more. Their refcounts
+// drop only after the write that removed the reference is durable: were they
+// reused before, a crash could bring the old reference back to life.
+type freeList struct {
+	mu   sync.Mutex
+	dead []run
+}
+
+func (l *freeList) add(x run) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = append(l.dead, x)
+}
+
+// take empties the list; the caller syncs and then releases what it got.
+func (l *freeList) take() []run {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dead := l.dead
+	l.dead = nil
+	return dead
+}
+
+// release gives clusters back for which take and a Datasync were done.
+func (i *Image) release(dead []run) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.freeLock.Lock()
+	defer i.freeLock.Unlock()
+	for _, x := range dead {
+		if err := i.refs.drop(x); err != nil {
+			return i.corrupted(err)
+		}
+	}
+	return nil
+}
+
+// corrupted marks the image corrupt, as QEMU does (incompatible bit 1, version
+// 3 only), and makes it refuse writes. Errors that aren't ErrCorrupt pass.
+func (i *Image) corrupted(err error) error {
+	if !isCorrupt(err) || i.Failed() != nil {
+		return err
+	}
+	if i.header.Version >= 3 {
+		i.header.Incompatible |= IncompatCorrupt
+		word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Incompatible))
+		if i.writeMeta(regionHeader, word, incompatibleField) == nil {
+			i.datasync()
+		}
+	}
+	return i.fail(err)
+}

@@ -1,0 +1,154 @@
+package qcow2
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"zqublkd/internal/storage"
+)
+
+// Image is an open qcow2 image. Its methods may be called from several
+// goroutines; keeping readers and writers of the same bytes apart is the
+// caller's business.
+type Image struct {
+	header   *Header
+	geo      geometry
+	size     uint64
+	readOnly bool
+	refusals []Refusal
+
+	zones   *ZonedInfo // nil for a plain image
+	entries []ZoneEntry
+	codec   entryCodec
+	private *PrivateExtension // nil if the image has none
+
+	disk    *disk
+	regions *regionMap
+	l1      []l1slot
+	cache   l2cache
+
+	mu   sync.Mutex // refs and every change of the map
+	refs *refcounts
+
+	freeLock sync.RWMutex // held for reading while compressed data is read
+	frees    freeList
+
+	failure atomic.Pointer[error] // set once, by the first failed flush
+}
+
+// Header is the decoded header as read at open. It must not be changed.
+func (i *Image) Header() *Header { return i.header }
+
+// Zoned describes the zones, nil for a plain image.
+func (i *Image) Zoned() *ZonedInfo { return i.zones }
+
+// ZoneEntries is the zone table as read at open, nil for a plain image.
+func (i *Image) ZoneEntries() []ZoneEntry { return i.entries }
+
+// VirtualSize is the size of the virtual disk in bytes.
+func (i *Image) VirtualSize() uint64 { return i.size }
+
+// ClusterSize is the size of a cluster in bytes.
+func (i *Image) ClusterSize() uint64 { return i.geo.clusterSize() }
+
+// LogicalBlockSize is the one recorded in the private extension, or 512; bytes.
+func (i *Image) LogicalBlockSize() uint32 {
+	if i.private == nil || i.private.LogicalBlockSize == 0 {
+		return DefaultLogicalBlockSize
+	}
+	return i.private.LogicalBlockSize
+}
+
+// ReadOnly says whether the image was opened read-only.
+func (i *Image) ReadOnly() bool { return i.readOnly }
+
+// File is the file given to Open.
+func (i *Image) File() storage.File { return i.disk.File }
+
+// Failed is the error that made the image refuse writes, nil if none did.
+func (i *Image) Failed() error {
+	if p := i.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail makes the image refuse writes from now on, for the reason of the first
+// call, and returns that.
+func (i *Image) fail(err error) error {
+	wrapped := fmt.Errorf("%w: %w", ErrFailed, err)
+	i.failure.CompareAndSwap(nil, &wrapped)
+	return i.Failed()
+}
+
+func (i *Image) checkRange(off, n uint64) error {
+	if off > i.size || n > i.size-off {
+		return fmt.Errorf("%d bytes at %d of a disk of %d: %w", n, off, i.size, ErrRange)
+	}
+	return nil
+}
+
+func (i *Image) mayWrite() error {
+	if i.readOnly {
+		return ErrReadOnly
+	}
+	return i.Failed()
+}
+
+// Sync makes everything written before durable: data, refcounts, L2 tables and
+// zone table alike. A failed Sync is final, see ErrFailed.
+func (i *Image) Sync() error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	dead := i.frees.take()
+	if err := i.datasync(); err != nil {
+		return err
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	return i.release(dead)
+}
+
+// datasync never tries again after a failure: pages the failed call was about
+// may count as clean now, and a second one would call them durable.
+func (i *Image) datasync() error {
+	if err := i.Failed(); err != nil {
+		return err
+	}
+	if err := i.disk.Datasync(); err != nil {
+		return i.fail(err)
+	}
+	return nil
+}
+
+// Close syncs an image opened for writing and makes it refuse further writes.
+// The file stays open: whoever opened it closes it.
+func (i *Image) Close() error {
+	err := i.mayWrite()
+	if err == nil {
+		err = i.Sync()
+	}
+	if errors.Is(err, ErrReadOnly) || errors.Is(err, errClosed) {
+		return nil
+	}
+	i.fail(errClosed)
+	return err
+}
+
+var errClosed = errors.New("image is closed")
+
+// writeMeta writes metadata after checking that it lands on its own kind.
+func (i *Image) writeMeta(kind regionKind, b []byte, off uint64) error {
+	return writeMeta(i.disk, i.regions, kind, b, off)
+}
+
+func writeMeta(d *disk, r *regionMap, kind regionKind, b []byte, off uint64) error {
+	if err := r.check(kind, off, uint64(len(b))); err != nil {
+		return err
+	}
+	return d.write(b, off)
+}

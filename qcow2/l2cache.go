@@ -1,0 +1,186 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+)
+
+// l1slot is one L1 entry in memory.
+type l1slot struct {
+	entry atomic.Uint64 // an L1Entry
+	table atomic.Pointer[l2table]
+}
+
+// l2table is an L2 table in memory, words in host order. It always equals what
+// is in the file but for poisoned entries.
+type l2table struct {
+	used  atomic.Uint32 // set by readers, cleared by the eviction hand
+	step  uint64        // words per entry
+	words []uint64
+}
+
+func (t *l2table) touch() {
+	if t.used.Load() == 0 {
+		t.used.Store(1)
+	}
+}
+
+// mapping is one L2 table entry: with extended L2 entries both its words.
+type mapping struct {
+	entry  L2Entry
+	bitmap L2Bitmap
+}
+
+// mapping reads an entry, the bitmap first: whoever changes both writes the
+// entry first, so a bitmap never speaks of a host cluster that isn't there yet.
+func (t *l2table) mapping(index uint64) mapping {
+	var m mapping
+	if t.step == 2 {
+		m.bitmap = L2Bitmap(atomic.LoadUint64(&t.words[index*2+1]))
+	}
+	m.entry = L2Entry(atomic.LoadUint64(&t.words[index*t.step]))
+	return m
+}
+
+// set changes an entry: readers that see the new bitmap see the new entry.
+func (t *l2table) set(index uint64, m mapping) {
+	atomic.StoreUint64(&t.words[index*t.step], uint64(m.entry))
+	if t.step == 2 {
+		atomic.StoreUint64(&t.words[index*2+1], uint64(m.bitmap))
+	}
+}
+
+func (m mapping) append(b []byte, words int) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(m.entry))
+	if words == 2 {
+		b = binary.BigEndian.AppendUint64(b, uint64(m.bitmap))
+	}
+	return b
+}
+
+// l2cache bounds how many L2 tables are in memory. Which one goes is decided by
+// a clock hand: readers only ever set a table's used flag.
+type l2cache struct {
+	mu       sync.Mutex // loading, dropping and writing of tables
+	limit    int        // tables
+	resident []uint64   // L1 indexes of the tables in memory
+	hand     int
+}
+
+// Resolve loads the L2 tables that map [off,off+n), as far as the cache holds
+// them. It may block on I/O.
+func (i *Image) Resolve(off, n uint64) error {
+	if err := i.checkRange(off, n); err != nil || n == 0 {
+		return err
+	}
+	shift := i.geo.clusterBits + i.geo.l2Bits
+	i.cache.mu.Lock()
+	defer i.cache.mu.Unlock()
+	for index := off >> shift; index <= (off+n-1)>>shift; index++ {
+		if _, err := i.loadTable(index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadTable returns the L2 table of an L1 index, nil if there is none. The
+// caller holds cache.mu.
+func (i *Image) loadTable(index uint64) (*l2table, error) {
+	slot := &i.l1[index]
+	if t := slot.table.Load(); t != nil {
+		t.touch()
+		return t, nil
+	}
+	e := L1Entry(slot.entry.Load())
+	if e == 0 {
+		return nil, nil
+	}
+	if err := i.checkL1Entry(index, e); err != nil {
+		return nil, err
+	}
+	raw := make([]byte, i.geo.clusterSize())
+	if err := i.disk.read(raw, e.Offset()); err != nil {
+		return nil, err
+	}
+	t := i.decodeTable(raw)
+	i.keepTable(index, t)
+	return t, nil
+}
+
+// keepTable makes a table visible to readers and drops another if there are too
+// many. The caller holds cache.mu.
+func (i *Image) keepTable(index uint64, t *l2table) {
+	c := &i.cache
+	t.touch()
+	i.l1[index].table.Store(t)
+	if len(c.resident) < c.limit {
+		c.resident = append(c.resident, index)
+		return
+	}
+	for {
+		victim := &i.l1[c.resident[c.hand]]
+		old := victim.table.Load()
+		if old == nil || old.used.Swap(0) == 0 {
+			victim.table.Store(nil)
+			c.resident[c.hand] = index
+			c.hand = (c.hand + 1) % len(c.resident)
+			return
+		}
+		c.hand = (c.hand + 1) % len(c.resident)
+	}
+}
+
+// dropTable forgets a table whose file contents are in doubt. The caller holds
+// cache.mu. Its place in resident stays and is the next to be reused.
+func (i *Image) dropTable(index uint64) { i.l1[index].table.Store(nil) }
+
+func (i *Image) checkL1Entry(index uint64, e L1Entry) error {
+	at := i.header.L1TableOffset + index*8
+	switch {
+	case e.Reserved() != 0:
+		return corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
+	case i.geo.inCluster(e.Offset()) != 0:
+		return corrupt("L1 entry", at, "points into a cluster (%#x)", e.Offset())
+	case e.Offset() >= i.disk.length.Load():
+		return corrupt("L1 entry", at, "points past the end of the file (%#x)", e.Offset())
+	}
+	return nil
+}
+
+func (i *Image) decodeTable(raw []byte) *l2table {
+	t := &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, len(raw)/8)}
+	for k := range t.words {
+		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
+	}
+	end := roundUp(i.disk.length.Load(), i.geo.clusterSize())
+	for k := range i.geo.l2Entries() {
+		if !i.sound(t.mapping(k), end) {
+			t.set(k, mapping{entry: l2Poison})
+		}
+	}
+	return t
+}
+
+// sound judges an L2 entry as read from a file of end bytes: one that points
+// into metadata, past the file, or has unknown bits must never be followed.
+func (i *Image) sound(m mapping, end uint64) bool {
+	e := m.entry
+	if e == 0 && m.bitmap&l2AllAllocated == 0 {
+		return true
+	}
+	if e.Compressed() {
+		return true
+	}
+	if e.Reserved() != 0 || e.Zero() && (i.geo.extended || i.header.Version < 3) {
+		return false
+	}
+	if i.geo.extended && (!m.bitmap.Sound() || e.Offset() == 0 && m.bitmap&l2AllAllocated != 0) {
+		return false
+	}
+	if e.Offset() == 0 {
+		return true
+	}
+	return i.geo.inCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.at(e.Offset()) == regionData
+}

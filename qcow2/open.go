@@ -1,0 +1,139 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"zqublkd/internal/storage"
+)
+
+// OpenOptions say how an image is opened.
+type OpenOptions struct {
+	// ReadOnly: nothing is ever written, refcounts aren't looked at.
+	ReadOnly bool
+
+	// Lenient opens what would be refused, for looking at it: Refusals says
+	// what is wrong. What can't be read still fails when it is read. With a
+	// refusal the image is opened as if ReadOnly were set.
+	Lenient bool
+
+	// Force opens for writing a zoned v6 image that lacks incompatible bit 5 (a
+	// bug of the v5 series).
+	Force bool
+
+	// CacheBytes bounds the memory for L2 tables; 0 is DefaultCacheBytes.
+	CacheBytes uint64
+}
+
+// DefaultCacheBytes of L2 tables map 512 GiB with clusters of 64 KiB.
+const DefaultCacheBytes = 64 << 20
+
+const minCachedTables = 4
+
+// Open opens an image in f. What it refuses, it refuses in words: ErrNotQcow2,
+// ErrTruncated, ErrCorrupt, ErrDirty, ErrWrapped, ErrUnsupported. Zone geometries
+// a kernel can't take are not refused here. Opened for writing, the image's
+// autoclear bits are cleared, as the specification demands.
+func Open(f storage.File, o OpenOptions) (*Image, error) {
+	i, err := load(f, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.refused(UseRead); err != nil && !o.Lenient {
+		return nil, err
+	}
+	if o.ReadOnly {
+		return i, nil
+	}
+	return i, i.openWritable(o)
+}
+
+// load reads what every use needs: header, zone table, L1 table.
+func load(f storage.File, o OpenOptions) (*Image, error) {
+	d, err := newDisk(f)
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHeader(d)
+	if err != nil {
+		return nil, err
+	}
+	i := &Image{header: h, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i.regions = newRegionMap(i.geo.clusterBits)
+	i.cache.limit = cachedTables(o.CacheBytes, i.geo.clusterSize())
+	i.judgeHeader()
+	i.judgePrivate()
+	if err := i.loadZones(o.Force); err != nil {
+		return nil, err
+	}
+	return i, i.loadL1()
+}
+
+func cachedTables(limit, clusterSize uint64) int {
+	if limit == 0 {
+		limit = DefaultCacheBytes
+	}
+	return int(max(limit/clusterSize, minCachedTables))
+}
+
+func readHeader(d *disk) (*Header, error) {
+	length := d.length.Load()
+	first := make([]byte, min(length, headerV2Length))
+	if err := d.read(first, 0); err != nil {
+		return nil, err
+	}
+	bits, err := peekClusterBits(first)
+	if err != nil {
+		return nil, err
+	}
+	cluster := make([]byte, min(length, 1<<bits))
+	if err := d.read(cluster, 0); err != nil {
+		return nil, err
+	}
+	return ParseHeader(cluster)
+}
+
+// judgePrivate reads our own extension; a second one is as unknown as a newer.
+func (i *Image) judgePrivate() {
+	for _, data := range findExtensions(i.header.Extensions, ExtPrivate) {
+		p, err := parsePrivate(data)
+		if err != nil {
+			i.refuse(UseRead, err)
+			return
+		}
+		i.private = p
+		i.refuse(UseWrite, p.mustUnderstand())
+	}
+}
+
+// loadL1 judges the L1 table's place before it takes memory for it.
+func (i *Image) loadL1() error {
+	h := i.header
+	need := i.geo.l1Needed(h.Size)
+	switch bytes := uint64(h.L1Size) * 8; {
+	case bytes > maxL1Bytes:
+		return corrupt("header", 36, "says the L1 table has %d entries, above the limit of %d", h.L1Size, maxL1Bytes/8)
+	case uint64(h.L1Size) < need:
+		return corrupt("header", 36, "says the L1 table has %d entries, too few for a disk of %d bytes", h.L1Size, h.Size)
+	case need > 0 && (h.L1TableOffset == 0 || i.geo.inCluster(h.L1TableOffset) != 0):
+		return corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
+	}
+	raw := make([]byte, need*8)
+	if err := i.readTable("L1 table", raw, h.L1TableOffset); err != nil {
+		return err
+	}
+	i.l1 = make([]l1slot, need)
+	for k := range i.l1 {
+		i.l1[k].entry.Store(binary.BigEndian.Uint64(raw[k*8:]))
+	}
+	return nil
+}
+
+// readTable reads a table that must lie within the file.
+func (i *Image) readTable(what string, b []byte, off uint64) error {
+	length := i.disk.length.Load()
+	if off > length || uint64(len(b)) > length-off {
+		return fmt.Errorf("%w: the %s at byte %#x lies past its end at %#x", ErrTruncated, what, off, length)
+	}
+	return i.disk.read(b, off)
+}

@@ -1,0 +1,121 @@
+package qcow2
+
+import "encoding/binary"
+
+// openWritable makes an image that was loaded for reading fit for writing.
+func (i *Image) openWritable(o OpenOptions) error {
+	i.claimRegions()
+	if err := i.refused(UseWrite); err != nil {
+		if o.Lenient {
+			return nil
+		}
+		return err
+	}
+	if err := i.loadRefcounts(); err != nil {
+		return err
+	}
+	if err := i.clearAutoclear(); err != nil {
+		return err
+	}
+	i.readOnly = false
+	return i.disk.grow(roundUp(i.disk.length.Load(), i.geo.clusterSize()))
+}
+
+// claimRegions enters all metadata into the region map. Metadata on top of
+// metadata stops writing.
+func (i *Image) claimRegions() {
+	h := i.header
+	i.claim(regionHeader, 0, i.geo.clusterSize())
+	i.claim(regionL1, h.L1TableOffset, uint64(h.L1Size)*8)
+	if i.zones != nil {
+		i.claim(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
+	}
+	for k := range i.l1 {
+		e := L1Entry(i.l1[k].entry.Load())
+		if e == 0 {
+			continue
+		}
+		if err := i.checkL1Entry(uint64(k), e); err != nil {
+			i.refuse(UseWrite, err)
+			return
+		}
+		i.claim(regionL2, e.Offset(), i.geo.clusterSize())
+	}
+	i.claimRefcounts()
+}
+
+func (i *Image) claim(kind regionKind, off, n uint64) {
+	i.refuse(UseWrite, i.regions.add(kind, off, n))
+}
+
+// claimRefcounts reads the refcount table and claims it and its blocks.
+func (i *Image) claimRefcounts() {
+	table, err := i.readRefTable()
+	if err != nil {
+		i.refuse(UseWrite, err)
+		return
+	}
+	i.claim(regionRefTable, i.header.RefcountTableOffset, uint64(len(table))*8)
+	for k, e := range table {
+		if err := i.checkRefTableEntry(uint64(k), e); err != nil {
+			i.refuse(UseWrite, err)
+			return
+		}
+		if e != 0 {
+			i.claim(regionRefBlock, e.Offset(), i.geo.clusterSize())
+		}
+	}
+	i.refs = newRefcounts(i, table)
+}
+
+func (i *Image) readRefTable() ([]RefcountTableEntry, error) {
+	h := i.header
+	n := uint64(h.RefcountTableClusters) << i.geo.clusterBits
+	switch {
+	case n == 0 || n > max(maxRefTableBytes, i.geo.clusterSize()):
+		return nil, corrupt("header", refTableField+8, "says the refcount table has %d clusters, which is none or above the limit", h.RefcountTableClusters)
+	case h.RefcountTableOffset == 0 || i.geo.inCluster(h.RefcountTableOffset) != 0:
+		return nil, corrupt("header", refTableField, "puts the refcount table at %#x, which is no cluster of its own", h.RefcountTableOffset)
+	}
+	raw := make([]byte, n)
+	if err := i.readTable("refcount table", raw[:1], h.RefcountTableOffset); err != nil {
+		return nil, err
+	}
+	if err := i.disk.read(raw, h.RefcountTableOffset); err != nil {
+		return nil, err
+	}
+	table := make([]RefcountTableEntry, n/8)
+	for k := range table {
+		table[k] = RefcountTableEntry(binary.BigEndian.Uint64(raw[k*8:]))
+	}
+	return table, nil
+}
+
+func (i *Image) checkRefTableEntry(k uint64, e RefcountTableEntry) error {
+	at := i.header.RefcountTableOffset + k*8
+	switch {
+	case e.Reserved() != 0:
+		return corrupt("refcount table entry", at, "has reserved bits set (%#x)", uint64(e))
+	case i.geo.inCluster(e.Offset()) != 0:
+		return corrupt("refcount table entry", at, "points into a cluster (%#x)", e.Offset())
+	case e.Offset() >= i.disk.length.Load() && e != 0:
+		return corrupt("refcount table entry", at, "points past the end of the file (%#x)", e.Offset())
+	}
+	return nil
+}
+
+// loadRefcounts finds the end of what is in use.
+func (i *Image) loadRefcounts() error { return i.refs.findTail() }
+
+// clearAutoclear drops promises this program does not keep, durably before
+// anything else is written.
+func (i *Image) clearAutoclear() error {
+	if i.header.Autoclear == 0 {
+		return nil
+	}
+	if err := i.writeMeta(regionHeader, make([]byte, 8), autoclearField); err != nil {
+		return err
+	}
+	i.header.Autoclear = 0
+	return i.datasync()
+}

@@ -1,0 +1,100 @@
+package qcow2
+
+import (
+	"errors"
+	"fmt"
+)
+
+// loadZones finds out whether and how the image is zoned, and reads its zone
+// table. Doubts become refusals; an error is a failed read.
+func (i *Image) loadZones(force bool) error {
+	found := findExtensions(i.header.Extensions, ExtZoned)
+	if len(found) == 0 {
+		if i.header.Incompatible&IncompatZoned != 0 {
+			i.refuse(UseRead, &UnsupportedError{"incompatible bit 5 (zoned format) without the zoned header extension",
+				"it marks plain images of the broken v5 series: clear the bit to use it as a plain one"})
+		}
+		return nil
+	}
+	if len(found) > 1 {
+		i.refuse(UseRead, fmt.Errorf("%d zoned header extensions: %w", len(found), ErrCorrupt))
+		return nil
+	}
+	l, x, err := detectLayout(found[0], zoneContext{i.size, i.disk.length.Load(), i.geo.clusterSize()})
+	if err == nil {
+		err = checkZoneRules(x)
+	}
+	if err == nil {
+		err = l.plausibleTable(x, zoneContext{i.size, i.disk.length.Load(), i.geo.clusterSize()})
+	}
+	if err != nil {
+		i.refuse(UseRead, err)
+		return nil
+	}
+	i.zones = newZonedInfo(l, x, i.size)
+	i.judgeLayout(l, force)
+	return i.loadZoneTable(l)
+}
+
+// judgeLayout: incompatible bit 5 must go with the extension, and only some
+// layouts are written.
+func (i *Image) judgeLayout(l *zoneLayout, force bool) {
+	hasBit := i.header.Incompatible&IncompatZoned != 0
+	switch {
+	case hasBit || !l.needsBit:
+	case l == layoutV6 && force:
+	case l == layoutV6:
+		i.refuse(UseWrite, fmt.Errorf("zoned extension without incompatible bit 5, as the broken v5 series wrote it: open it read-only, or with --force: %w", ErrCorrupt))
+	default:
+		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: %w", l.name, ErrCorrupt))
+	}
+	if !l.servable {
+		i.refuse(UseWrite, &UnsupportedError{"writing to zoned images of revision " + l.name, "open it read-only, or export it"})
+	}
+}
+
+func (i *Image) loadZoneTable(l *zoneLayout) error {
+	raw := make([]byte, i.zones.TableSize())
+	if err := i.disk.read(raw, i.zones.TableOffset); err != nil {
+		return err
+	}
+	var err error
+	i.entries, i.codec, err = decodeZoneTable(raw, l, i.zones)
+	i.zones.BigEndian = i.codec.bigEndian()
+	i.refuse(UseRead, err)
+	i.refuse(UseWrite, wrapped(i.entries))
+	return nil
+}
+
+// wrapped says how many write pointers are cut to 32 bits.
+func wrapped(entries []ZoneEntry) error {
+	n := 0
+	for _, e := range entries {
+		if e.Wrapped {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair, or open it read-only", ErrWrapped, n)
+}
+
+// WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in
+// place; slots of adjacent zones in a row go out as one write. It does not sync.
+func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	if i.zones == nil {
+		return errors.New("a plain image has no zone table")
+	}
+	for _, s := range slots {
+		if err := i.codec.checkSlot(s); err != nil {
+			return err
+		}
+	}
+	return i.codec.encodeSlots(slots, func(b []byte, at uint64) error {
+		return i.writeMeta(regionZoneTable, b, at)
+	})
+}

@@ -1,0 +1,134 @@
+package qcow2
+
+import "encoding/binary"
+
+// publish makes the map refer to what write has made durable, L2 table by L2
+// table, and hands the clusters the map no longer refers to to the free list. On
+// an error the tables done so far stay; of the one that failed nobody knows what
+// the file holds, so its clusters are left to leak, and the rest is undone.
+func (p *placement) publish() error {
+	for len(p.changes) > 0 {
+		group := p.group()
+		if err := p.publishTable(group); err != nil {
+			p.forget(len(group))
+			p.undo()
+			return err
+		}
+		p.image.retire(group)
+		p.forget(len(group))
+	}
+	return nil
+}
+
+// group is the leading changes that fall into one L2 table.
+func (p *placement) group() []change {
+	bits := p.image.geo.l2Bits
+	n := 1
+	for n < len(p.changes) && p.changes[n].cluster>>bits == p.changes[0].cluster>>bits {
+		n++
+	}
+	return p.changes[:n]
+}
+
+// forget drops the leading n changes and their L2 table from the batch.
+func (p *placement) forget(n int) {
+	index := p.changes[0].cluster >> p.image.geo.l2Bits
+	if len(p.tables) > 0 && p.tables[0].index == index {
+		p.tables = p.tables[1:]
+	}
+	p.changes = p.changes[n:]
+}
+
+// publishTable writes the entries, links the table if it is new, and then lets
+// readers see both. Readers that load the table meanwhile wait for cache.mu.
+func (p *placement) publishTable(group []change) error {
+	i := p.image
+	index := group[0].cluster >> i.geo.l2Bits
+	i.cache.mu.Lock()
+	defer i.cache.mu.Unlock()
+	at := L1Entry(i.l1[index].entry.Load()).Offset()
+	fresh := at == 0
+	if fresh {
+		at = p.tables[0].at
+	}
+	table, err := i.loadTable(index)
+	if err != nil {
+		return err
+	}
+	if err := i.writeEntries(at, group); err != nil {
+		i.dropTable(index)
+		return err
+	}
+	if fresh {
+		table = &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, i.geo.clusterSize()/8)}
+		if err := i.linkTable(index, at); err != nil {
+			return err
+		}
+	}
+	for k := range group {
+		table.set(group[k].cluster&(i.geo.l2Entries()-1), i.mappingOf(&group[k]))
+	}
+	if fresh {
+		i.keepTable(index, table)
+		i.l1[index].entry.Store(uint64(newL1Entry(at)))
+	}
+	return nil
+}
+
+// mappingOf is the entry a change makes.
+func (i *Image) mappingOf(ch *change) mapping {
+	m := mapping{entry: newL2Entry(ch.host)}
+	if i.geo.extended {
+		m.bitmap = l2AllAllocated
+	}
+	return m
+}
+
+// writeEntries writes the group's entries to the L2 table at byte at, those in
+// a row as one write.
+func (i *Image) writeEntries(at uint64, group []change) error {
+	words := i.geo.entryWords()
+	for len(group) > 0 {
+		var b []byte
+		n := 0
+		for n < len(group) && group[n].cluster == group[0].cluster+uint64(n) {
+			b = i.mappingOf(&group[n]).append(b, words)
+			n++
+		}
+		index := group[0].cluster & (i.geo.l2Entries() - 1)
+		if err := i.writeMeta(regionL2, b, at+index*uint64(words)*8); err != nil {
+			return err
+		}
+		group = group[n:]
+	}
+	return nil
+}
+
+// linkTable writes the L1 entry of a new L2 table.
+func (i *Image) linkTable(index, at uint64) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(newL1Entry(at)))
+	return i.writeMeta(regionL1, b, i.header.L1TableOffset+index*8)
+}
+
+// retire hands over what the group's old entries referred to and its new ones
+// don't.
+func (i *Image) retire(group []change) {
+	for k := range group {
+		i.retireMapping(group[k].old, group[k].host)
+	}
+}
+
+// retireMapping drops the references of an old mapping unless it keeps its host
+// cluster.
+func (i *Image) retireMapping(old mapping, host uint64) {
+	e := old.entry
+	if e.Compressed() {
+		off, n := e.CompressedRange(i.geo.clusterBits)
+		first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
+		i.frees.add(run{first, last - first + 1})
+		return
+	}
+	if e.Offset() != 0 && e.Offset() != host {
+		i.frees.add(run{e.Offset() >> i.geo.clusterBits, 1})
+	}
+}

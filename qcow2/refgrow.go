@@ -1,0 +1,164 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// coverAhead is how much of the file (bytes) new refcount blocks are made for at
+// once: with small clusters a block counts little and each costs a Datasync.
+const coverAhead = 64 << 20
+
+// coverTail makes sure that a refcount block counts the cluster at the tail.
+// The new blocks lie at the tail themselves.
+func (r *refcounts) coverTail() error {
+	b := r.tail >> r.geo.refBlockBits
+	if r.exists(b) {
+		return nil
+	}
+	if b >= uint64(len(r.table)) {
+		return r.growTable(b)
+	}
+	n := r.missingFrom(b)
+	used := run{r.tail, n}
+	if err := r.placeBlocks(b, n, used, used.first); err != nil {
+		return err
+	}
+	if err := r.image.datasync(); err != nil {
+		return err
+	}
+	return r.linkBlocks(b, n, used)
+}
+
+// missingFrom is how many blocks to make from block b on.
+func (r *refcounts) missingFrom(b uint64) uint64 {
+	bytesPerBlock := r.perBlock() << r.geo.clusterBits
+	most := min(divUp(coverAhead, bytesPerBlock), max(r.perBlock()/2, 1), uint64(len(r.table))-b)
+	n := uint64(1)
+	for n < most && r.table[b+n] == 0 {
+		n++
+	}
+	return n
+}
+
+// placeBlocks writes n zeroed blocks, from block number b on, into the clusters
+// from first on; the refcounts of the run used are 1 in them. Nothing refers to
+// them yet, and as these clusters have no refcounts so far, a crash leaves them
+// free.
+func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
+	off, size := first<<r.geo.clusterBits, n<<r.geo.clusterBits
+	if err := r.claimRegion(regionRefBlock, off, size); err != nil {
+		return err
+	}
+	raw := RefcountBlock{r.geo.refOrder, make([]byte, size)}
+	base := b << r.geo.refBlockBits
+	for c := used.first; c < used.end(); c++ {
+		raw.Set(c-base, 1)
+	}
+	if err := r.image.writeMeta(regionRefBlock, raw.Data, off); err != nil {
+		r.image.regions.remove(off, size)
+		return err
+	}
+	return nil
+}
+
+// claimRegion enters new metadata at the tail into the region map.
+func (r *refcounts) claimRegion(kind regionKind, off, size uint64) error {
+	if err := r.image.regions.check(regionData, off, size); err != nil {
+		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
+	}
+	return r.image.regions.add(kind, off, size)
+}
+
+// linkBlocks enters n durable blocks, which lie at the start of used, into the
+// refcount table.
+func (r *refcounts) linkBlocks(b, n uint64, used run) error {
+	words := make([]byte, 0, n*8)
+	for k := range n {
+		words = binary.BigEndian.AppendUint64(words, (used.first+k)<<r.geo.clusterBits)
+	}
+	at := r.image.header.RefcountTableOffset + b*8
+	if err := r.image.writeMeta(regionRefTable, words, at); err != nil {
+		return r.image.fail(err) // which blocks are linked now is unknown
+	}
+	for k := range n {
+		r.table[b+k] = RefcountTableEntry((used.first + k) << r.geo.clusterBits)
+	}
+	r.tail = max(r.tail, used.end())
+	return nil
+}
+
+// growTable moves the refcount table to the tail, at least doubled, together
+// with the blocks that count the place it moves to. b is the first block number
+// the old table has no entry for, and the tail is in its range.
+func (r *refcounts) growTable(b uint64) error {
+	tableClusters, n := r.plan(b)
+	if tableClusters<<r.geo.clusterBits > max(maxRefTableBytes, r.geo.clusterSize()) {
+		return fmt.Errorf("refcount table would pass 8 MiB, the limit of the format's readers: %w", ErrUnsupported)
+	}
+	used := run{r.tail, tableClusters + n}
+	if err := r.placeBlocks(b, n, used, used.first+tableClusters); err != nil {
+		return err
+	}
+	table := make([]RefcountTableEntry, tableClusters<<r.geo.clusterBits/8)
+	copy(table, r.table)
+	for k := range n {
+		table[b+k] = RefcountTableEntry((used.first + tableClusters + k) << r.geo.clusterBits)
+	}
+	if err := r.placeTable(table, used.first); err != nil {
+		r.image.regions.remove((used.first+tableClusters)<<r.geo.clusterBits, n<<r.geo.clusterBits)
+		return err
+	}
+	return r.switchTable(table, used)
+}
+
+// plan computes the size of a new table in clusters and how many new blocks,
+// from number b on, count both table and blocks.
+func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
+	for blocks = 1; ; blocks++ {
+		doubled := min(2*uint64(len(r.table)), maxRefTableBytes/8)
+		tableClusters = r.geo.clusters(max(doubled, b+blocks) * 8)
+		if (b+blocks)<<r.geo.refBlockBits >= r.tail+tableClusters+blocks {
+			return tableClusters, blocks
+		}
+	}
+}
+
+// placeTable writes a table to the clusters from first on and makes it durable.
+func (r *refcounts) placeTable(table []RefcountTableEntry, first uint64) error {
+	off, size := first<<r.geo.clusterBits, uint64(len(table))*8
+	if err := r.claimRegion(regionRefTable, off, size); err != nil {
+		return err
+	}
+	raw := make([]byte, 0, size)
+	for _, e := range table {
+		raw = binary.BigEndian.AppendUint64(raw, uint64(e))
+	}
+	err := r.image.writeMeta(regionRefTable, raw, off)
+	if err == nil {
+		err = r.image.datasync()
+	}
+	if err != nil {
+		r.image.regions.remove(off, size)
+	}
+	return err
+}
+
+// switchTable points the header to the new table. The old one is given back
+// once that is durable, which it is before any L2 entry relies on it.
+func (r *refcounts) switchTable(table []RefcountTableEntry, used run) error {
+	h := r.image.header
+	clusters := r.geo.clusters(uint64(len(table)) * 8)
+	field := binary.BigEndian.AppendUint64(nil, used.first<<r.geo.clusterBits)
+	field = binary.BigEndian.AppendUint32(field, uint32(clusters))
+	if err := r.image.writeMeta(regionHeader, field, refTableField); err != nil {
+		return r.image.fail(err) // which table is in force now is unknown
+	}
+	old := run{h.RefcountTableOffset >> r.geo.clusterBits, uint64(h.RefcountTableClusters)}
+	r.image.regions.remove(h.RefcountTableOffset, old.n<<r.geo.clusterBits)
+	r.image.frees.add(old)
+	h.RefcountTableOffset, h.RefcountTableClusters = used.first<<r.geo.clusterBits, uint32(clusters)
+	r.table = table
+	r.tail = used.end()
+	return nil
+}

@@ -1,0 +1,91 @@
+package qcow2
+
+import (
+	"fmt"
+	"sync"
+)
+
+// regionKind is what a metadata cluster of the file holds.
+type regionKind uint8
+
+const (
+	regionData regionKind = iota // not metadata
+	regionHeader
+	regionL1
+	regionL2
+	regionRefTable
+	regionRefBlock
+	regionZoneTable
+)
+
+var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block", "zone table"}
+
+func (k regionKind) String() string { return regionNames[k] }
+
+// regionMap knows every metadata cluster in use, by cluster number. Its size
+// follows the number of such clusters, so the bytes of the file bound it.
+type regionMap struct {
+	mu          sync.RWMutex
+	clusterBits uint
+	kinds       map[uint64]regionKind
+}
+
+func newRegionMap(clusterBits uint) *regionMap {
+	return &regionMap{clusterBits: clusterBits, kinds: make(map[uint64]regionKind)}
+}
+
+func (r *regionMap) span(off, n uint64) (first, last uint64) {
+	return off >> r.clusterBits, (off + n - 1) >> r.clusterBits
+}
+
+// add claims the clusters of [off,off+n); an error says what is there already.
+func (r *regionMap) add(kind regionKind, off, n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, last := r.span(off, n)
+	for c := first; c <= last; c++ {
+		if old := r.kinds[c]; old != regionData {
+			return corrupt(kind.String(), c<<r.clusterBits, "overlaps the %v", old)
+		}
+		r.kinds[c] = kind
+	}
+	return nil
+}
+
+// remove gives the clusters of [off,off+n) up.
+func (r *regionMap) remove(off, n uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, last := r.span(off, n)
+	for c := first; c <= last; c++ {
+		delete(r.kinds, c)
+	}
+}
+
+// check reports whether all of [off,off+n) is of one kind: the last barrier
+// before a write.
+func (r *regionMap) check(kind regionKind, off, n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	first, last := r.span(off, n)
+	for c := first; c <= last; c++ {
+		if found := r.kinds[c]; found != kind {
+			return fmt.Errorf("write of %v refused: %w", kind,
+				corrupt("cluster", c<<r.clusterBits, "holds %v", found))
+		}
+	}
+	return nil
+}
+
+// at is what the cluster at byte offset off holds.
+func (r *regionMap) at(off uint64) regionKind {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.kinds[off>>r.clusterBits]
+}

@@ -1,0 +1,62 @@
+package qcow2
+
+import "encoding/binary"
+
+const zoneEntrySize = 8 // bytes of a zone table entry
+
+// ZoneEntry is what the zone table says about one zone.
+type ZoneEntry struct {
+	// WP is the write pointer, a byte offset on the virtual disk: the zone's
+	// start when EMPTY, anything from start+capacity on when FULL (layouts
+	// differ in what they store). A conventional zone's is its start.
+	WP           uint64
+	Conventional bool
+
+	// Wrapped: the stored value is the zone's start cut to 32 bits, a bug of
+	// the code that made v6 images above 4 GiB. WP is the start it stands for: a
+	// sequential zone is EMPTY.
+	Wrapped bool
+
+	// Invalid: the stored value makes no sense; WP is what was decoded.
+	Invalid bool
+
+	Raw uint64 // as stored, bytes in order
+}
+
+// entryCodec decodes the words of one zone table.
+type entryCodec struct {
+	layout *zoneLayout
+	info   *ZonedInfo
+	order  binary.ByteOrder // of the words on disk
+}
+
+func (c entryCodec) bigEndian() bool { return c.order == binary.BigEndian }
+
+func (c entryCodec) decode(i uint32, word uint64) ZoneEntry {
+	e := ZoneEntry{Raw: word, Conventional: word>>c.layout.typeBit&1 != 0}
+	start := c.info.ZoneStart(i)
+	e.WP = word &^ (1 << c.layout.typeBit)
+	if c.layout.conditioned {
+		e.WP &= 1<<c.layout.typeBit - 1
+	}
+	if c.layout.wraps && start>>32 != 0 && e.WP == start&(1<<32-1) {
+		e.Wrapped, e.WP = true, start
+	}
+	e.Invalid = !c.sound(i, e)
+	return e
+}
+
+func (c entryCodec) sound(i uint32, e ZoneEntry) bool {
+	start := c.info.ZoneStart(i)
+	return e.Conventional == (i < c.info.Conventional) &&
+		e.WP >= start && e.WP-start <= c.info.ZoneSize && e.WP%512 == 0
+}
+
+// encode stores a write pointer. FULL is min(start+capacity, disk size), the
+// one value every revision accepts.
+func (c entryCodec) encode(i uint32, wp uint64) uint64 {
+	if i < c.info.Conventional {
+		return c.info.ZoneStart(i) | 1<<c.layout.typeBit
+	}
+	return min(wp, c.info.WritableEnd(i))
+}
