@@ -18,7 +18,8 @@ type Entry struct {
 	WP uint64 // byte of the disk; ignored for a conventional zone
 	// Condition is kept when it can't be told from the write pointer: ReadOnly,
 	// Offline, and, for a device that goes on after its server died, the open
-	// conditions. Anything else is derived (Geometry.Rest).
+	// conditions as far as MaxOpen allows. Anything else is derived
+	// (Geometry.Rest).
 	Condition Condition
 }
 
@@ -40,14 +41,14 @@ type zone struct {
 	mu       sync.Mutex
 	wp       uint64        // logical: where the next write goes
 	done     uint64        // acknowledged: all below it is there
-	stamp    atomic.Uint64 // of the last write, for eviction
+	stamp    atomic.Uint64 // of the last write, for eviction; 0: not implicitly open
 	inflight opList        // writes from done to wp, in order
 	waiters  opList        // requests that were parked
 	owner    *Op           // reset or finish that has the zone for itself
 	readers  int32
 	cond     Condition
 	draining bool // a write failed, others above it have not ended yet
-	listed   bool // in Device.implicit; changes under limits and mu
+	listed   bool // in Device.implicit; belongs to limits, not to mu
 }
 
 // Device is the zones of one disk. Its methods may be called from any
@@ -62,7 +63,7 @@ type Device struct {
 	implicit []uint32   // zones that were opened implicitly, some not any more
 	clock    atomic.Uint64
 
-	open, active, implicitOpen atomic.Int32
+	open, active, implicitOpen atomic.Int64
 }
 
 // New makes a device of zones as entries say, one for each zone. More zones
@@ -76,6 +77,7 @@ func New(g Geometry, l Limits, entries []Entry, o Observer) (*Device, error) {
 		return nil, fmt.Errorf("%d zone entries for a disk of %d zones", len(entries), g.Zones())
 	}
 	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, len(entries))}
+	d.clock.Store(1) // 0 is no zone's time
 	for i := range entries {
 		if err := d.load(uint32(i), entries[i]); err != nil {
 			return nil, err
@@ -103,14 +105,11 @@ func (d *Device) load(i uint32, e Entry) error {
 	switch {
 	case e.Condition == ReadOnly || e.Condition == Offline:
 		c = e.Condition
-	case e.Condition.Open() && c != Full:
+	case e.Condition.Open() && c != Full && !d.openFull():
 		c = e.Condition
 	}
-	d.count(Empty, c)
-	z.cond = c
-	if c == ImplicitOpen && d.lim.MaxOpen != 0 {
-		d.list(i, z)
-	}
+	d.setCondition(i, z, c)
+	d.touch(z)
 	return nil
 }
 
@@ -132,6 +131,9 @@ func (d *Device) setCondition(i uint32, z *zone, c Condition) {
 		return
 	}
 	d.count(z.cond, c)
+	if z.cond == ImplicitOpen {
+		z.stamp.Store(0)
+	}
 	z.cond = c
 	if c == ImplicitOpen && d.lim.MaxOpen != 0 {
 		d.list(i, z)
@@ -144,7 +146,7 @@ func (d *Device) count(from, to Condition) {
 	bump(&d.implicitOpen, from == ImplicitOpen, to == ImplicitOpen)
 }
 
-func bump(n *atomic.Int32, from, to bool) {
+func bump(n *atomic.Int64, from, to bool) {
 	switch {
 	case from && !to:
 		n.Add(-1)

@@ -11,6 +11,10 @@ type Geometry struct {
 	Conventional uint32 // number of conventional zones; they come first
 }
 
+// maxBytes is the largest offset that Linux knows (loff_t). It also keeps the
+// end of every zone within 64 bits.
+const maxBytes = 1<<63 - 1
+
 // Validate reports the first thing that makes the geometry no geometry.
 func (g Geometry) Validate() error {
 	switch {
@@ -18,6 +22,8 @@ func (g Geometry) Validate() error {
 		return fmt.Errorf("disk size is 0: a zoned disk needs at least one zone")
 	case g.ZoneSize == 0:
 		return fmt.Errorf("zone size is 0: it must be larger than zero")
+	case g.Size > maxBytes || g.ZoneSize > maxBytes:
+		return fmt.Errorf("disk size %d, zone size %d: neither may pass 2^63-1 bytes", g.Size, g.ZoneSize)
 	case g.ZoneCapacity == 0 || g.ZoneCapacity > g.ZoneSize:
 		return fmt.Errorf("zone capacity %d: must be from 1 to the zone size, %d bytes", g.ZoneCapacity, g.ZoneSize)
 	case (g.Size-1)/g.ZoneSize >= 1<<32-1:

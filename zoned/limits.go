@@ -4,57 +4,71 @@ package zoned
 // another zone if it must; limits and z.mu are held. The slot itself is taken
 // by setCondition.
 func (d *Device) take(z *zone, op *Op, next Condition) error {
-	if next.Active() && !z.cond.Active() && full(int64(d.active.Load()), d.lim.MaxActive) {
+	if next.Active() && !z.cond.Active() && full(d.active.Load(), d.lim.MaxActive) {
 		return d.refusal(op, z, RuleActiveLimit, uint64(d.lim.MaxActive))
 	}
-	if next.Open() && !z.cond.Open() && full(int64(d.open.Load()), d.lim.MaxOpen) && !d.evict(op.Zone) {
+	if next.Open() && !z.cond.Open() && !d.makeRoom() {
 		return d.refusal(op, z, RuleOpenLimit, uint64(d.lim.MaxOpen))
 	}
 	return nil
 }
 
+func (d *Device) openFull() bool { return full(d.open.Load(), d.lim.MaxOpen) }
+
 func full(n int64, limit uint32) bool { return limit != 0 && n >= int64(limit) }
 
-// evict closes the implicitly open zone that was written longest ago. The
-// caller holds limits and the lock of zone self, which is not open.
-func (d *Device) evict(self uint32) bool {
-	for {
-		at := d.leastRecent()
-		if at < 0 {
-			return false
+// makeRoom sees to it that one more zone may be open: if need be it closes the
+// implicitly open zone that was written longest ago. False: there is none. The
+// caller holds limits and the lock of a zone that is not open.
+func (d *Device) makeRoom() bool {
+	for d.openFull() {
+		i, stamp := d.leastRecent()
+		if stamp == 0 {
+			// The slot of the last one may have come back just now.
+			return !d.openFull()
 		}
-		i := d.implicit[at]
-		d.unlist(at)
-		z := &d.zones[i]
-		if i == self { // was open once and is still listed
-			z.listed = false
-			continue
-		}
-		z.mu.Lock()
-		z.listed = false
-		evicted := z.cond == ImplicitOpen
-		if evicted {
-			d.close(i, z, cells[OpEvict][z.cond])
-		}
-		z.mu.Unlock()
-		if evicted {
+		if d.evict(i, stamp) {
 			return true
 		}
 	}
+	return true
 }
 
-// leastRecent is the place in implicit of the zone written longest ago.
-func (d *Device) leastRecent() int {
-	best, stamp := -1, uint64(0)
-	for at, i := range d.implicit {
-		if s := d.zones[i].stamp.Load(); best < 0 || s < stamp {
-			best, stamp = at, s
-		}
+// evict closes zone i if it was last written at stamp and its slot is needed.
+// Neither is sure before its lock is held: other zones are written, and slots
+// given back, without limits.
+func (d *Device) evict(i uint32, stamp uint64) bool {
+	z := &d.zones[i]
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.stamp.Load() != stamp || !d.openFull() {
+		return false
 	}
-	return best
+	d.close(i, z, cells[OpEvict][z.cond])
+	return true
+}
+
+// leastRecent is the implicitly open zone that was written longest ago, and
+// when; at 0 if there is none. On its way it drops those from the list that
+// are not implicitly open any more.
+func (d *Device) leastRecent() (zone uint32, stamp uint64) {
+	for at := 0; at < len(d.implicit); {
+		i := d.implicit[at]
+		s := d.zones[i].stamp.Load()
+		if s == 0 {
+			d.unlist(at)
+			continue
+		}
+		if stamp == 0 || s < stamp {
+			zone, stamp = i, s
+		}
+		at++
+	}
+	return zone, stamp
 }
 
 func (d *Device) unlist(at int) {
+	d.zones[d.implicit[at]].listed = false
 	last := len(d.implicit) - 1
 	d.implicit[at] = d.implicit[last]
 	d.implicit = d.implicit[:last]
@@ -67,10 +81,10 @@ func (d *Device) list(i uint32, z *zone) {
 	}
 }
 
-// touch marks z as the most recently written zone. Without an open limit
-// nobody asks, and the shared clock is left alone.
+// touch marks z, whose lock is held, as the most recently written zone, if it
+// may ever be evicted. The shared clock is left alone when z is that already.
 func (d *Device) touch(z *zone) {
-	if d.lim.MaxOpen == 0 || z.stamp.Load() == d.clock.Load() {
+	if d.lim.MaxOpen == 0 || z.cond != ImplicitOpen || z.stamp.Load() == d.clock.Load() {
 		return
 	}
 	z.stamp.Store(d.clock.Add(1))

@@ -85,9 +85,11 @@ func (d *Device) beginOwned(op *Op, kind Operation, off uint64) (Verdict, error)
 }
 
 // EndReset ends a granted reset or reset of all zones; with an error the zones
-// stay as they are. It returns op and the parked requests that can go on.
+// stay as they are. It returns op and the parked requests that can go on. A
+// reset of all zones that came back with outcome Retry may be given up by it.
 func (d *Device) EndReset(op *Op, err error) *Op {
 	var out answers
+	out.end(op, err)
 	if !op.all {
 		d.endOwned(op.Zone, op, err, &out)
 	} else {
@@ -96,15 +98,14 @@ func (d *Device) EndReset(op *Op, err error) *Op {
 		}
 		op.all = false
 	}
-	out.end(op, err)
 	return out.head
 }
 
 // EndFinish ends a granted finish, as EndReset.
 func (d *Device) EndFinish(op *Op, err error) *Op {
 	var out answers
-	d.endOwned(op.Zone, op, err, &out)
 	out.end(op, err)
+	d.endOwned(op.Zone, op, err, &out)
 	return out.head
 }
 
@@ -134,10 +135,11 @@ func (d *Device) endOwned(i uint32, op *Op, err error, out *answers) {
 // durable, then EndReset. Zones are taken in order, so two of these can't wait
 // for each other.
 func (d *Device) BeginResetAll(op *Op) (Verdict, error) {
-	if op.Outcome != Retry {
+	if !op.all || op.Outcome != Retry {
 		op.upto = d.geo.Conventional
 	}
-	op.Kind, op.all, op.Start, op.Length, op.Outcome, op.Err = OpReset, true, 0, 0, Pending, nil
+	op.Kind, op.all, op.Zone, op.Start, op.Length = OpReset, true, 0, 0, 0
+	op.Outcome, op.Err = Pending, nil
 	for ; op.upto < d.geo.Zones(); op.upto++ {
 		if !d.own(op, op.upto) {
 			return Parked, nil

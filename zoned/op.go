@@ -80,23 +80,6 @@ func (l *opList) pop() *Op {
 	return o
 }
 
-// remove takes o, which is in the list, out of it.
-func (l *opList) remove(o *Op) {
-	prev := l.last
-	for prev.next != o {
-		prev = prev.next
-	}
-	if prev == o {
-		l.last = nil
-	} else {
-		prev.next = o.next
-		if l.last == o {
-			l.last = prev
-		}
-	}
-	o.next = nil
-}
-
 // answers collects the Ops that an End gives back, in order.
 type answers struct{ head, tail *Op }
 

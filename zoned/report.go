@@ -18,13 +18,13 @@ func (d *Device) Info(i uint32) Info {
 }
 
 // Report lists up to n zones from the one that holds byte off; fewer when the
-// disk ends, none when off lies outside it.
+// disk ends, none when off lies outside it or n is not positive.
 func (d *Device) Report(off uint64, n int) []Info {
 	if off >= d.geo.Size {
 		return nil
 	}
 	first := d.geo.ZoneOf(off)
-	n = min(n, int(d.geo.Zones()-first))
+	n = min(max(n, 0), int(d.geo.Zones()-first))
 	infos := make([]Info, n)
 	for k := range infos {
 		infos[k] = d.Info(first + uint32(k))

@@ -1,7 +1,8 @@
 package zoned
 
 // BeginWrite asks to write n bytes at byte off of the disk. Granted: write
-// them, then EndWrite.
+// them, then EndWrite. A write of nothing to a sequential zone is Done when it
+// would be allowed, and changes nothing.
 func (d *Device) BeginWrite(op *Op, off, n uint64) (Verdict, error) {
 	z, err := d.locate(op, OpWrite, off, n)
 	if err != nil {
@@ -54,6 +55,9 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 	}
 	if err := d.place(z, op); err != nil {
 		return Refused, err
+	}
+	if op.Length == 0 {
+		return Done, nil
 	}
 	if t.Next != z.cond {
 		if err := d.take(z, op, t.Next); err != nil {
@@ -119,7 +123,7 @@ func (a *answers) end(op *Op, err error) {
 // fail takes op out of flight and gives up everything above it: what has
 // landed there is answered now, the rest when its own I/O has ended.
 func (d *Device) fail(z *zone, op *Op, err error, out *answers) {
-	z.draining = true
+	z.draining, z.wp = true, z.done
 	var keep opList
 	above := false
 	for !z.inflight.empty() {
