@@ -1,0 +1,120 @@
+package server
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// begin asks the rules about the request of s and starts it.
+func (q *queue) begin(s *slot) {
+	z := q.disk.zones
+	if err := q.disk.refuseChange(s.desc.Op()); err != nil {
+		q.refuse(s, err)
+		return
+	}
+	switch s.desc.Op() {
+	case ublk.OpRead:
+		q.beginRead(s)
+	case ublk.OpWrite, ublk.OpZoneAppend:
+		q.beginWrite(s)
+	case ublk.OpFlush:
+		q.hand(s, jobFlush)
+	case ublk.OpReportZones:
+		q.report(s)
+	case ublk.OpZoneOpen:
+		v, err := z.BeginOpen(&s.op, s.desc.Offset())
+		q.judged(s, v, err)
+	case ublk.OpZoneClose:
+		v, err := z.BeginClose(&s.op, s.desc.Offset())
+		q.judged(s, v, err)
+	case ublk.OpZoneReset:
+		v, err := z.BeginReset(&s.op, s.desc.Offset())
+		q.own(s, v, err, jobReset)
+	case ublk.OpZoneResetAll:
+		v, err := z.BeginResetAll(&s.op)
+		q.own(s, v, err, jobReset)
+	case ublk.OpZoneFinish:
+		v, err := z.BeginFinish(&s.op, s.desc.Offset())
+		q.own(s, v, err, jobFinish)
+	case ublk.OpDiscard, ublk.OpWriteZeroes:
+		q.beginZero(s)
+	default:
+		q.refuse(s, fmt.Errorf("%s: %w", s.desc.Op(), unix.EOPNOTSUPP))
+	}
+}
+
+// judged acts on a verdict; true: the request has been granted.
+func (q *queue) judged(s *slot, v zoned.Verdict, err error) bool {
+	switch v {
+	case zoned.Refused:
+		q.refuse(s, err)
+	case zoned.Done:
+		q.answer(s)
+	case zoned.Granted:
+		s.begun = true
+		return true
+	}
+	return false
+}
+
+// own starts the work of a request that has its zones for itself.
+func (q *queue) own(s *slot, v zoned.Verdict, err error, j job) {
+	if q.judged(s, v, err) {
+		q.hand(s, j)
+	}
+}
+
+func (q *queue) beginRead(s *slot) {
+	off, n := s.desc.Offset(), s.desc.Bytes()
+	v, readable, err := q.disk.zones.BeginRead(&s.op, off, n)
+	if !q.judged(s, v, err) {
+		return
+	}
+	s.off, s.limit = off, readable
+	if readable == 0 {
+		q.answerZeros(s, n)
+		return
+	}
+	s.buf = q.bufs.take()[:n]
+	q.transfer(s)
+}
+
+func (q *queue) beginWrite(s *slot) {
+	off, n := s.desc.Offset(), s.desc.Bytes()
+	begin := q.disk.zones.BeginWrite
+	if s.desc.Op() == ublk.OpZoneAppend {
+		begin = q.disk.zones.BeginAppend
+	}
+	v, err := begin(&s.op, off, n)
+	if !q.judged(s, v, err) {
+		return
+	}
+	s.off, s.buf = s.op.Start, q.bufs.take()[:n]
+	q.disk.state.Begin(q.id, s.tag, &s.op)
+	if got, errno := q.lane.CopyFromRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
+		s.err = copyError(got, len(s.buf), errno)
+		q.end(s)
+		return
+	}
+	q.transfer(s)
+}
+
+// beginZero is a discard or a write of zeros, which only a plain disk takes.
+func (q *queue) beginZero(s *slot) {
+	v, err := q.disk.zones.BeginWrite(&s.op, s.desc.Offset(), s.desc.Bytes())
+	if q.judged(s, v, err) {
+		s.off = s.op.Start
+		q.hand(s, jobZero)
+	}
+}
+
+func copyError(got, want int, errno unix.Errno) error {
+	if errno != 0 {
+		return fmt.Errorf("copy of a request's data: %w", errno)
+	}
+	return fmt.Errorf("copy of a request's data: %d of %d bytes", got, want)
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Recovery is what becomes of the device when its daemon dies.
+type Recovery string
+
+// The ways of recovery.
+const (
+	RecoveryOff     Recovery = "off"     // the disk goes, its users get errors
+	RecoveryReissue Recovery = "reissue" // the disk waits; requests are sent again to the next daemon
+)
+
+// Cache is how file I/O treats the page cache, as qemu-img's -t.
+type Cache string
+
+// The cache modes.
+const (
+	CacheNone      Cache = "none"
+	CacheWriteback Cache = "writeback"
+)
+
+// Config says what is served and how.
+type Config struct {
+	Image    string
+	ID       int32  // device number, -1: any
+	Name     string // shown by list; the image's file name by default
+	ReadOnly bool
+	Recovery Recovery
+	Cache    Cache
+	Queues   uint16 // 0: one for each CPU
+	Depth    uint16 // tags of a queue
+	RunDir   string // where devices are recorded
+	Log      *logrus.Logger
+}
+
+// DefaultRunDir is where devices are recorded. It must be on tmpfs: what it
+// holds is worthless after a reboot.
+const DefaultRunDir = "/run/zqublkd"
+
+// DefaultDepth is the number of tags of a queue.
+const DefaultDepth = 64
+
+// complete fills in defaults and refuses what can't be.
+func (c *Config) complete() error {
+	if c.Image == "" {
+		return fmt.Errorf("no image given")
+	}
+	abs, err := filepath.Abs(c.Image)
+	if err != nil {
+		return err
+	}
+	c.Image = abs
+	if c.Name == "" {
+		c.Name = filepath.Base(c.Image)
+	}
+	if c.Queues == 0 {
+		c.Queues = uint16(min(runtime.NumCPU(), 64))
+	}
+	if c.Depth == 0 {
+		c.Depth = DefaultDepth
+	}
+	if c.RunDir == "" {
+		c.RunDir = DefaultRunDir
+	}
+	if c.Log == nil {
+		c.Log = logrus.StandardLogger()
+	}
+	return c.check()
+}
+
+func (c *Config) check() error {
+	switch c.Recovery {
+	case "":
+		c.Recovery = RecoveryOff
+	case RecoveryOff, RecoveryReissue:
+	default:
+		return fmt.Errorf("recovery %q: must be %s or %s", c.Recovery, RecoveryReissue, RecoveryOff)
+	}
+	switch c.Cache {
+	case "":
+		c.Cache = CacheNone
+	case CacheNone, CacheWriteback:
+	default:
+		return fmt.Errorf("cache %q: must be %s or %s", c.Cache, CacheNone, CacheWriteback)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// command is what a client asks of a running daemon, one line of JSON; reply
+// is the answer.
+type command struct {
+	Verb string `json:"verb"` // status, stop, errors
+}
+
+type reply struct {
+	Error  string    `json:"error,omitempty"`
+	Status *Status   `json:"status,omitempty"`
+	Errors []Refusal `json:"errors,omitempty"`
+}
+
+// Status is how a running device stands.
+type Status struct {
+	Record
+	Open         int  `json:"open_zones"`
+	Active       int  `json:"active_zones"`
+	ImplicitOpen int  `json:"implicitly_open_zones"`
+	Frozen       bool `json:"frozen"` // no change any more
+}
+
+// listen opens the control socket and answers on it until it is closed. Its
+// path is relative to the folder: socket paths are short.
+func (d *Device) listen() error {
+	l, err := net.Listen("unix", d.claim.path(socketName))
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	d.socket = l
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go d.converse(c)
+		}
+	}()
+	return nil
+}
+
+// converse answers one command.
+func (d *Device) converse(c net.Conn) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	var cmd command
+	if err := json.NewDecoder(c).Decode(&cmd); err != nil {
+		return
+	}
+	json.NewEncoder(c).Encode(d.obey(cmd))
+}
+
+func (d *Device) obey(cmd command) reply {
+	switch cmd.Verb {
+	case "status":
+		s := d.status()
+		return reply{Status: &s}
+	case "errors":
+		return reply{Errors: d.disk.refusals.list()}
+	case "stop":
+		d.stopOnce.Do(func() { close(d.stopping) })
+		return reply{}
+	}
+	return reply{Error: fmt.Sprintf("unknown verb %q", cmd.Verb)}
+}
+
+func (d *Device) status() Status {
+	return Status{
+		Record: d.record, Frozen: d.disk.frozen.Load(),
+		Open: d.disk.zones.Open(), Active: d.disk.zones.Active(), ImplicitOpen: d.disk.zones.ImplicitOpen(),
+	}
+}
+
+// ask sends a command to the daemon of device id.
+func ask(runDir string, id uint32, verb string) (reply, error) {
+	var r reply
+	c, err := net.Dial("unix", filepath.Join(deviceDir(runDir, id), socketName))
+	if err != nil {
+		return r, fmt.Errorf("daemon of device %d: %w", id, err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := json.NewEncoder(c).Encode(command{Verb: verb}); err != nil {
+		return r, err
+	}
+	if err := json.NewDecoder(c).Decode(&r); err != nil {
+		return r, fmt.Errorf("daemon of device %d: %w", id, err)
+	}
+	if r.Error != "" {
+		return r, errors.New(r.Error)
+	}
+	return r, nil
+}
+
+// AskStatus asks the daemon of device id how it stands.
+func AskStatus(runDir string, id uint32) (Status, error) {
+	r, err := ask(runDir, id, "status")
+	if err != nil {
+		return Status{}, err
+	}
+	if r.Status == nil {
+		return Status{}, errors.New("the daemon gave no status")
+	}
+	return *r.Status, nil
+}
+
+// AskErrors asks the daemon of device id for the requests it refused last.
+func AskErrors(runDir string, id uint32) ([]Refusal, error) {
+	r, err := ask(runDir, id, "errors")
+	return r.Errors, err
+}
+
+// AskStop asks the daemon of device id to stop; it has not when this returns.
+func AskStop(runDir string, id uint32) error {
+	_, err := ask(runDir, id, "stop")
+	return err
+}

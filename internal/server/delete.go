@@ -1,0 +1,105 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+)
+
+// HeldError is a device that is mounted or claimed.
+type HeldError struct {
+	Node    string
+	Holders []string
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("%s is in use: %s; end that first, or use --force", e.Node, strings.Join(e.Holders, ", "))
+}
+
+// ErrLinger says that a stopped device's number stays taken until the last
+// process that has its node open closes it.
+var ErrLinger = errors.New("its number stays in use until the last process that has the node open closes it")
+
+// deleteTimeout bounds the wait for a daemon to end.
+const deleteTimeout = 60 * time.Second
+
+// Delete stops device id of a run directory and waits until it is gone. It
+// refuses one that is held, unless force. A device whose daemon is dead is
+// deleted from here, under its lock.
+func Delete(runDir string, id uint32, force bool) error {
+	r, err := ReadRecord(runDir, id)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("device %d: not a device of %s (see `zqublkd list`)", id, runDir)
+	}
+	if err != nil {
+		return err
+	}
+	holders, err := Holders(id)
+	if err != nil {
+		return err
+	}
+	if len(holders) > 0 && !force {
+		return &HeldError{Node: r.Node, Holders: holders}
+	}
+	if !r.Alive {
+		return deleteOrphan(runDir, id)
+	}
+	if err := AskStop(runDir, id); err != nil {
+		return err
+	}
+	return waitGone(runDir, r)
+}
+
+// waitGone waits until the daemon of r has ended and the driver has let go of
+// its device.
+func waitGone(runDir string, r Record) error {
+	end := time.Now().Add(deleteTimeout)
+	for time.Now().Before(end) {
+		now, err := ReadRecord(runDir, r.ID)
+		switch {
+		case err == nil && !now.Alive: // it died on the way
+			return deleteOrphan(runDir, r.ID)
+		case (err != nil || now.PID != r.PID) && unix.Kill(r.PID, 0) != nil:
+			return waitNumber(r.ID)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("device %d: its daemon (pid %d) has not ended within %v; see its log", r.ID, r.PID, deleteTimeout)
+}
+
+// waitNumber waits a moment for the number to become free.
+func waitNumber(id uint32) error {
+	for range 100 {
+		if _, err := os.Stat(ublk.CharPath(id)); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("device %d is stopped; %w", id, ErrLinger)
+}
+
+// deleteOrphan deletes a device whose daemon is dead.
+func deleteOrphan(runDir string, id uint32) error {
+	c, err := claimDevice(runDir, id, true)
+	if err != nil {
+		return err
+	}
+	ctl, err := ublk.OpenControl()
+	if err != nil {
+		return err
+	}
+	defer ctl.Close()
+	for _, step := range []func(uint32) error{ctl.StopDevice, ctl.DeleteDeviceAsync} {
+		if err := step(id); err != nil && !ublk.IsNoDevice(err) {
+			return err
+		}
+	}
+	c.remove()
+	return waitNumber(id)
+}

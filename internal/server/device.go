@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"zqublkd/ublk"
+)
+
+// Device is one image served as one block device by this process.
+type Device struct {
+	cfg    Config
+	log    *logrus.Logger
+	ctl    *ublk.Control
+	info   ublk.DevInfo
+	disk   *Disk
+	claim  *claim
+	state  *StateFile
+	char   *ublk.Device
+	socket net.Listener
+	record Record
+
+	queues   sync.WaitGroup
+	failed   chan error    // a queue that can't go on
+	stopping chan struct{} // closed: somebody asked for the end
+	stopOnce sync.Once
+
+	undo []func() error // what has to be taken down, last first
+}
+
+// ErrQueue is a queue whose ring broke. The process must end at once: only
+// then does the driver take its requests back.
+var ErrQueue = errors.New("a queue can't go on")
+
+// What keeps an image from being served at all.
+var (
+	ErrNotServable = errors.New("can't be served")
+	ErrKernel      = errors.New("this kernel's ublk driver is")
+)
+
+// Serve serves an image until ctx ends, a client asks for the end, or a queue
+// fails (ErrQueue). ready is called when the device's node can be used.
+func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
+	if err := cfg.complete(); err != nil {
+		return err
+	}
+	d := &Device{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), stopping: make(chan struct{})}
+	if err := d.start(); err != nil {
+		return errors.Join(err, d.takeDown())
+	}
+	ready(d.record)
+	select {
+	case err := <-d.failed:
+		return errors.Join(ErrQueue, err)
+	case <-d.stopping:
+	case <-ctx.Done():
+	}
+	d.log.WithField("device", d.record.Node).Info("stopping")
+	return d.takeDown()
+}
+
+// start brings the device up, step by step.
+func (d *Device) start() error {
+	for _, step := range []func() error{d.openDisk, d.openControl, d.addDevice, d.claimDevice, d.makeState, d.startDisk,
+		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// later adds what takes a step down again.
+func (d *Device) later(f func() error) { d.undo = append(d.undo, f) }
+
+// takeDown undoes the steps, last first; each one is tried.
+func (d *Device) takeDown() error {
+	var errs []error
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		errs = append(errs, d.undo[i]())
+	}
+	d.undo = nil
+	if d.claim != nil { // last: who waits for it may open the image again
+		d.claim.remove()
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Device) openDisk() (err error) {
+	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Log: d.log})
+	if err != nil {
+		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
+	}
+	d.later(d.disk.Close)
+	if err := Servable(d.disk.img); err != nil {
+		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
+	}
+	return nil
+}
+
+func (d *Device) openControl() (err error) {
+	if d.ctl, err = ublk.OpenControl(); err != nil {
+		return err
+	}
+	d.later(d.ctl.Close)
+	return nil
+}
+
+// wanted are the driver's features that the disk needs, and those it likes.
+func (d *Device) wanted() (need, like ublk.Features) {
+	need, like = ublk.FeatureUserCopy, 0
+	if d.disk.img.Zoned() != nil {
+		need |= ublk.FeatureZoned
+		like |= ublk.FeatureNoAutoPartScan
+	}
+	if d.cfg.Recovery == RecoveryReissue {
+		need |= ublk.FeatureRecovery | ublk.FeatureRecoveryReissue
+	}
+	return need, like
+}
+
+func (d *Device) addDevice() error {
+	need, like := d.wanted()
+	has, err := d.ctl.Features()
+	if err != nil {
+		return fmt.Errorf("%w too old, it can't say its features: Linux 6.6 or newer is needed (%w)", ErrKernel, err)
+	}
+	if missing := has.Missing(need); missing != 0 {
+		return fmt.Errorf("%w without %s: Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED is needed, see `zqublkd features`", ErrKernel, missing)
+	}
+	d.info, err = d.ctl.AddDevice(ublk.AddOptions{
+		ID: d.cfg.ID, Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: maxSectors * ublk.SectorBytes,
+		Flags: need, Optional: like & has,
+	})
+	if err != nil {
+		return err
+	}
+	d.later(d.deleteDevice)
+	return nil
+}
+
+// deleteDevice deletes the device. Whoever still has the node open keeps its
+// number in use until he closes it; the daemon does not wait for him.
+func (d *Device) deleteDevice() error {
+	if err := d.ctl.DeleteDeviceAsync(d.info.ID); err != nil && !ublk.IsNoDevice(err) {
+		return err
+	}
+	return nil
+}
+
+func (d *Device) claimDevice() (err error) {
+	d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID, false)
+	return err
+}
+
+func (d *Device) makeState() error {
+	shape, err := d.shape()
+	if err != nil {
+		return err
+	}
+	if d.state, err = CreateState(d.claim.path(stateName), shape); err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	d.later(d.state.Close)
+	return nil
+}
+
+func (d *Device) startDisk() error {
+	return d.disk.start(int(d.info.Queues)*int(d.info.Depth), d.state)
+}
+
+func (d *Device) describe() error {
+	return d.ctl.SetParams(d.info.ID, params(d.disk.img, d.cfg.ReadOnly))
+}
+
+// startDriver makes the disk appear.
+func (d *Device) startDriver() error {
+	return startDevice(d.info.ID)
+}
+
+// settle waits for the node and sets the scheduler: the zone rules need no
+// order from it, and the default of a disk with one queue costs much.
+func (d *Device) settle() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := ublk.WaitForDisk(ctx, d.info.ID); err != nil {
+		return err
+	}
+	if err := ublk.SetScheduler(ctx, d.info.ID, "none"); err != nil {
+		d.log.WithError(err).Warn("the I/O scheduler could not be set to none; requests will be slower")
+	}
+	return nil
+}
+
+func (d *Device) writeRecord() error {
+	d.record = Record{
+		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
+		ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache,
+		Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(),
+	}
+	d.later(func() error {
+		if d.socket != nil {
+			d.socket.Close()
+		}
+		return nil
+	})
+	return d.claim.write(d.record)
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// Disk is an opened image with its rules: everything of a served device but
+// the driver. A plain image is a disk of one conventional zone.
+type Disk struct {
+	file  storage.File
+	img   *qcow2.Image
+	zones *zoned.Device
+	geo   zoned.Geometry
+	table *table
+	flush func() error
+	state *StateFile
+	log   *logrus.Logger
+
+	direct int // alignment of direct I/O, 0: none
+	zeros  []byte
+	frozen atomic.Bool // no change any more: opened so, or a barrier failed
+
+	tasks    chan task
+	working  sync.WaitGroup
+	refusals refusals
+}
+
+// DiskOptions say how an image is opened.
+type DiskOptions struct {
+	ReadOnly bool
+	Direct   bool // file I/O past the page cache where the file can
+	Log      *logrus.Logger
+}
+
+// OpenDisk opens the image at path with its zones as the image has them.
+func OpenDisk(path string, o DiskOptions) (*Disk, error) {
+	file, err := storage.Open(path, storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct})
+	if err != nil {
+		return nil, err
+	}
+	img, err := qcow2.Open(file, qcow2.OpenOptions{ReadOnly: o.ReadOnly})
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	d := &Disk{file: file, img: img, log: o.Log, direct: file.DirectAlign()}
+	d.frozen.Store(o.ReadOnly)
+	if o.Direct && file.DirectFd() < 0 {
+		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
+	}
+	if d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS); err != nil {
+		file.Close()
+		return nil, err
+	}
+	d.geo = Geometry(img)
+	return d, nil
+}
+
+// Geometry is how the image is cut into zones; a plain one is a single
+// conventional zone.
+func Geometry(img *qcow2.Image) zoned.Geometry {
+	z := img.Zoned()
+	if z == nil {
+		return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: img.VirtualSize(), ZoneCapacity: img.VirtualSize(), Conventional: 1}
+	}
+	return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity, Conventional: z.Conventional}
+}
+
+// Zones makes the zones of an image as it has them, with the given observer.
+func Zones(img *qcow2.Image, o zoned.Observer) (*zoned.Device, error) {
+	return zonesFrom(img, entriesOf(img), o)
+}
+
+func zonesFrom(img *qcow2.Image, entries []zoned.Entry, o zoned.Observer) (*zoned.Device, error) {
+	var l zoned.Limits
+	if z := img.Zoned(); z != nil {
+		l = zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppend: uint64(z.MaxAppendBytes)}
+	}
+	return zoned.New(Geometry(img), l, entries, o)
+}
+
+func entriesOf(img *qcow2.Image) []zoned.Entry {
+	if img.Zoned() == nil {
+		return make([]zoned.Entry, 1)
+	}
+	table := img.ZoneEntries()
+	entries := make([]zoned.Entry, len(table))
+	for i, e := range table {
+		entries[i] = zoned.Entry{WP: e.WP}
+	}
+	return entries
+}
+
+// start makes the disk ready for requests of at most tags at once. state may
+// be nil.
+func (d *Disk) start(tags int, state *StateFile) error {
+	entries := entriesOf(d.img)
+	if state != nil && state.Taken() {
+		entries = state.Entries(d.geo)
+	}
+	t := newTracker(d.geo.Zones(), state, d.log)
+	zones, err := zonesFrom(d.img, entries, t)
+	if err != nil {
+		return err
+	}
+	d.zones, d.state = zones, state
+	d.table = newTable(d.img, zones, t, d.img.ZoneEntries())
+	d.flush = d.flushWith(newFlusher(d.table.flush))
+	if state != nil {
+		state.Fill(zones)
+		t.all(d.geo.Zones())
+	}
+	d.startWorkers(tags)
+	return nil
+}
+
+// flushWith flushes, and freezes the disk when a barrier has failed: what it
+// should have covered may be gone from the page cache without having been
+// written, so no later flush could promise anything.
+func (d *Disk) flushWith(f *flusher) func() error {
+	return func() error {
+		err := f.Flush()
+		if errors.Is(err, qcow2.ErrFailed) && !d.frozen.Swap(true) {
+			d.complain("the image can't be made durable: the disk is read-only from now on; stop it, mend the storage, check the image", err, "")
+		}
+		return err
+	}
+}
+
+// refuseChange is the error of an operation that would change a disk that must
+// not be changed.
+func (d *Disk) refuseChange(op ublk.Op) error {
+	switch op {
+	case ublk.OpRead, ublk.OpFlush, ublk.OpReportZones:
+		return nil
+	}
+	if d.frozen.Load() {
+		return fmt.Errorf("%s: the disk is read-only: %w", op, unix.EROFS)
+	}
+	return nil
+}
+
+// fd is the descriptor for a piece of file I/O: the direct one where its
+// alignment allows.
+func (d *Disk) fd(host uint64, piece []byte) int {
+	if d.direct == 0 {
+		return d.file.Fd()
+	}
+	mask := uintptr(d.direct - 1)
+	if (uintptr(host)|uintptr(len(piece))|address(piece))&mask != 0 {
+		return d.file.Fd()
+	}
+	return d.file.DirectFd()
+}
+
+// complain logs, off the caller's goroutine: the log may go to a file system
+// on this very disk.
+func (d *Disk) complain(msg string, err error, stack string) {
+	e := d.log.WithError(err)
+	if stack != "" {
+		e = e.WithField("stack", stack)
+	}
+	go e.Error(msg)
+}
+
+// Close flushes and closes the image. No request may be on its way.
+func (d *Disk) Close() error {
+	if d.tasks != nil {
+		close(d.tasks)
+		d.working.Wait()
+	}
+	var err error
+	if d.table != nil && !d.frozen.Load() {
+		err = d.flush()
+	}
+	return errors.Join(err, d.img.Close(), d.file.Close(), unix.Munmap(d.zeros))
+}

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// lane is what a queue of the driver offers to the requests on it. *ublk.Queue
+// is the real one.
+type lane interface {
+	Desc(tag uint16) ublk.IODesc
+	Complete(tag uint16, res int32)
+	CompleteAppend(tag uint16, res int32, sector uint64)
+	ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64)
+	WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64)
+	CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
+	CopyToRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
+	Wake()
+}
+
+// queue serves one queue of the driver. All its methods but post run on the
+// queue's thread.
+type queue struct {
+	disk  *Disk
+	id    int
+	lane  lane
+	slots []slot
+	bufs  *buffers
+	inbox inbox
+
+	current *slot // being worked on, for guard
+}
+
+// newQueue prepares queue id with depth tags of at most maxIO bytes.
+func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
+	bufs, err := newBuffers(int(depth), maxIO)
+	if err != nil {
+		return nil, err
+	}
+	q := &queue{disk: d, id: id, slots: make([]slot, depth), bufs: bufs}
+	for i := range q.slots {
+		s := &q.slots[i]
+		s.q, s.tag = q, uint16(i)
+		s.op.Owner = s
+	}
+	return q, nil
+}
+
+// Request implements ublk.Handler: a new request is on tag.
+func (q *queue) Request(_ *ublk.Queue, tag uint16) {
+	defer q.guard()
+	s := &q.slots[tag]
+	q.current = s
+	s.desc, s.err, s.upto, s.limit = q.lane.Desc(tag), nil, 0, 0
+	s.begun, s.durable, s.answered = false, false, false
+	s.op.Outcome = zoned.Pending
+	q.disk.state.Free(q.id, tag)
+	q.begin(s)
+	q.drain()
+}
+
+// Done implements ublk.Handler: the file I/O of tag has ended.
+func (q *queue) Done(_ *ublk.Queue, tag uint16, _ uint8, res int32) {
+	defer q.guard()
+	q.current = &q.slots[tag]
+	q.landed(q.current, res)
+	q.drain()
+}
+
+// Woken implements ublk.Handler: somebody has handed slots back.
+func (q *queue) Woken(*ublk.Queue) {
+	defer q.guard()
+	q.drain()
+}
+
+// guard makes a panic of ours an I/O error of the request it happened in.
+func (q *queue) guard() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s := q.current
+	err := q.disk.panicked(v)
+	if s == nil || s.answered {
+		return
+	}
+	s.err = err
+	if s.begun {
+		s.begun = false
+		q.disk.dispatch(q.disk.abandon(s), nil)
+	} else {
+		q.refuse(s, err)
+	}
+	q.lane.Wake()
+}
+
+// post hands s back to its queue, from any goroutine.
+func (q *queue) post(s *slot, then step) {
+	s.then = then
+	q.inbox.push(s)
+	q.lane.Wake()
+}
+
+// drain goes on with the slots that were handed back.
+func (q *queue) drain() {
+	for s := q.inbox.take(); s != nil; s = q.inbox.take() {
+		for s != nil {
+			next := s.posted
+			s.posted = nil
+			q.resume(s)
+			s = next
+		}
+	}
+}
+
+func (q *queue) resume(s *slot) {
+	q.current = s
+	switch s.then {
+	case thenBegin:
+		q.begin(s)
+	case thenMap:
+		q.transfer(s)
+	case thenEnd:
+		q.end(s)
+	case thenAnswer:
+		q.answer(s)
+	}
+}
+
+// dispatch goes on with the requests that an End of the rules gave back. self
+// is the queue whose thread this is, nil on a worker.
+func (d *Disk) dispatch(list *zoned.Op, self *queue) {
+	for o := list; o != nil; {
+		next := o.Next()
+		s := o.Owner.(*slot)
+		then := thenAnswer
+		if o.Outcome == zoned.Retry {
+			then = thenBegin
+		} else {
+			s.err = o.Err
+		}
+		switch {
+		case s.q != self:
+			s.q.post(s, then)
+		case then == thenAnswer:
+			s.q.answer(s)
+		default:
+			s.then = then
+			s.q.inbox.push(s)
+		}
+		o = next
+	}
+}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Record is what is written down of one served device.
+type Record struct {
+	ID       uint32    `json:"id"`
+	Node     string    `json:"node"`
+	Name     string    `json:"name"`
+	Image    string    `json:"image"`
+	PID      int       `json:"pid"`
+	ReadOnly bool      `json:"read_only"`
+	Recovery Recovery  `json:"recovery"`
+	Cache    Cache     `json:"cache"`
+	Queues   uint16    `json:"queues"`
+	Depth    uint16    `json:"depth"`
+	Zoned    bool      `json:"zoned"`
+	Started  time.Time `json:"started"`
+	Alive    bool      `json:"alive"` // when read: its daemon lives
+}
+
+// claim is a device's folder in the run directory, held by the daemon that
+// serves it: as long as the lock is held, the device is its alone.
+type claim struct {
+	dir  string
+	lock *os.File
+}
+
+func deviceDir(runDir string, id uint32) string {
+	return filepath.Join(runDir, strconv.FormatUint(uint64(id), 10))
+}
+
+// claimDevice takes the folder of device id and forgets what an earlier device
+// of that number has left there, unless keep.
+func claimDevice(runDir string, id uint32, keep bool) (*claim, error) {
+	dir := deviceDir(runDir, id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return nil, fmt.Errorf("device %d: %w", id, err)
+	}
+	c := &claim{dir: dir, lock: lock}
+	if !keep {
+		for _, name := range []string{recordName, stateName, socketName} {
+			os.Remove(c.path(name))
+		}
+	}
+	return c, nil
+}
+
+const (
+	recordName = "record.json"
+	stateName  = "state"
+	socketName = "control.sock"
+)
+
+// ErrServed is a device that another daemon serves.
+var ErrServed = errors.New("another zqublkd serves this device")
+
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrServed
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+func (c *claim) path(name string) string { return filepath.Join(c.dir, name) }
+
+// write records the device, in one step.
+func (c *claim) write(r Record) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := c.path(recordName + ".new")
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, c.path(recordName))
+}
+
+// remove forgets the device.
+func (c *claim) remove() {
+	os.RemoveAll(c.dir)
+	c.lock.Close()
+}
+
+// Records lists the devices of a run directory by number. A folder without a
+// readable record, of a device that is coming or going, is left out.
+func Records(runDir string) ([]Record, error) {
+	dirs, err := os.ReadDir(runDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []Record
+	for _, d := range dirs {
+		id, err := strconv.ParseUint(d.Name(), 10, 32)
+		if err != nil {
+			continue
+		}
+		if r, err := ReadRecord(runDir, uint32(id)); err == nil {
+			list = append(list, r)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list, nil
+}
+
+// ReadRecord reads the record of device id.
+func ReadRecord(runDir string, id uint32) (Record, error) {
+	var r Record
+	dir := deviceDir(runDir, id)
+	b, err := os.ReadFile(filepath.Join(dir, recordName))
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, err
+	}
+	lock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_SH)
+	r.Alive = errors.Is(err, ErrServed)
+	if lock != nil {
+		lock.Close()
+	}
+	return r, nil
+}
+
+// LogPath is where the daemon of device id logs when nobody takes its log.
+func LogPath(runDir string, id uint32) string { return filepath.Join(deviceDir(runDir, id), "log") }

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"fmt"
+
+	"zqublkd/ublk"
+)
+
+// startQueues opens the device and runs each queue on a thread of its own.
+func (d *Device) startQueues() (err error) {
+	if d.char, err = ublk.OpenDevice(d.info); err != nil {
+		return err
+	}
+	d.later(d.char.Close)
+	// The queues serve until the driver has stopped and takes their tags back.
+	d.later(func() error {
+		err := d.ctl.StopDevice(d.info.ID)
+		d.queues.Wait()
+		return err
+	})
+	ublk.EnsureProcs(int(d.info.Queues))
+	up := make(chan error, d.info.Queues)
+	for id := range int(d.info.Queues) {
+		d.queues.Add(1)
+		go d.runQueue(id, up)
+	}
+	for range int(d.info.Queues) {
+		if e := <-up; err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// runQueue serves queue id to its end. What goes wrong before it is up fails
+// the start, what goes wrong later the device.
+func (d *Device) runQueue(id int, up chan<- error) {
+	defer d.queues.Done()
+	q, err := newQueue(d.disk, id, d.info.Depth, d.info.MaxIOBytes)
+	if err != nil {
+		up <- fmt.Errorf("queue %d: buffers: %w", id, err)
+		return
+	}
+	defer q.bufs.close()
+	isUp := false
+	err = d.char.Serve(id, ublk.QueueOptions{}, q, func(ring *ublk.Queue) {
+		q.lane = ring
+		isUp = true
+		up <- nil
+	})
+	switch {
+	case err == nil:
+	case !isUp:
+		up <- err
+	default:
+		d.fail(err)
+	}
+}
+
+// fail reports the first queue that can't go on.
+func (d *Device) fail(err error) {
+	select {
+	case d.failed <- err:
+	default:
+	}
+}

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+)
+
+// shape is what the state file of this device must fit.
+func (d *Device) shape() (StateShape, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.disk.file.Fd(), &st); err != nil {
+		return StateShape{}, fmt.Errorf("%s: %w", d.cfg.Image, err)
+	}
+	boot, err := bootID()
+	if err != nil {
+		return StateShape{}, err
+	}
+	return StateShape{
+		BootID: boot, Dev: st.Dev, Ino: st.Ino, Geometry: d.disk.geo,
+		Queues: uint32(d.info.Queues), Tag: uint32(d.info.Depth),
+	}, nil
+}
+
+func bootID() (id [16]byte, err error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return id, err
+	}
+	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(strings.TrimSpace(string(b)), "-", "")))
+	if err == nil && n != len(id) {
+		err = fmt.Errorf("boot id of %d bytes", n)
+	}
+	return id, err
+}
+
+// servedAs adds to an error about an image in use as what it is served.
+func servedAs(runDir, image string, err error) error {
+	if !errors.Is(err, storage.ErrInUse) {
+		return err
+	}
+	records, _ := Records(runDir)
+	for _, r := range records {
+		if r.Image == image && r.Alive {
+			return fmt.Errorf("%w: it is served as %s (stop it with `zqublkd del %d`)", err, r.Node, r.ID)
+		}
+	}
+	return err
+}

@@ -1,0 +1,243 @@
+package server
+
+import (
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+)
+
+// sim plays the driver and the kernel above it: queues with tags, data of
+// requests, file I/O that completes in any order.
+type sim struct {
+	t      testing.TB
+	disk   *Disk
+	queues []*simQueue
+	free   chan simTag
+	ended  sync.WaitGroup
+}
+
+type simTag struct {
+	q   *simQueue
+	tag uint16
+}
+
+// simQueue is one queue: its goroutine plays the locked thread.
+type simQueue struct {
+	q      *queue
+	events chan func()
+	reqs   []simRequest
+}
+
+type simRequest struct {
+	desc   ublk.IODesc
+	data   []byte
+	answer chan simAnswer
+}
+
+type simAnswer struct {
+	res    int32
+	sector uint64
+}
+
+const simMaxIO = 1 << 20
+
+// newSim serves the image at path over nq queues of depth tags.
+func newSim(t testing.TB, path string, nq, depth int) *sim {
+	t.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	d, err := OpenDisk(path, DiskOptions{Direct: true, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.start(nq*depth, nil); err != nil {
+		t.Fatal(err)
+	}
+	s := &sim{t: t, disk: d, free: make(chan simTag, nq*depth)}
+	for id := range nq {
+		s.addQueue(id, depth)
+	}
+	return s
+}
+
+func (s *sim) addQueue(id, depth int) {
+	q, err := newQueue(s.disk, id, uint16(depth), simMaxIO)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	sq := &simQueue{q: q, events: make(chan func(), 8*depth), reqs: make([]simRequest, depth)}
+	q.lane = sq
+	for tag := range depth {
+		sq.reqs[tag].answer = make(chan simAnswer, 1)
+		s.free <- simTag{sq, uint16(tag)}
+	}
+	s.queues = append(s.queues, sq)
+	s.ended.Add(1)
+	go func() {
+		defer s.ended.Done()
+		for f := range sq.events {
+			f()
+		}
+	}()
+}
+
+// close ends the disk as an orderly stop does.
+func (s *sim) close() {
+	s.t.Helper()
+	for _, q := range s.queues {
+		close(q.events)
+	}
+	s.ended.Wait()
+	if err := s.disk.Close(); err != nil {
+		s.t.Fatalf("close: %v", err)
+	}
+	for _, q := range s.queues {
+		q.q.bufs.close()
+	}
+}
+
+// do sends one request and waits for its answer. n counts bytes.
+func (s *sim) do(op ublk.Op, flags ublk.OpFlags, off uint64, n uint32, data []byte) simAnswer {
+	at := <-s.free
+	r := &at.q.reqs[at.tag]
+	count := n / ublk.SectorBytes
+	if op == ublk.OpReportZones {
+		count = n
+	}
+	r.desc, r.data = ublk.NewIODesc(op, flags, off/ublk.SectorBytes, count), data
+	at.q.events <- func() { at.q.q.Request(nil, at.tag) }
+	a := <-r.answer
+	s.free <- at
+	return a
+}
+
+// errno of an answer, 0 for success.
+func (a simAnswer) errno() unix.Errno {
+	if a.res < 0 {
+		return unix.Errno(-a.res)
+	}
+	return 0
+}
+
+func (s *sim) write(off uint64, data []byte) unix.Errno {
+	return s.do(ublk.OpWrite, 0, off, uint32(len(data)), data).errno()
+}
+
+func (s *sim) append(zone uint64, data []byte) (uint64, unix.Errno) {
+	a := s.do(ublk.OpZoneAppend, 0, zone, uint32(len(data)), data)
+	return a.sector * ublk.SectorBytes, a.errno()
+}
+
+func (s *sim) read(off uint64, n int) ([]byte, unix.Errno) {
+	data := make([]byte, n)
+	for i := range data {
+		data[i] = 0xee
+	}
+	a := s.do(ublk.OpRead, 0, off, uint32(n), data)
+	return data, a.errno()
+}
+
+func (s *sim) zone(op ublk.Op, off uint64) unix.Errno { return s.do(op, 0, off, 0, nil).errno() }
+
+func (s *sim) flush() unix.Errno { return s.do(ublk.OpFlush, 0, 0, 0, nil).errno() }
+
+// report asks for n zones from byte off.
+func (s *sim) report(off uint64, n int) []ublk.BlkZone {
+	data := make([]byte, n*ublk.BlkZoneBytes)
+	if a := s.do(ublk.OpReportZones, 0, off, uint32(n), data); a.res < 0 {
+		s.t.Fatalf("report: %v", a.errno())
+	}
+	zones := make([]ublk.BlkZone, n)
+	for i := range zones {
+		zones[i], _ = ublk.DecodeBlkZone(data[i*ublk.BlkZoneBytes:])
+	}
+	return zones
+}
+
+// The lane of a simQueue.
+
+func (q *simQueue) Desc(tag uint16) ublk.IODesc { return q.reqs[tag].desc }
+func (q *simQueue) Complete(tag uint16, res int32) {
+	q.reqs[tag].answer <- simAnswer{res: res}
+}
+func (q *simQueue) CompleteAppend(tag uint16, res int32, sector uint64) {
+	q.reqs[tag].answer <- simAnswer{res: res, sector: sector}
+}
+func (q *simQueue) Wake() {
+	go func() {
+		defer func() { _ = recover() }() // after close nobody listens
+		q.events <- func() { q.q.Woken(nil) }
+	}()
+}
+
+func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
+	q.file(tag, step, func() (int, error) { return unix.Pread(fd, buf, int64(off)) })
+}
+
+func (q *simQueue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
+	q.file(tag, step, func() (int, error) { return unix.Pwrite(fd, buf, int64(off)) })
+}
+
+func (q *simQueue) file(tag uint16, step uint8, io func() (int, error)) {
+	go func() {
+		n, err := io()
+		res := int32(n)
+		if errno, ok := err.(unix.Errno); ok {
+			res = -int32(errno)
+		}
+		q.events <- func() { q.q.Done(nil, tag, step, res) }
+	}()
+}
+
+func (q *simQueue) CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno) {
+	return copy(buf, q.reqs[tag].data[off:]), 0
+}
+
+func (q *simQueue) CopyToRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno) {
+	return copy(q.reqs[tag].data[off:], buf), 0
+}
+
+// newImage creates an image in a folder of the test's.
+func newImage(t testing.TB, o qcow2.CreateOptions) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.qcow2")
+	f, err := storage.Create(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := qcow2.Create(f, o); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// checkImage runs our own check on an image that must be clean.
+func checkImage(t testing.TB, path string) {
+	t.Helper()
+	f, err := storage.Open(path, storage.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := qcow2.Check(f, qcow2.CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ExitCode() != 0 {
+		var text strings.Builder
+		r.WriteText(&text)
+		t.Fatalf("check of %s:\n%s", path, text.String())
+	}
+}

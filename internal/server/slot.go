@@ -1,0 +1,106 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// slot is the state of one tag of one queue: the request on it and how far it
+// has come. It lives as long as the queue.
+type slot struct {
+	q    *queue
+	tag  uint16
+	desc ublk.IODesc
+
+	op    zoned.Op // the request's place in its zone
+	begun bool     // the rules granted it and wait for its end
+	buf   []byte   // its data, while it has any; length of the request
+	off   uint64   // byte of the disk where the data lies
+	upto  uint64   // bytes of it that are read or written
+	piece int      // bytes of the file I/O under way
+	limit uint64   // bytes of it to read from the file; the rest are zeros
+	err   error    // how it went, when it comes back from a worker
+
+	durable  bool // a flush has covered it
+	answered bool
+
+	then   step
+	posted *slot // below it in the queue's inbox
+}
+
+// step says where a slot goes on when it comes back to its queue.
+type step uint8
+
+const (
+	thenBegin  step = iota // ask the rules (again)
+	thenMap                // go on reading or writing at upto
+	thenEnd                // the I/O has ended with err
+	thenAnswer             // the rules have ended it with err
+)
+
+// left is what of the request is not read or written yet.
+func (s *slot) left() uint64 {
+	if s.desc.Op() == ublk.OpRead {
+		return s.limit - s.upto
+	}
+	return uint64(len(s.buf)) - s.upto
+}
+
+// inbox is a queue's list of slots that others have handed back to it.
+type inbox struct{ head atomic.Pointer[slot] }
+
+func (b *inbox) push(s *slot) {
+	for {
+		s.posted = b.head.Load()
+		if b.head.CompareAndSwap(s.posted, s) {
+			return
+		}
+	}
+}
+
+// take empties the inbox, oldest first.
+func (b *inbox) take() *slot {
+	var oldest *slot
+	for s := b.head.Swap(nil); s != nil; {
+		below := s.posted
+		s.posted, oldest = oldest, s
+		s = below
+	}
+	return oldest
+}
+
+// buffers are the queue's data buffers, the most recently used first, so that
+// a quiet queue touches little memory. There is one for each tag, so that none
+// ever waits; memory that was never used costs nothing.
+type buffers struct {
+	area []byte
+	free [][]byte
+}
+
+func newBuffers(n int, size uint32) (*buffers, error) {
+	area, err := unix.Mmap(-1, 0, n*int(size), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffers{area: area, free: make([][]byte, 0, n)}
+	for i := n - 1; i >= 0; i-- {
+		b.free = append(b.free, area[i*int(size):(i+1)*int(size):(i+1)*int(size)])
+	}
+	return b, nil
+}
+
+func (b *buffers) take() []byte {
+	last := len(b.free) - 1
+	buf := b.free[last]
+	b.free = b.free[:last]
+	return buf
+}
+
+func (b *buffers) give(buf []byte) { b.free = append(b.free, buf[:cap(buf)]) }
+
+func (b *buffers) close() error { return unix.Munmap(b.area) }

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// StateFile is what a device has acknowledged, in a file on tmpfs that is
+// mapped into the daemon: it outlives the process, not the boot. A daemon that
+// takes the device over begins with exactly this state.
+//
+// Every change is one store of 8 bytes, so that a process may die anywhere:
+//
+//	0     header: magic, version, zones, queues, depth, boot id, image identity
+//	4096  one word a zone: write pointer and condition
+//	...   one record a tag: what is in flight on it
+//
+// A nil StateFile keeps nothing.
+type StateFile struct {
+	area    []byte
+	zones   []atomic.Uint64
+	records []record
+	depth   int
+	geo     zoned.Geometry
+	taken   bool
+}
+
+// record is what one tag has in flight. word is published last.
+type record struct {
+	start atomic.Uint64 // 512-byte sector of the disk where the data goes
+	word  atomic.Uint64 // recordState, op, sectors and zone
+}
+
+type recordState uint64
+
+const (
+	recordFree recordState = iota
+	recordInFlight
+	recordCommitting
+)
+
+const (
+	stateMagic   = 0x7a71_7562_7374_6174
+	stateVersion = 1
+	stateHeader  = 4096
+	recordBytes  = int(unsafe.Sizeof(record{}))
+)
+
+// StateShape is what a state file must fit: the device it belongs to.
+type StateShape struct {
+	BootID      [16]byte
+	Dev, Ino    uint64 // of the image
+	Geometry    zoned.Geometry
+	Queues, Tag uint32 // number of queues, and of tags of each
+}
+
+func (s StateShape) bytes() int {
+	return stateHeader + int(s.Geometry.Zones())*8 + int(s.Queues*s.Tag)*recordBytes
+}
+
+func (s StateShape) header() []byte {
+	var b []byte
+	for _, v := range []uint64{stateMagic, stateVersion, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
+		s.Geometry.ZoneCapacity, uint64(s.Geometry.Conventional), uint64(s.Queues), uint64(s.Tag)} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	return append(b, s.BootID[:]...)
+}
+
+// CreateState makes the state file at path. It is allocated in full, so that a
+// full tmpfs is an error here and not a signal later.
+func CreateState(path string, shape StateShape) (*StateFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(shape.bytes())); err != nil {
+		return nil, fmt.Errorf("%s: allocate %d bytes: %w", path, shape.bytes(), err)
+	}
+	s, err := mapState(f, shape)
+	if err != nil {
+		return nil, err
+	}
+	copy(s.area, shape.header())
+	return s, nil
+}
+
+// TakeState opens the state file that a dead daemon has left at path. It is
+// refused unless it belongs to this boot, image and shape.
+func TakeState(path string, shape StateShape) (*StateFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() != int64(shape.bytes()) {
+		return nil, fmt.Errorf("%s: not the state of this device (its size differs): %w", path, errors.Join(err, ErrState))
+	}
+	s, err := mapState(f, shape)
+	if err != nil {
+		return nil, err
+	}
+	if want := shape.header(); string(s.area[:len(want)]) != string(want) {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", path, ErrState)
+	}
+	s.taken = true
+	return s, nil
+}
+
+// ErrState is a state file of another boot, image or shape of device.
+var ErrState = errors.New("state of another boot, image or device")
+
+func mapState(f *os.File, shape StateShape) (*StateFile, error) {
+	area, err := unix.Mmap(int(f.Fd()), 0, shape.bytes(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	zones := int(shape.Geometry.Zones())
+	return &StateFile{
+		area: area, depth: int(shape.Tag), geo: shape.Geometry,
+		zones:   unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&area[stateHeader])), zones),
+		records: unsafe.Slice((*record)(unsafe.Pointer(&area[stateHeader+zones*8])), int(shape.Queues*shape.Tag)),
+	}, nil
+}
+
+// Taken says that the state is a dead daemon's.
+func (s *StateFile) Taken() bool { return s.taken }
+
+// SetZone publishes the state of zone i.
+func (s *StateFile) SetZone(i uint32, z zoned.State) {
+	sectors := (z.WP - s.geo.Start(i)) / ublk.SectorBytes
+	s.zones[i].Store(sectors<<8 | uint64(z.Condition))
+}
+
+// Fill publishes the state of every zone.
+func (s *StateFile) Fill(d *zoned.Device) {
+	for i := range s.zones {
+		s.SetZone(uint32(i), d.State(uint32(i)))
+	}
+}
+
+// Entries is the state of every zone as it was published last.
+func (s *StateFile) Entries(g zoned.Geometry) []zoned.Entry {
+	entries := make([]zoned.Entry, len(s.zones))
+	for i := range entries {
+		w := s.zones[i].Load()
+		entries[i] = zoned.Entry{WP: g.Start(uint32(i)) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
+	}
+	return entries
+}
+
+// Begin records that the write or append op is in flight on a tag.
+func (s *StateFile) Begin(queue int, tag uint16, op *zoned.Op) {
+	if s == nil {
+		return
+	}
+	r := &s.records[queue*s.depth+int(tag)]
+	r.word.Store(uint64(recordFree))
+	r.start.Store(op.Start / ublk.SectorBytes)
+	r.word.Store(uint64(recordInFlight) | uint64(op.Kind)<<2 | op.Length/ublk.SectorBytes<<8 | uint64(op.Zone)<<32)
+}
+
+// Commit records that the answer of a tag is on its way to the kernel, which
+// may know it from now on.
+func (s *StateFile) Commit(queue int, tag uint16) {
+	if s == nil {
+		return
+	}
+	r := &s.records[queue*s.depth+int(tag)]
+	if w := r.word.Load(); recordState(w&3) == recordInFlight {
+		r.word.Store(w&^3 | uint64(recordCommitting))
+	}
+}
+
+// Free records that the kernel has heard the answer of a tag.
+func (s *StateFile) Free(queue int, tag uint16) {
+	if s == nil {
+		return
+	}
+	if r := &s.records[queue*s.depth+int(tag)]; r.word.Load() != 0 {
+		r.word.Store(uint64(recordFree))
+	}
+}
+
+// Close unmaps the file; it stays where it is.
+func (s *StateFile) Close() error {
+	if s == nil {
+		return nil
+	}
+	return unix.Munmap(s.area)
+}

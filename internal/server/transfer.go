@@ -1,0 +1,104 @@
+package server
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+)
+
+// transfer moves the data of s from upto on: it starts the next piece of file
+// I/O, hands s to a worker, or ends it when nothing is left.
+func (q *queue) transfer(s *slot) {
+	if s.desc.Op() == ublk.OpRead {
+		q.read(s)
+	} else {
+		q.write(s)
+	}
+}
+
+func (q *queue) read(s *slot) {
+	for s.left() > 0 {
+		e := q.disk.img.Lookup(s.off+s.upto, s.left())
+		piece := s.buf[s.upto : s.upto+e.Len]
+		switch e.Kind {
+		case qcow2.Data, qcow2.Shared:
+			s.piece = len(piece)
+			q.lane.ReadFile(s.tag, 0, q.disk.fd(e.Host, piece), piece, e.Host)
+			return
+		case qcow2.Zero:
+			clear(piece)
+			s.upto += e.Len
+		case qcow2.Miss:
+			q.hand(s, jobResolve)
+			return
+		default:
+			q.hand(s, jobRead)
+			return
+		}
+	}
+	clear(s.buf[s.limit:])
+	q.end(s)
+}
+
+func (q *queue) write(s *slot) {
+	if s.left() == 0 {
+		q.end(s)
+		return
+	}
+	e := q.disk.img.Lookup(s.off+s.upto, s.left())
+	if e.Kind != qcow2.Data {
+		q.hand(s, jobEnsure)
+		return
+	}
+	piece := s.buf[s.upto : s.upto+e.Len]
+	s.piece = len(piece)
+	q.lane.WriteFile(s.tag, 0, q.disk.fd(e.Host, piece), piece, e.Host)
+}
+
+// landed goes on after a piece of file I/O. A short one is finished by a
+// worker: it is the end of the file, or a device's trouble it will name.
+func (q *queue) landed(s *slot, res int32) {
+	if res < 0 {
+		s.err = fmt.Errorf("image file, %s of zone data at %d: %w", s.desc.Op(), s.off+s.upto, unix.Errno(-res))
+		q.end(s)
+		return
+	}
+	s.upto += uint64(res)
+	if int(res) < s.piece {
+		q.hand(s, jobRest)
+		return
+	}
+	q.transfer(s)
+}
+
+// end tells the rules that the I/O of s has ended, and answers what they say
+// can be answered.
+func (q *queue) end(s *slot) {
+	d := q.disk
+	s.begun = false
+	switch s.desc.Op() {
+	case ublk.OpRead:
+		if s.err == nil {
+			if got, errno := q.lane.CopyToRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
+				s.err = copyError(got, len(s.buf), errno)
+			}
+		}
+		d.dispatch(d.zones.EndRead(&s.op), q)
+		q.answer(s)
+	default:
+		d.dispatch(d.zones.EndWrite(&s.op, s.err), q)
+	}
+}
+
+// answerZeros answers a granted read of n bytes that hold nothing.
+func (q *queue) answerZeros(s *slot, n uint64) {
+	if got, errno := q.lane.CopyToRequestNow(s.tag, 0, q.disk.zeros[:n]); errno != 0 || uint64(got) != n {
+		s.err = copyError(got, int(n), errno)
+	}
+	s.begun = false
+	q.disk.dispatch(q.disk.zones.EndRead(&s.op), q)
+	q.answer(s)
+}

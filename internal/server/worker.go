@@ -1,0 +1,165 @@
+package server
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// job is what a worker does for a slot: all that may block.
+type job uint8
+
+const (
+	jobResolve job = iota // load the tables of its range
+	jobEnsure             // take space for its range
+	jobRead               // read all of it, whatever the clusters are
+	jobRest               // read or write what a short transfer has left
+	jobZero               // make its range zeros
+	jobFlush
+	jobReset
+	jobFinish
+)
+
+// task is one job on its way to a worker.
+type task struct {
+	s *slot
+	j job
+}
+
+// workers is the number of goroutines that do jobs. They wait for the disk
+// most of the time, so their number bounds how much of that goes on at once.
+const workers = 8
+
+// hand gives s to a worker. The channel has room for every tag, so this never
+// waits.
+func (q *queue) hand(s *slot, j job) { q.disk.tasks <- task{s, j} }
+
+func (d *Disk) startWorkers(tags int) {
+	d.tasks = make(chan task, tags)
+	for range workers {
+		d.working.Add(1)
+		go func() {
+			defer d.working.Done()
+			for t := range d.tasks {
+				d.work(t)
+			}
+		}()
+	}
+}
+
+// work does a job. A panic becomes an I/O error of the one request.
+func (d *Disk) work(t task) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.s.err = d.panicked(v)
+			d.back(t.s)
+		}
+	}()
+	s := t.s
+	switch t.j {
+	case jobReset:
+		d.dispatch(d.table.reset(&s.op), nil)
+		return
+	case jobFinish:
+		d.dispatch(d.table.finish(&s.op), nil)
+		return
+	case jobFlush:
+		s.err = d.flush()
+		s.durable = true
+		s.q.post(s, thenAnswer)
+		return
+	}
+	then := thenEnd
+	s.err = d.transferBlocking(s, t.j, &then)
+	if s.err != nil {
+		then = thenEnd
+	}
+	s.q.post(s, then)
+}
+
+// back returns a slot whose job has panicked.
+func (d *Disk) back(s *slot) {
+	if s.begun {
+		s.begun = false
+		d.dispatch(d.abandon(s), nil)
+		return
+	}
+	s.q.post(s, thenAnswer)
+}
+
+// abandon ends, with its error, a request that the rules granted.
+func (d *Disk) abandon(s *slot) *zoned.Op {
+	switch s.desc.Op() {
+	case ublk.OpRead:
+		list := d.zones.EndRead(&s.op)
+		s.q.post(s, thenAnswer)
+		return list
+	case ublk.OpZoneReset, ublk.OpZoneResetAll:
+		return d.zones.EndReset(&s.op, s.err)
+	case ublk.OpZoneFinish:
+		return d.zones.EndFinish(&s.op, s.err)
+	}
+	return d.zones.EndWrite(&s.op, s.err)
+}
+
+// transferBlocking does the jobs that move data or make room for it.
+func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
+	at := s.off + s.upto
+	switch j {
+	case jobResolve:
+		*then = thenMap
+		return d.img.Resolve(at, s.left())
+	case jobEnsure:
+		*then = thenMap
+		return d.ensure(at, s.left())
+	case jobRead:
+		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
+		clear(s.buf[s.limit:])
+		return err
+	case jobRest:
+		return d.rest(s, at)
+	case jobZero:
+		return d.img.MakeZero(s.desc.Offset(), s.desc.Bytes())
+	}
+	return fmt.Errorf("job %d: not known", j)
+}
+
+// rest moves what a short transfer has left, through the page cache.
+func (d *Disk) rest(s *slot, at uint64) error {
+	if s.desc.Op() == ublk.OpRead {
+		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
+		clear(s.buf[s.limit:])
+		return err
+	}
+	err := d.img.WriteAt(s.buf[s.upto:], at)
+	return err
+}
+
+// aheadMax bounds, in bytes and in clusters, the space taken for a zone at
+// once ahead of its write pointer: a run costs one barrier.
+const (
+	aheadMax         = 64 << 20
+	aheadMaxClusters = 8192
+	aheadRandom      = 1 << 20 // where writes come in any order
+)
+
+// ensure takes space for n bytes at off, and ahead of them what the zone will
+// need next.
+func (d *Disk) ensure(off, n uint64) error {
+	zone := d.geo.ZoneOf(off)
+	end, most := d.geo.WritableEnd(zone), uint64(aheadMax)
+	if d.geo.IsConventional(zone) {
+		most = aheadRandom
+	}
+	most = max(min(most, aheadMaxClusters*d.img.ClusterSize()), n)
+	return d.img.Ensure(off, n, min(most, end-off))
+}
+
+// panicked reports a panic of ours, which costs one request and not the disk.
+func (d *Disk) panicked(v any) error {
+	err := fmt.Errorf("internal error: %v", v)
+	d.complain("a request has failed by an internal error", err, string(debug.Stack()))
+	return err
+}
