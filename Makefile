@@ -1,0 +1,65 @@
+# zqublkd: serve zoned qcow2 images as zoned block devices.
+#
+#   make demo        the main job, shown: on this host if its ublk has zones, else in a VM
+#   make test        every test at its small size; under 30 minutes on 2 cores
+#   make unit        the inner loop: vet, staticcheck, unit tests
+#   make scenario S=btrfs K=6.12    one VM scenario
+#   make test-full   the sizes that docs/verification.md records
+
+SHELL := /bin/bash
+GO ?= go
+BIN := bin
+# The size of every scenario and property test: small or full.
+SIZE ?= small
+K ?= 6.12
+PREFIX ?= /usr
+
+export ZQUBLKD_SIZE := $(SIZE)
+
+.PHONY: all build deps unit race procs1 scenarios scenario test test-full demo install clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/zqublkd ./cmd/zqublkd
+
+# What the tests need of the machine: Debian packages, and kernels and a guest
+# for the VMs in a cache outside the tree. Says what it does.
+deps:
+	tests/vm/setup
+
+unit:
+	$(GO) vet ./... && $(GO) vet -tags vm ./...
+	$(GO) tool staticcheck -tags vm ./...
+	$(GO) test ./...
+
+race:
+	$(GO) test -race -count=1 ./...
+
+# Everything with queues and workers must make progress on one processor, too.
+procs1:
+	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
+
+scenarios: build
+	$(GO) test -tags vm -count=1 -v -timeout 28m ./tests
+
+scenario: build
+	$(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
+
+test: deps build unit race procs1 scenarios
+
+test-full:
+	$(MAKE) test SIZE=full
+
+demo: build
+	tests/demo/run
+
+install: build
+	install -D -m 0755 $(BIN)/zqublkd $(DESTDIR)$(PREFIX)/bin/zqublkd
+	install -D -m 0644 systemd/zqublkd@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/zqublkd@.service
+	install -D -m 0644 systemd/zqublkd.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/zqublkd.conf
+	install -D -m 0644 systemd/zqublkd.modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/zqublkd.conf
+	install -D -m 0644 systemd/60-zqublkd.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-zqublkd.rules
+
+clean:
+	rm -rf $(BIN)

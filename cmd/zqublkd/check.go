@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+)
+
+func newCheck() *cobra.Command {
+	var repair string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check IMAGE",
+		Short: "Check an image: metadata, refcounts and the zone table",
+		Long: `Check an image: metadata, refcounts and the zone table. Nothing is changed
+unless --repair says so.
+
+Exit codes: 0 clean; 1 the check could not be done; 2 errors; 3 only leaked
+clusters.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			mode, ok := repairModes[repair]
+			if !ok {
+				return usageError{fmt.Errorf("--repair %q: must be leaks or all", repair)}
+			}
+			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == qcow2.RepairNone})
+			if err != nil {
+				return checkFailed(err)
+			}
+			defer f.Close()
+			r, err := qcow2.Check(f, qcow2.CheckOptions{Repair: mode})
+			if err != nil {
+				return checkFailed(fmt.Errorf("%s: %w", args[0], err))
+			}
+			if err := printCheck(c, r, asJSON); err != nil {
+				return checkFailed(err)
+			}
+			if code := r.ExitCode(); code != qcow2.CheckClean {
+				return codeError{errors.New(""), code}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&repair, "repair", "", "repair: leaks, or all (errors and wrapped zone entries too)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+var repairModes = map[string]qcow2.Repair{"": qcow2.RepairNone, "leaks": qcow2.RepairLeaks, "all": qcow2.RepairAll}
+
+func checkFailed(err error) error { return codeError{err, qcow2.CheckFailed} }
+
+func printCheck(c *cobra.Command, r *qcow2.Report, asJSON bool) error {
+	if asJSON {
+		return r.WriteJSON(c.OutOrStdout())
+	}
+	return r.WriteText(c.OutOrStdout())
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+)
+
+func newErrors() *cobra.Command {
+	var asJSON bool
+	var runDir string
+	c := &cobra.Command{
+		Use:   "errors {ID | /dev/ublkbN | NAME | IMAGE}",
+		Short: "Show the requests that a device refused last, with the reason of each",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := resolve(runDir, args[0])
+			if err != nil {
+				return err
+			}
+			list, err := server.AskErrors(runDir, id)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), list)
+			}
+			for _, e := range list {
+				fmt.Fprintf(c.OutOrStdout(), "%s  %s\n", e.Time.Format(time.RFC3339Nano), e.Text)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	addRunDir(c, &runDir)
+	return c
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"zqublkd/internal/server"
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+)
+
+// Exit codes; check has its own, those of qemu-img check.
+const (
+	exitFailed  = 1 // an operation failed
+	exitUsage   = 2 // wrong options or values
+	exitImage   = 3 // the image can't be used: no qcow2, damaged, unsupported, not servable
+	exitKernel  = 4 // the kernel lacks the driver or a feature of it
+	exitAllowed = 5 // no permission
+	exitInUse   = 6 // image or device in use
+)
+
+const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options or values;
+3 the image can't be used (no qcow2, damaged, unsupported, not servable);
+4 the kernel lacks the ublk driver or a feature of it; 5 no permission;
+6 the image or device is in use. check: 0 clean, 1 could not check,
+2 errors, 3 only leaked clusters.`
+
+// usageError is wrong input on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// codeError carries an exit code of its own.
+type codeError struct {
+	error
+	code int
+}
+
+func (e codeError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	var coded codeError
+	var usage usageError
+	var missing *ublk.MissingFeaturesError
+	var held *server.HeldError
+	switch {
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), strings.HasPrefix(err.Error(), "unknown "):
+		return exitUsage
+	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed):
+		return exitInUse
+	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.Is(err, server.ErrKernel):
+		return exitKernel
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission):
+		return exitAllowed
+	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, server.ErrNotServable),
+		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, storage.ErrFileType):
+		return exitImage
+	}
+	return exitFailed
+}
+
+// oneLine joins the parts of a joined error.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+	"zqublkd/qcow2"
+	"zqublkd/zoned"
+)
+
+func newInfo() *cobra.Command {
+	var asJSON, share bool
+	c := &cobra.Command{
+		Use:   "info IMAGE",
+		Short: "Describe an image: format, zones, limits, who can use it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			img, f, err := openImage(args[0], share)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			i := describe(args[0], img)
+			if size, err := f.Size(); err == nil {
+				i.FileSize = size
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), i)
+			}
+			return i.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
+	addShare(c, &share)
+	return c
+}
+
+// imageInfo is what info tells; sizes are bytes.
+type imageInfo struct {
+	Image            string     `json:"filename"`
+	Version          uint32     `json:"version"`
+	VirtualSize      uint64     `json:"virtual_size"`
+	FileSize         int64      `json:"file_size"`
+	ClusterSize      uint64     `json:"cluster_size"`
+	RefcountBits     uint64     `json:"refcount_bits"`
+	LogicalBlockSize uint32     `json:"logical_block_size"`
+	Zoned            *zonedInfo `json:"zoned,omitempty"`
+	Compatibility    string     `json:"compatibility,omitempty"`
+	Servable         bool       `json:"servable"`
+	NotServable      string     `json:"not_servable,omitempty"`
+	Notes            []string   `json:"notes,omitempty"`
+}
+
+type zonedInfo struct {
+	Mode           string         `json:"mode"`
+	Revision       string         `json:"revision"`
+	Zones          uint32         `json:"zones"`
+	ZoneSize       uint64         `json:"zone_size"`
+	ZoneCapacity   uint64         `json:"zone_capacity"`
+	Conventional   uint32         `json:"conventional_zones"`
+	MaxOpen        uint32         `json:"max_open_zones"`
+	MaxActive      uint32         `json:"max_active_zones"`
+	MaxAppendBytes uint32         `json:"max_append_bytes"`
+	Conditions     map[string]int `json:"conditions"`
+	TableOffset    uint64         `json:"zone_table_offset"`
+}
+
+func describe(path string, img *qcow2.Image) imageInfo {
+	h := img.Header()
+	i := imageInfo{
+		Image: path, Version: h.Version, VirtualSize: img.VirtualSize(), ClusterSize: img.ClusterSize(),
+		RefcountBits: 1 << h.RefcountOrder, LogicalBlockSize: img.LogicalBlockSize(), Compatibility: compatibility(img),
+	}
+	for _, r := range img.Refusals() {
+		i.Notes = append(i.Notes, fmt.Sprintf("stops %s: %v", r.Stops, r.Err))
+	}
+	if z := img.Zoned(); z != nil {
+		i.Zoned = &zonedInfo{
+			Mode: "host-managed", Revision: z.Revision, Zones: z.Zones, ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity,
+			Conventional: z.Conventional, MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppendBytes: z.MaxAppendBytes,
+			TableOffset: z.TableOffset, Conditions: conditions(img),
+		}
+		i.Notes = append(i.Notes, wrapped(img)...)
+	}
+	err := server.Servable(img)
+	if err == nil && len(i.Notes) > 0 && len(img.Refusals()) > 0 {
+		err = img.Refusals()[0].Err
+	}
+	if i.Servable = err == nil; err != nil {
+		i.NotServable = err.Error()
+	}
+	return i
+}
+
+// conditions counts the zones in each condition.
+func conditions(img *qcow2.Image) map[string]int {
+	n := map[string]int{}
+	zones, err := server.Zones(img, nil)
+	if err != nil {
+		return n
+	}
+	for _, z := range zones.Report(0, int(zones.Geometry().Zones())) {
+		n[z.Condition.String()]++
+	}
+	return n
+}
+
+func wrapped(img *qcow2.Image) []string {
+	n := 0
+	for _, e := range img.ZoneEntries() {
+		if e.Wrapped {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d zones have wrapped entries, a 32-bit bug of the QEMU that made the image: they are EMPTY; `zqublkd check --repair all` rewrites them", n)}
+}
+
+func (i imageInfo) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 1, ' ', 0)
+	row := func(label string, format string, args ...any) {
+		fmt.Fprintf(t, "%s:\t%s\n", label, fmt.Sprintf(format, args...))
+	}
+	row("image", "%s", i.Image)
+	row("format", "qcow2 version %d", i.Version)
+	row("virtual size", "%s (%d bytes)", formatSize(i.VirtualSize), i.VirtualSize)
+	row("file size", "%d bytes", i.FileSize)
+	row("cluster size", "%s, refcounts of %d bits", formatSize(i.ClusterSize), i.RefcountBits)
+	row("logical block size", "%d bytes", i.LogicalBlockSize)
+	if z := i.Zoned; z != nil {
+		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, formatSize(z.ZoneSize), z.Conventional, z.Revision)
+		row("zone capacity", "%s", formatSize(z.ZoneCapacity))
+		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
+		row("conditions", "%s", countList(z.Conditions))
+	} else {
+		row("zones", "none, a plain disk")
+	}
+	if i.Compatibility != "" {
+		row("QEMU", "%s", i.Compatibility)
+	}
+	if i.Servable {
+		row("can be served", "yes")
+	} else {
+		row("can be served", "no: %s", i.NotServable)
+	}
+	for _, n := range i.Notes {
+		row("note", "%s", n)
+	}
+	return t.Flush()
+}
+
+// limit prints a limit that may be none.
+func limit(n uint64) string {
+	if n == 0 {
+		return "unlimited"
+	}
+	return formatSize(n)
+}
+
+func countList(n map[string]int) string {
+	var parts []string
+	for _, c := range zoned.Conditions {
+		if k := n[c.String()]; k > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", k, c))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// summary is the one line that create prints of what it made.
+func summary(path string, img *qcow2.Image) string {
+	s := fmt.Sprintf("created %s: %s, cluster size %s, logical block size %d", path, formatSize(img.VirtualSize()), formatSize(img.ClusterSize()), img.LogicalBlockSize())
+	z := img.Zoned()
+	if z == nil {
+		return s + ", no zones"
+	}
+	return s + fmt.Sprintf(", %d zones of %s (capacity %s, %d conventional), limits: open %s, active %s, append %s",
+		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
+}
+
+// compatibility says in one line which QEMU can use the image. No release of
+// QEMU has the zoned extension; the layouts belong to revisions of one patch
+// series, none of which opens another's images.
+func compatibility(img *qcow2.Image) string {
+	z := img.Zoned()
+	if z == nil {
+		return ""
+	}
+	series := map[string]string{"v6": "v5 to v7", "v8": "v8 to v10", "v11": "v11 to v13", "v14": "v14"}[z.Revision]
+	switch {
+	case series == "":
+		return "no QEMU uses layout " + z.Revision
+	case z.Revision == "v6" && (img.VirtualSize() > 4<<30 || z.ZoneSize >= 2<<30):
+		return "no QEMU uses it right: series " + series + " of its zoned-qcow2 patches, which know layout v6, fail above 4 GiB and with zones of 2 GiB or more"
+	}
+	return "usable with series " + series + " of QEMU's zoned-qcow2 patches (layout " + z.Revision + "); a released QEMU refuses it"
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+)
+
+func newList() *cobra.Command {
+	var asJSON bool
+	var runDir string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the devices that are served",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			records, err := server.Records(runDir)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				if records == nil {
+					records = []server.Record{}
+				}
+				return printJSON(c.OutOrStdout(), records)
+			}
+			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(t, "ID\tNODE\tNAME\tKIND\tSTATE\tPID\tIMAGE")
+			for _, r := range records {
+				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", r.ID, r.Node, r.Name, kindOf(r), stateOf(r), r.PID, r.Image)
+			}
+			return t.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	addRunDir(c, &runDir)
+	return c
+}
+
+func kindOf(r server.Record) string {
+	if r.Zoned {
+		return "zoned"
+	}
+	return "plain"
+}
+
+func stateOf(r server.Record) string {
+	switch {
+	case !r.Alive:
+		return "dead"
+	case r.ReadOnly:
+		return "read-only"
+	}
+	return "live"
+}
+
+func addRunDir(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
+}

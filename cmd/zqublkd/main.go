@@ -1,0 +1,38 @@
+// Command zqublkd serves zoned qcow2 images as zoned block devices.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	root := newRoot()
+	if err := root.Execute(); err != nil {
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(os.Stderr, "zqublkd:", oneLine(text))
+		}
+		os.Exit(exitCode(err))
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "zqublkd",
+		Short: "Serve zoned qcow2 images as host-managed zoned block devices",
+		Long: `zqublkd turns a zoned qcow2 image into /dev/ublkbN, a host-managed zoned block
+device of the running kernel, through the ublk driver.
+
+` + exitHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	addLogFlags(root)
+	root.AddCommand(newCreate(), newInfo(), newReport(), newCheck(), 
+		newAdd(), newServe(), newList(), newDel(), newErrors(), newFeatures(), newStarter())
+	return root
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+func newReport() *cobra.Command {
+	var asJSON, share bool
+	c := &cobra.Command{
+		Use:   "report IMAGE",
+		Short: "List the zones of an image, in the format of blkzone report",
+		Long: `List the zones of an image, in the format of blkzone report: positions and
+lengths in 512-byte sectors, the write pointer from the start of its zone.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			zones, err := zonesOf(args[0], share)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), zoneList(zones))
+			}
+			return printZones(c.OutOrStdout(), zones)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
+	addShare(c, &share)
+	return c
+}
+
+// zonesOf reads the zones of an image as a device made of it would show them.
+func zonesOf(path string, share bool) ([]zoned.Info, error) {
+	img, f, err := openImage(path, share)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if img.Zoned() == nil {
+		return nil, fmt.Errorf("%s is a plain qcow2 image, it has no zones: %w", path, server.ErrNotServable)
+	}
+	zones, err := server.Zones(img, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return zones.Report(0, int(zones.Geometry().Zones())), nil
+}
+
+// printZones prints what blkzone(8) prints.
+func printZones(w io.Writer, zones []zoned.Info) error {
+	for _, z := range zones {
+		kind, code := "SEQ_WRITE_REQUIRED", ublk.ZoneSequential
+		if z.Conventional {
+			kind, code = "CONVENTIONAL", ublk.ZoneConventional
+		}
+		_, err := fmt.Fprintf(w, "  start: 0x%09x, len 0x%06x, cap 0x%06x, wptr %s reset:0 non-seq:0, zcond:%2d(%s) [type: %d(%s)]\n",
+			sectors(z.Start), sectors(z.Length), sectors(z.Capacity), writePointer(z), uint8(z.Condition), z.Condition.Short(), uint8(code), kind)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePointer is N/A where it means nothing, as in util-linux from 2.42 on.
+func writePointer(z zoned.Info) string {
+	switch z.Condition {
+	case zoned.NotWP, zoned.Full, zoned.ReadOnly, zoned.Offline:
+		return "N/A"
+	}
+	return fmt.Sprintf("0x%06x", sectors(z.WP-z.Start))
+}
+
+func sectors(bytes uint64) uint64 { return bytes / ublk.SectorBytes }
+
+type zoneLine struct {
+	Start        uint64 `json:"start"` // bytes, like all below
+	Length       uint64 `json:"length"`
+	Capacity     uint64 `json:"capacity"`
+	WritePointer uint64 `json:"write_pointer"`
+	Condition    string `json:"condition"`
+	Conventional bool   `json:"conventional"`
+}
+
+func zoneList(zones []zoned.Info) []zoneLine {
+	list := make([]zoneLine, len(zones))
+	for i, z := range zones {
+		list[i] = zoneLine{z.Start, z.Length, z.Capacity, z.WP, z.Condition.String(), z.Conventional}
+	}
+	return list
+}

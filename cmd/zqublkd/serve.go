@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/server"
+)
+
+// serveOptions are the flags of serve and add.
+type serveOptions struct {
+	id       int32
+	name     string
+	readOnly bool
+	recovery string
+	cache    string
+	queues   uint16
+	depth    uint16
+	runDir   string
+	detached bool
+}
+
+func (o *serveOptions) addFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.Int32Var(&o.id, "id", -1, "device number; -1: the first free one")
+	f.StringVar(&o.name, "name", "", "name of the device in lists (default: the image's file name)")
+	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
+	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: off (the device goes)")
+	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
+	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
+	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
+	addRunDir(c, &o.runDir)
+}
+
+func (o *serveOptions) check() error {
+	switch {
+	case o.id < -1:
+		return usageError{fmt.Errorf("--id %d: give a device number, or -1 for the first free one", o.id)}
+	case o.depth == 0 || o.depth > 4096:
+		return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", o.depth)}
+	case o.queues > 4096:
+		return usageError{fmt.Errorf("--queues %d: must be at most 4096", o.queues)}
+	}
+	return nil
+}
+
+// args are the arguments of the daemon that add starts.
+func (o *serveOptions) args(image string) []string {
+	image, _ = filepath.Abs(image)
+	return []string{"serve", image, "--detached", "--log-level", logLevel,
+		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache,
+		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
+		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly)}
+}
+
+func (o *serveOptions) config(image string) server.Config {
+	return server.Config{
+		Image: image, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Cache: server.Cache(o.cache), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
+	}
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve IMAGE",
+		Short: "Serve an image in the foreground, until SIGTERM or del",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return o.serve(args[0])
+		},
+	}
+	o.addFlags(c)
+	c.Flags().BoolVar(&o.detached, "detached", false, "report readiness on descriptor 3 and log into the run directory")
+	c.Flags().MarkHidden("detached")
+	return c
+}
+
+func (o *serveOptions) serve(image string) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer cancel()
+	signal.Ignore(unix.SIGPIPE)
+	err := server.Serve(ctx, o.config(image), o.ready)
+	if errors.Is(err, server.ErrQueue) {
+		// Only the end of the process gives the requests back.
+		logrus.WithError(err).Error("ending at once")
+		os.Exit(exitFailed)
+	}
+	return err
+}
+
+// ready tells whoever waits for the device that it can be used.
+func (o *serveOptions) ready(r server.Record) {
+	if o.detached {
+		if err := detach(o.runDir, r); err != nil {
+			logrus.WithError(err).Warn("no log file")
+		}
+	}
+	logrus.WithFields(logrus.Fields{"device": r.Node, "image": r.Image, "queues": r.Queues}).Info("serving")
+	daemon.SdNotify(false, daemon.SdNotifyReady+"\nSTATUS="+r.Node+" serves "+r.Image)
+}
+
+// detach tells add, and leaves its terminal for a log file beside the record.
+func detach(runDir string, r server.Record) error {
+	log, err := os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
+	if err == nil {
+		err = unix.Dup2(int(log.Fd()), int(os.Stderr.Fd()))
+		log.Close()
+	}
+	ready := os.NewFile(readyFD, "ready")
+	defer ready.Close()
+	return errors.Join(err, json.NewEncoder(ready).Encode(r))
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+)
+
+// newStarter is the helper process that a daemon runs to start its device.
+func newStarter() *cobra.Command {
+	return &cobra.Command{
+		Use:    server.StarterVerb + " ID PID",
+		Hidden: true,
+		Args:   cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			id, err := strconv.ParseUint(args[0], 10, 32)
+			if err != nil {
+				return usageError{err}
+			}
+			pid, err := strconv.Atoi(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			return server.StartFor(uint32(id), pid)
+		},
+	}
+}
