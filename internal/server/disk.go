@@ -49,22 +49,26 @@ func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Direct && file.DirectFd() < 0 {
+		o.Log.Warn("the image file takes no direct I/O: its data goes through the page cache")
+	}
+	d, err := openDiskIn(file, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, file.Close()))
+	}
+	return d, nil
+}
+
+// openDiskIn opens the image in file, which becomes the disk's.
+func openDiskIn(file storage.File, o DiskOptions) (*Disk, error) {
 	img, err := qcow2.Open(file, qcow2.OpenOptions{ReadOnly: o.ReadOnly})
 	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	d := &Disk{file: file, img: img, log: o.Log, direct: file.DirectAlign()}
-	d.frozen.Store(o.ReadOnly)
-	if o.Direct && file.DirectFd() < 0 {
-		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
-	}
-	if d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS); err != nil {
-		file.Close()
 		return nil, err
 	}
-	d.geo = Geometry(img)
-	return d, nil
+	d := &Disk{file: file, img: img, log: o.Log, direct: file.DirectAlign(), geo: Geometry(img)}
+	d.frozen.Store(o.ReadOnly)
+	d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	return d, err
 }
 
 // Geometry is how the image is cut into zones; a plain one is a single
@@ -117,6 +121,9 @@ func (d *Disk) start(tags int, state *StateFile) error {
 	d.zones, d.state = zones, state
 	d.table = newTable(d.img, zones, t, d.img.ZoneEntries())
 	d.flush = d.flushWith(newFlusher(d.table.flush))
+	if err := d.sweep(); err != nil {
+		return fmt.Errorf("clean up above the write pointers: %w", err)
+	}
 	if state != nil {
 		state.Fill(zones)
 		t.all(d.geo.Zones())

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -53,12 +54,31 @@ const simMaxIO = 1 << 20
 // newSim serves the image at path over nq queues of depth tags.
 func newSim(t testing.TB, path string, nq, depth int) *sim {
 	t.Helper()
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	d, err := OpenDisk(path, DiskOptions{Direct: true, Log: log})
+	d, err := OpenDisk(path, DiskOptions{Direct: true, Log: silent()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return simDisk(t, d, nq, depth)
+}
+
+func silent() *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
+}
+
+// newSimIn serves the image in file.
+func newSimIn(t testing.TB, file storage.File, nq, depth int) *sim {
+	t.Helper()
+	d, err := openDiskIn(file, DiskOptions{Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return simDisk(t, d, nq, depth)
+}
+
+func simDisk(t testing.TB, d *Disk, nq, depth int) *sim {
+	t.Helper()
 	if err := d.start(nq*depth, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -180,18 +200,33 @@ func (q *simQueue) Wake() {
 }
 
 func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.file(tag, step, func() (int, error) { return unix.Pread(fd, buf, int64(off)) })
+	q.file(tag, step, func() (int, error) {
+		if fd < 0 {
+			n, err := q.q.disk.file.ReadAt(buf, int64(off))
+			if err == io.EOF {
+				err = nil
+			}
+			return n, err
+		}
+		return unix.Pread(fd, buf, int64(off))
+	})
 }
 
 func (q *simQueue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.file(tag, step, func() (int, error) { return unix.Pwrite(fd, buf, int64(off)) })
+	q.file(tag, step, func() (int, error) {
+		if fd < 0 {
+			return q.q.disk.file.WriteAt(buf, int64(off))
+		}
+		return unix.Pwrite(fd, buf, int64(off))
+	})
 }
 
 func (q *simQueue) file(tag uint16, step uint8, io func() (int, error)) {
 	go func() {
 		n, err := io()
 		res := int32(n)
-		if errno, ok := err.(unix.Errno); ok {
+		var errno unix.Errno
+		if errors.As(err, &errno) {
 			res = -int32(errno)
 		}
 		q.events <- func() { q.q.Done(nil, tag, step, res) }
