@@ -24,7 +24,11 @@ func newAdd() *cobra.Command {
 			if err := o.check(); err != nil {
 				return err
 			}
-			r, err := spawn(o.args(args[0]))
+			verb := "serve"
+			if o.recovery == string(server.RecoveryReissue) {
+				verb = superviseVerb
+			}
+			r, err := spawn(append([]string{verb}, o.args(args[0])...))
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.Int32Var(&o.id, "id", -1, "device number; -1: the first free one")
 	f.StringVar(&o.name, "name", "", "name of the device in lists (default: the image's file name)")
 	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
-	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: off (the device goes)")
+	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
 	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
@@ -56,18 +56,22 @@ func (o *serveOptions) check() error {
 	return nil
 }
 
-// args are the arguments of the daemon that add starts.
+// args are the arguments of the daemon that add starts, after its verb.
 func (o *serveOptions) args(image string) []string {
 	image, _ = filepath.Abs(image)
-	return []string{"serve", image, "--detached", "--log-level", logLevel,
+	return []string{image, "--detached", "--log-level", logLevel,
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache,
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
 		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly)}
 }
 
 func (o *serveOptions) config(image string) server.Config {
+	supervisor := 0
+	if o.detached && o.recovery == string(server.RecoveryReissue) {
+		supervisor = os.Getppid()
+	}
 	return server.Config{
-		Image: image, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Supervisor: supervisor, Image: image, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
 		Cache: server.Cache(o.cache), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }

@@ -63,6 +63,9 @@ func (q *queue) judged(s *slot, v zoned.Verdict, err error) bool {
 
 // own starts the work of a request that has its zones for itself.
 func (q *queue) own(s *slot, v zoned.Verdict, err error, j job) {
+	if q.disk.revival.left.Load() > 0 {
+		q.disk.revival.changes(s.op.Zone)
+	}
 	if q.judged(s, v, err) {
 		q.hand(s, j)
 	}
@@ -84,6 +87,9 @@ func (q *queue) beginRead(s *slot) {
 }
 
 func (q *queue) beginWrite(s *slot) {
+	if q.disk.revival.left.Load() > 0 && q.repeat(s) {
+		return
+	}
 	off, n := s.desc.Offset(), s.desc.Bytes()
 	begin := q.disk.zones.BeginWrite
 	if s.desc.Op() == ublk.OpZoneAppend {
@@ -95,6 +101,11 @@ func (q *queue) beginWrite(s *slot) {
 	}
 	s.off, s.buf = s.op.Start, q.bufs.take()[:n]
 	q.disk.state.Begin(q.id, s.tag, &s.op)
+	q.fetchData(s)
+}
+
+// fetchData copies the data of a write out of the request and writes it.
+func (q *queue) fetchData(s *slot) {
 	if got, errno := q.lane.CopyFromRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
 		s.err = copyError(got, len(s.buf), errno)
 		q.end(s)

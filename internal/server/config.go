@@ -37,7 +37,9 @@ type Config struct {
 	Queues   uint16 // 0: one for each CPU
 	Depth    uint16 // tags of a queue
 	RunDir   string // where devices are recorded
-	Log      *logrus.Logger
+
+	Supervisor int // process that brings the daemon back, 0: none
+	Log        *logrus.Logger
 }
 
 // DefaultRunDir is where devices are recorded. It must be on tmpfs: what it

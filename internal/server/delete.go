@@ -48,6 +48,9 @@ func Delete(runDir string, id uint32, force bool) error {
 		return &HeldError{Node: r.Node, Holders: holders}
 	}
 	if !r.Alive {
+		if r.Supervisor != 0 && alive(r.Supervisor) {
+			unix.Kill(r.Supervisor, unix.SIGTERM)
+		}
 		return deleteOrphan(runDir, id)
 	}
 	if err := AskStop(runDir, id); err != nil {
@@ -63,9 +66,9 @@ func waitGone(runDir string, r Record) error {
 	for time.Now().Before(end) {
 		now, err := ReadRecord(runDir, r.ID)
 		switch {
-		case err == nil && !now.Alive: // it died on the way
+		case err == nil && !now.Alive && r.Supervisor == 0: // it died on the way
 			return deleteOrphan(runDir, r.ID)
-		case (err != nil || now.PID != r.PID) && unix.Kill(r.PID, 0) != nil:
+		case err != nil && !alive(r.PID) && (r.Supervisor == 0 || !alive(r.Supervisor)):
 			return waitNumber(r.ID)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -103,3 +106,7 @@ func deleteOrphan(runDir string, id uint32) error {
 	c.remove()
 	return waitNumber(id)
 }
+
+// Abandon stops and deletes a device whose daemon is dead and does not come
+// back, so that its users get errors.
+func Abandon(runDir string, id uint32) error { return deleteOrphan(runDir, id) }

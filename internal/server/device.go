@@ -33,6 +33,7 @@ type Device struct {
 	stopOnce sync.Once
 
 	undo []func() error // what has to be taken down, last first
+	keep bool           // the device stays when this daemon goes
 }
 
 // ErrQueue is a queue whose ring broke. The process must end at once: only
@@ -52,7 +53,7 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 		return err
 	}
 	d := &Device{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), stopping: make(chan struct{})}
-	if err := d.start(); err != nil {
+	if err := d.bringUp(); err != nil {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
@@ -66,7 +67,26 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 	return d.takeDown()
 }
 
-// start brings the device up, step by step.
+// bringUp takes over a device of the image that waits for a daemon, or makes a
+// new one.
+func (d *Device) bringUp() error {
+	r, ok := d.orphan()
+	if !ok {
+		return d.start()
+	}
+	err := d.takeOver(r)
+	if !errors.Is(err, ErrGone) {
+		return err
+	}
+	d.log.WithField("device", r.Node).Warn("the device of a daemon that died is gone; making a new one")
+	if err := d.takeDown(); err != nil {
+		return err
+	}
+	d.forgetOrphan()
+	return d.start()
+}
+
+// start brings a new device up, step by step.
 func (d *Device) start() error {
 	for _, step := range []func() error{d.openDisk, d.openControl, d.addDevice, d.claimDevice, d.makeState, d.startDisk,
 		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
@@ -87,7 +107,11 @@ func (d *Device) takeDown() error {
 		errs = append(errs, d.undo[i]())
 	}
 	d.undo = nil
-	if d.claim != nil { // last: who waits for it may open the image again
+	switch {
+	case d.claim == nil:
+	case d.keep:
+		d.claim.lock.Close()
+	default: // last: who waits for it may open the image again
 		d.claim.remove()
 	}
 	return errors.Join(errs...)
@@ -149,6 +173,9 @@ func (d *Device) addDevice() error {
 // deleteDevice deletes the device. Whoever still has the node open keeps its
 // number in use until he closes it; the daemon does not wait for him.
 func (d *Device) deleteDevice() error {
+	if d.keep {
+		return nil
+	}
 	if err := d.ctl.DeleteDeviceAsync(d.info.ID); err != nil && !ublk.IsNoDevice(err) {
 		return err
 	}
@@ -203,7 +230,7 @@ func (d *Device) writeRecord() error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
 		ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache,
-		Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(),
+		Supervisor: d.cfg.Supervisor, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 	}
 	d.later(func() error {
 		if d.socket != nil {

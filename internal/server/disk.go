@@ -27,6 +27,8 @@ type Disk struct {
 	state *StateFile
 	log   *logrus.Logger
 
+	revival *revival
+
 	direct int // alignment of direct I/O, 0: none
 	zeros  []byte
 	frozen atomic.Bool // no change any more: opened so, or a barrier failed
@@ -110,9 +112,11 @@ func entriesOf(img *qcow2.Image) []zoned.Entry {
 // be nil.
 func (d *Disk) start(tags int, state *StateFile) error {
 	entries := entriesOf(d.img)
+	var flights []carriedFlight
 	if state != nil && state.Taken() {
-		entries = state.Entries(d.geo)
+		entries, flights = state.Entries(d.geo), state.CarryOver()
 	}
+	d.revival = newRevival(flights)
 	t := newTracker(d.geo.Zones(), state, d.log)
 	zones, err := zonesFrom(d.img, entries, t)
 	if err != nil {

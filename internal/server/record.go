@@ -15,19 +15,21 @@ import (
 
 // Record is what is written down of one served device.
 type Record struct {
-	ID       uint32    `json:"id"`
-	Node     string    `json:"node"`
-	Name     string    `json:"name"`
-	Image    string    `json:"image"`
-	PID      int       `json:"pid"`
-	ReadOnly bool      `json:"read_only"`
-	Recovery Recovery  `json:"recovery"`
-	Cache    Cache     `json:"cache"`
-	Queues   uint16    `json:"queues"`
-	Depth    uint16    `json:"depth"`
-	Zoned    bool      `json:"zoned"`
-	Started  time.Time `json:"started"`
-	Alive    bool      `json:"alive"` // when read: its daemon lives
+	ID         uint32    `json:"id"`
+	Node       string    `json:"node"`
+	Name       string    `json:"name"`
+	Image      string    `json:"image"`
+	PID        int       `json:"pid"`
+	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
+	ReadOnly   bool      `json:"read_only"`
+	Recovery   Recovery  `json:"recovery"`
+	Cache      Cache     `json:"cache"`
+	Queues     uint16    `json:"queues"`
+	Depth      uint16    `json:"depth"`
+	Zoned      bool      `json:"zoned"`
+	Started    time.Time `json:"started"`
+	RunDir     string    `json:"run_dir"`
+	Alive      bool      `json:"alive"` // when read: its daemon lives
 }
 
 // claim is a device's folder in the run directory, held by the daemon that

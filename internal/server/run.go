@@ -14,6 +14,9 @@ func (d *Device) startQueues() (err error) {
 	d.later(d.char.Close)
 	// The queues serve until the driver has stopped and takes their tags back.
 	d.later(func() error {
+		if d.keep { // the process is about to end, which gives the queues back
+			return nil
+		}
 		err := d.ctl.StopDevice(d.info.ID)
 		d.queues.Wait()
 		return err

@@ -79,7 +79,12 @@ func newSimIn(t testing.TB, file storage.File, nq, depth int) *sim {
 
 func simDisk(t testing.TB, d *Disk, nq, depth int) *sim {
 	t.Helper()
-	if err := d.start(nq*depth, nil); err != nil {
+	return simDiskWith(t, d, nq, depth, nil)
+}
+
+func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) *sim {
+	t.Helper()
+	if err := d.start(nq*depth, state); err != nil {
 		t.Fatal(err)
 	}
 	s := &sim{t: t, disk: d, free: make(chan simTag, nq*depth)}

@@ -23,12 +23,14 @@ import (
 //	0     header: magic, version, zones, queues, depth, boot id, image identity
 //	4096  one word a zone: write pointer and condition
 //	...   one record a tag: what is in flight on it
+//	...   records carried over from daemons that died before
 //
 // A nil StateFile keeps nothing.
 type StateFile struct {
 	area    []byte
 	zones   []atomic.Uint64
-	records []record
+	records []record // of the tags
+	carried []record
 	depth   int
 	geo     zoned.Geometry
 	taken   bool
@@ -48,6 +50,11 @@ const (
 	recordCommitting
 )
 
+// carriedPerTag is how many records are kept of earlier daemons for each tag:
+// the kernel sends at most one request a tag again, the rest is room for
+// records that nobody asks for any more.
+const carriedPerTag = 2
+
 const (
 	stateMagic   = 0x7a71_7562_7374_6174
 	stateVersion = 1
@@ -64,7 +71,7 @@ type StateShape struct {
 }
 
 func (s StateShape) bytes() int {
-	return stateHeader + int(s.Geometry.Zones())*8 + int(s.Queues*s.Tag)*recordBytes
+	return stateHeader + int(s.Geometry.Zones())*8 + int(s.Queues*s.Tag)*(1+carriedPerTag)*recordBytes
 }
 
 func (s StateShape) header() []byte {
@@ -126,11 +133,12 @@ func mapState(f *os.File, shape StateShape) (*StateFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	zones := int(shape.Geometry.Zones())
+	zones, tags := int(shape.Geometry.Zones()), int(shape.Queues*shape.Tag)
+	records := unsafe.Slice((*record)(unsafe.Pointer(&area[stateHeader+zones*8])), tags*(1+carriedPerTag))
 	return &StateFile{
 		area: area, depth: int(shape.Tag), geo: shape.Geometry,
 		zones:   unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&area[stateHeader])), zones),
-		records: unsafe.Slice((*record)(unsafe.Pointer(&area[stateHeader+zones*8])), int(shape.Queues*shape.Tag)),
+		records: records[:tags], carried: records[tags:],
 	}, nil
 }
 
@@ -158,39 +166,6 @@ func (s *StateFile) Entries(g zoned.Geometry) []zoned.Entry {
 		entries[i] = zoned.Entry{WP: g.Start(uint32(i)) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
 	}
 	return entries
-}
-
-// Begin records that the write or append op is in flight on a tag.
-func (s *StateFile) Begin(queue int, tag uint16, op *zoned.Op) {
-	if s == nil {
-		return
-	}
-	r := &s.records[queue*s.depth+int(tag)]
-	r.word.Store(uint64(recordFree))
-	r.start.Store(op.Start / ublk.SectorBytes)
-	r.word.Store(uint64(recordInFlight) | uint64(op.Kind)<<2 | op.Length/ublk.SectorBytes<<8 | uint64(op.Zone)<<32)
-}
-
-// Commit records that the answer of a tag is on its way to the kernel, which
-// may know it from now on.
-func (s *StateFile) Commit(queue int, tag uint16) {
-	if s == nil {
-		return
-	}
-	r := &s.records[queue*s.depth+int(tag)]
-	if w := r.word.Load(); recordState(w&3) == recordInFlight {
-		r.word.Store(w&^3 | uint64(recordCommitting))
-	}
-}
-
-// Free records that the kernel has heard the answer of a tag.
-func (s *StateFile) Free(queue int, tag uint16) {
-	if s == nil {
-		return
-	}
-	if r := &s.records[queue*s.depth+int(tag)]; r.word.Load() != 0 {
-		r.word.Store(uint64(recordFree))
-	}
 }
 
 // Close unmaps the file; it stays where it is.

@@ -11,9 +11,10 @@ import (
 // writing: data whose write pointer was not durable at a crash, and space of
 // resets that were not finished. We never show it, but other readers of the
 // image would. After an orderly stop there is none, and looking for it costs
-// one call for each mapped run.
+// one call for each mapped run. A daemon that takes over leaves it alone: there
+// was no crash of the image.
 func (d *Disk) sweep() error {
-	if d.frozen.Load() || d.img.Zoned() == nil {
+	if d.frozen.Load() || d.img.Zoned() == nil || d.state != nil && d.state.Taken() {
 		return nil
 	}
 	for i := d.geo.Conventional; i < d.geo.Zones(); i++ {

@@ -79,8 +79,10 @@ func (q *queue) landed(s *slot, res int32) {
 func (q *queue) end(s *slot) {
 	d := q.disk
 	s.begun = false
-	switch s.desc.Op() {
-	case ublk.OpRead:
+	switch {
+	case s.repeated:
+		q.answer(s)
+	case s.desc.Op() == ublk.OpRead:
 		if s.err == nil {
 			if got, errno := q.lane.CopyToRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
 				s.err = copyError(got, len(s.buf), errno)

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/server"
+)
+
+// A daemon that dies more often than maxDeaths times within deathWindow is not
+// brought back: its device is stopped, so that its users get errors instead of
+// waiting for ever.
+const (
+	maxDeaths   = 3
+	deathWindow = time.Minute
+)
+
+// superviseVerb is the hidden verb of the process that add leaves behind: it
+// starts the daemon, and starts it again when it dies.
+const superviseVerb = "supervise"
+
+func newSupervise() *cobra.Command {
+	return &cobra.Command{
+		Use:                superviseVerb + " IMAGE",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			s := supervisor{args: append([]string{"serve"}, args...)}
+			return s.run()
+		},
+	}
+}
+
+// supervisor brings one daemon back.
+type supervisor struct {
+	args   []string
+	record server.Record
+	runDir string
+	deaths []time.Time
+}
+
+func (s *supervisor) run() error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+	child, err := s.first()
+	if err != nil {
+		return err
+	}
+	for {
+		err := s.wait(child, signals)
+		if err == nil {
+			return nil
+		}
+		logrus.WithError(err).Error("the daemon died")
+		if s.tooOften(time.Now()) {
+			return s.giveUp()
+		}
+		var ready *os.File
+		if child, ready, err = s.start(); err != nil {
+			return errors.Join(err, s.giveUp())
+		}
+		go io.Copy(io.Discard, ready)
+	}
+}
+
+// first starts the daemon for the first time and passes its readiness on.
+func (s *supervisor) first() (*exec.Cmd, error) {
+	child, ready, err := s.start()
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(ready).ReadBytes('\n')
+	if err != nil {
+		return nil, failure(child.Wait())
+	}
+	if err := json.Unmarshal(line, &s.record); err != nil {
+		return nil, err
+	}
+	s.runDir = s.record.RunDir
+	return child, detach(s.runDir, s.record)
+}
+
+// start starts a daemon; what it says when it is ready can be read.
+func (s *supervisor) start() (*exec.Cmd, *os.File, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	ready, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer theirs.Close()
+	child := exec.Command(self, s.args...)
+	child.Stderr = os.Stderr
+	child.ExtraFiles = []*os.File{theirs} // becomes readyFD
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return child, ready, child.Start()
+}
+
+// wait waits for the end of the daemon, nil if it was an orderly one, and
+// passes signals on to it.
+func (s *supervisor) wait(child *exec.Cmd, signals <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case sig := <-signals:
+			child.Process.Signal(sig)
+		case err := <-ended:
+			return err
+		}
+	}
+}
+
+// tooOften notes a death.
+func (s *supervisor) tooOften(now time.Time) bool {
+	s.deaths = append(s.deaths, now)
+	if len(s.deaths) < maxDeaths {
+		return false
+	}
+	return now.Sub(s.deaths[len(s.deaths)-maxDeaths]) < deathWindow
+}
+
+// giveUp stops the device.
+func (s *supervisor) giveUp() error {
+	err := server.Abandon(s.runDir, s.record.ID)
+	return errors.Join(fmt.Errorf("the daemon of %s died %d times within %v: the device is stopped; its image can be served again",
+		s.record.Node, len(s.deaths), deathWindow), err)
+}

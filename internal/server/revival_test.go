@@ -1,0 +1,196 @@
+package server
+
+import (
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// death is a daemon that can die and be followed by another, on one image and
+// state file.
+type death struct {
+	t     *testing.T
+	image string
+	state string
+	shape StateShape
+	*sim
+}
+
+func newDeath(t *testing.T) *death {
+	d := &death{t: t, image: newImage(t, small()), state: filepath.Join(t.TempDir(), "state")}
+	d.serve(func(s StateShape) (*StateFile, error) { return CreateState(d.state, s) })
+	return d
+}
+
+func (d *death) serve(state func(StateShape) (*StateFile, error)) {
+	d.t.Helper()
+	disk, err := OpenDisk(d.image, DiskOptions{Log: silent()})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.shape = StateShape{Dev: 1, Ino: 2, Geometry: disk.geo, Queues: 1, Tag: 4}
+	s, err := state(d.shape)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.sim = simDiskWith(d.t, disk, 1, 4, s)
+}
+
+// die ends the daemon as SIGKILL does: nothing is flushed, no slot is written.
+func (d *death) die() {
+	d.t.Helper()
+	d.disk.frozen.Store(true) // so that closing does not flush
+	d.sim.close()
+}
+
+func (d *death) revive() {
+	d.t.Helper()
+	d.serve(func(s StateShape) (*StateFile, error) { return TakeState(d.state, s) })
+}
+
+// inFlight makes f all that the daemon has in flight.
+func (d *death) inFlight(tag uint16, f Flight) {
+	for t := range uint16(4) {
+		d.disk.state.Free(0, t)
+	}
+	state := recordInFlight
+	if f.Committing {
+		state = recordCommitting
+	}
+	d.disk.state.record(0, tag).publish(f, state)
+}
+
+func TestStateOutlivesTheDaemon(t *testing.T) {
+	d := newDeath(t)
+	data := pattern(1, 64<<10)
+	must(t, "write", d.write(testZone, data))
+	must(t, "explicit open", d.zone(ublk.OpZoneOpen, 2*testZone))
+	before := d.report(0, 8)
+	d.die()
+	d.revive()
+	for i, z := range d.report(0, 8) {
+		if z != before[i] {
+			t.Errorf("zone %d: %+v, was %+v", i, z, before[i])
+		}
+	}
+	d.mustRead(testZone, data)
+	must(t, "next write", d.write(testZone+64<<10, data))
+	d.sim.close()
+	checkImage(t, d.image)
+}
+
+func TestRepeatedRequests(t *testing.T) {
+	block := pattern(2, 8192)
+	const z = testZone
+	acked := func(d *death) { must(d.t, "write", d.write(z, block)) }
+	for name, c := range map[string]struct {
+		before func(*death)
+		flight Flight
+		repeat func(*death)
+	}{
+		"write acknowledged in the state file only": {
+			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(d *death) {
+				must(d.t, "the repeated write", d.write(z, block))
+				if errno := d.write(z, block); errno != unix.EIO {
+					d.t.Errorf("a third time: %v, want EIO", errno)
+				}
+			},
+		},
+		"write that had not landed": {
+			func(*death) {}, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(d *death) { must(d.t, "the repeated write", d.write(z, block)) },
+		},
+		"write of another length is no repetition": {
+			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(d *death) {
+				if errno := d.write(z, block[:4096]); errno != unix.EIO {
+					d.t.Errorf("got %v, want EIO", errno)
+				}
+				if errno := d.write(z, block); errno != unix.EIO {
+					d.t.Errorf("the flight was not forgotten: %v", errno)
+				}
+			},
+		},
+		"append whose address nobody knows gets it back": {
+			acked, Flight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192},
+			func(d *death) {
+				other := pattern(3, 8192)
+				at, errno := d.append(z, other)
+				must(d.t, "the repeated append", errno)
+				if at != z {
+					d.t.Errorf("landed at %d, want %d", at, z)
+				}
+				d.mustRead(z, other)
+				if wp := d.disk.zones.State(1).WP; wp != z+8192 {
+					d.t.Errorf("write pointer %d", wp)
+				}
+			},
+		},
+		"append whose address may be known lands anew": {
+			acked, Flight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192, Committing: true},
+			func(d *death) {
+				at, errno := d.append(z, pattern(3, 8192))
+				must(d.t, "the repeated append", errno)
+				if at != z+8192 {
+					d.t.Errorf("landed at %d, want %d", at, z+8192)
+				}
+				d.mustRead(z, block)
+			},
+		},
+		"write that filled its zone": {
+			func(d *death) {
+				must(d.t, "write", d.write(z, pattern(4, testCap-8192)))
+				must(d.t, "write", d.write(z+testCap-8192, block))
+			},
+			Flight{Kind: zoned.OpWrite, Zone: 1, Start: z + testCap - 8192, Length: 8192},
+			func(d *death) { must(d.t, "the repeated write", d.write(z+testCap-8192, block)) },
+		},
+		"reset forgets": {
+			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(d *death) {
+				must(d.t, "reset", d.zone(ublk.OpZoneReset, z))
+				must(d.t, "write", d.write(z, block))
+				if errno := d.write(z, block); errno != unix.EIO {
+					d.t.Errorf("the flight was not forgotten: %v", errno)
+				}
+			},
+		},
+	} {
+		for _, deaths := range []int{1, 3} {
+			t.Run(name, func(t *testing.T) {
+				d := newDeath(t)
+				c.before(d)
+				d.inFlight(3, c.flight)
+				for range deaths {
+					d.die()
+					d.revive()
+				}
+				c.repeat(d)
+				d.sim.close()
+				checkImage(t, d.image)
+			})
+		}
+	}
+}
+
+func TestTakeStateRefuses(t *testing.T) {
+	d := newDeath(t)
+	d.die()
+	for name, change := range map[string]func(*StateShape){
+		"another boot":  func(s *StateShape) { s.BootID[0]++ },
+		"another image": func(s *StateShape) { s.Ino++ },
+		"other queues":  func(s *StateShape) { s.Queues++ },
+		"other zones":   func(s *StateShape) { s.Geometry.ZoneCapacity -= 4096 },
+	} {
+		shape := d.shape
+		change(&shape)
+		if _, err := TakeState(d.state, shape); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}

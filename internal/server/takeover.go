@@ -1,0 +1,114 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/ublk"
+)
+
+// releaseTimeout bounds the wait for what a dead daemon still holds: the kernel
+// ends its last I/O before it lets go of the image and the device.
+const releaseTimeout = 20 * time.Second
+
+// orphan is the record of a device of this image that waits for a new daemon.
+func (d *Device) orphan() (Record, bool) {
+	records, _ := Records(d.cfg.RunDir)
+	for _, r := range records {
+		if r.Image == d.cfg.Image && r.Recovery == RecoveryReissue && (!r.Alive || !alive(r.PID)) {
+			return r, true
+		}
+	}
+	return Record{}, false
+}
+
+func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
+
+// takeOver serves the device of a dead daemon, which the kernel has kept, with
+// exactly the state it had acknowledged.
+func (d *Device) takeOver(r Record) error {
+	d.keep = true // until it is served again it is not ours to delete
+	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.Name, r.Recovery
+	d.info.ID = r.ID
+	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openControl, d.adopt, d.takeState,
+		d.startDisk, d.startQueues, d.endRecovery, d.settle, d.writeRecord, d.listen} {
+		if err := step(); err != nil {
+			return fmt.Errorf("take over device %d: %w", r.ID, err)
+		}
+	}
+	d.keep = false
+	d.log.WithField("device", d.record.Node).Warn("took the device over from a daemon that died")
+	return nil
+}
+
+// patiently repeats f while it fails with busy.
+func patiently(f func() error, busy func(error) bool) error {
+	end := time.Now().Add(releaseTimeout)
+	for {
+		err := f()
+		if err == nil || !busy(err) || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (d *Device) claimOrphan() error {
+	return patiently(func() (err error) {
+		d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID, true)
+		return err
+	}, func(err error) bool { return errors.Is(err, ErrServed) })
+}
+
+// openDiskReleased opens the image once the dead daemon's last I/O has ended,
+// which is when its lock comes free.
+func (d *Device) openDiskReleased() error {
+	return patiently(d.openDisk, func(err error) bool { return errors.Is(err, storage.ErrInUse) })
+}
+
+// ErrGone is a device that the driver does not know any more.
+var ErrGone = errors.New("the driver has no such device any more")
+
+// adopt tells the driver that a new daemon is coming.
+func (d *Device) adopt() error {
+	id := d.info.ID
+	err := patiently(func() error { return d.ctl.StartRecovery(id) }, ublk.IsBusy)
+	if ublk.IsNoDevice(err) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	// Undone last: whatever happens, the device stays for the next try, or
+	// goes with an orderly end.
+	d.later(d.deleteDevice)
+	d.info, err = d.ctl.DeviceInfo(id)
+	return err
+}
+
+func (d *Device) takeState() error {
+	shape, err := d.shape()
+	if err != nil {
+		return err
+	}
+	if d.state, err = TakeState(d.claim.path(stateName), shape); err != nil {
+		return err
+	}
+	d.later(d.state.Close)
+	os.Remove(d.claim.path(socketName))
+	return nil
+}
+
+// endRecovery lets the requests flow again, those in flight first.
+func (d *Device) endRecovery() error { return d.ctl.EndRecovery(d.info.ID, os.Getpid()) }
+
+// forgetOrphan removes the record of a device that the driver has no more.
+func (d *Device) forgetOrphan() {
+	d.claim.remove()
+	d.claim, d.keep = nil, false
+}
