@@ -86,6 +86,9 @@ func newServe() *cobra.Command {
 			if err := o.check(); err != nil {
 				return err
 			}
+			if err := harden(); err != nil {
+				return err
+			}
 			return o.serve(args[0])
 		},
 	}
@@ -96,6 +99,9 @@ func newServe() *cobra.Command {
 }
 
 func (o *serveOptions) serve(image string) error {
+	if o.detached {
+		unix.CloseOnExec(readyFD)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer cancel()
 	signal.Ignore(unix.SIGPIPE)

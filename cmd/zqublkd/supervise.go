@@ -37,6 +37,10 @@ func newSupervise() *cobra.Command {
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := harden(); err != nil {
+				return err
+			}
+			unix.CloseOnExec(readyFD)
 			s := supervisor{args: append([]string{"serve"}, args...)}
 			return s.run()
 		},

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+)
+
+// hardened marks a process that has been through harden.
+const hardened = "ZQUBLKD_HARDENED"
+
+// harden makes this process fit to serve a disk that the machine itself may
+// write its dirty pages to, and starts the program anew, so that every thread
+// has it from the start:
+//
+//   - its memory allocations never wait for block I/O, which might be its own
+//     (PR_SET_IO_FLUSHER, prctl(2));
+//   - the kernel does not kill it to get memory;
+//   - it holds no reference to file systems mounted later, one of which may lie
+//     on its disk (a mount namespace of its own, that still sees new mounts).
+//
+// What this machine does not allow is done without.
+func harden() error {
+	if os.Getenv(hardened) != "" {
+		return os.Unsetenv(hardened)
+	}
+	runtime.LockOSThread()
+	warn("PR_SET_IO_FLUSHER", unix.Prctl(unix.PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+	warn("oom_score_adj", os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0))
+	warn("mount namespace", ownMounts())
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("restart: %w", unix.Exec(self, os.Args, append(os.Environ(), hardened+"=1")))
+}
+
+// ownMounts gives the calling thread a mount namespace into which the mounts
+// of the old one still propagate, but not the other way round.
+func ownMounts() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+}
+
+func warn(what string, err error) {
+	if err != nil {
+		logrus.WithError(err).Debugf("this process goes on without %s", what)
+	}
+}
