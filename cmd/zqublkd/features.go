@@ -7,7 +7,9 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/server"
 	"zqublkd/ublk"
 )
 
@@ -38,6 +40,9 @@ func driverFeatures() (ublk.Features, error) {
 		return 0, err
 	}
 	has, err := ctl.Features()
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = fmt.Errorf("%w too old to say its features: no zoned image can be served, Linux 6.6 or newer is needed", server.ErrKernel)
+	}
 	return has, errors.Join(err, ctl.Close())
 }
 

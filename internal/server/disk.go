@@ -141,6 +141,9 @@ func (d *Disk) start(tags int, state *StateFile) error {
 // written, so no later flush could promise anything.
 func (d *Disk) flushWith(f *flusher) func() error {
 	return func() error {
+		if d.img.ReadOnly() {
+			return nil // nothing was written
+		}
 		err := f.Flush()
 		if errors.Is(err, qcow2.ErrFailed) && !d.frozen.Swap(true) {
 			d.complain("the image can't be made durable: the disk is read-only from now on; stop it, mend the storage, check the image", err, "")
