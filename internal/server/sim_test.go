@@ -118,16 +118,21 @@ func (s *sim) addQueue(id, depth int) {
 // close ends the disk as an orderly stop does.
 func (s *sim) close() {
 	s.t.Helper()
+	if err := s.shut(); err != nil {
+		s.t.Fatalf("close: %v", err)
+	}
+}
+
+func (s *sim) shut() error {
 	for _, q := range s.queues {
 		close(q.events)
 	}
 	s.ended.Wait()
-	if err := s.disk.Close(); err != nil {
-		s.t.Fatalf("close: %v", err)
-	}
+	err := s.disk.Close()
 	for _, q := range s.queues {
 		q.q.bufs.close()
 	}
+	return err
 }
 
 // do sends one request and waits for its answer. n counts bytes.
