@@ -35,6 +35,7 @@ type simTag struct {
 type simQueue struct {
 	q      *queue
 	events chan func()
+	quit   chan struct{}
 	reqs   []simRequest
 }
 
@@ -99,7 +100,7 @@ func (s *sim) addQueue(id, depth int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sq := &simQueue{q: q, events: make(chan func(), 8*depth), reqs: make([]simRequest, depth)}
+	sq := &simQueue{q: q, events: make(chan func(), 8*depth), quit: make(chan struct{}), reqs: make([]simRequest, depth)}
 	q.lane = sq
 	for tag := range depth {
 		sq.reqs[tag].answer = make(chan simAnswer, 1)
@@ -109,8 +110,13 @@ func (s *sim) addQueue(id, depth int) {
 	s.ended.Add(1)
 	go func() {
 		defer s.ended.Done()
-		for f := range sq.events {
-			f()
+		for {
+			select {
+			case f := <-sq.events:
+				f()
+			case <-sq.quit:
+				return
+			}
 		}
 	}()
 }
@@ -125,7 +131,7 @@ func (s *sim) close() {
 
 func (s *sim) shut() error {
 	for _, q := range s.queues {
-		close(q.events)
+		close(q.quit)
 	}
 	s.ended.Wait()
 	err := s.disk.Close()
@@ -203,10 +209,7 @@ func (q *simQueue) CompleteAppend(tag uint16, res int32, sector uint64) {
 	q.reqs[tag].answer <- simAnswer{res: res, sector: sector}
 }
 func (q *simQueue) Wake() {
-	go func() {
-		defer func() { _ = recover() }() // after close nobody listens
-		q.events <- func() { q.q.Woken(nil) }
-	}()
+	go q.post(func() { q.q.Woken(nil) })
 }
 
 func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
@@ -239,8 +242,16 @@ func (q *simQueue) file(tag uint16, step uint8, io func() (int, error)) {
 		if errors.As(err, &errno) {
 			res = -int32(errno)
 		}
-		q.events <- func() { q.q.Done(nil, tag, step, res) }
+		q.post(func() { q.q.Done(nil, tag, step, res) })
 	}()
+}
+
+// post makes f run on the queue's goroutine, while there is one.
+func (q *simQueue) post(f func()) {
+	select {
+	case q.events <- f:
+	case <-q.quit:
+	}
 }
 
 func (q *simQueue) CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno) {
