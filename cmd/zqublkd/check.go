@@ -34,6 +34,9 @@ clusters.`,
 			defer f.Close()
 			r, err := qcow2.Check(f, qcow2.CheckOptions{Repair: mode})
 			if err != nil {
+				if r != nil {
+					printCheck(c, r, asJSON) // as far as it got
+				}
 				return checkFailed(fmt.Errorf("%s: %w", args[0], err))
 			}
 			if err := printCheck(c, r, asJSON); err != nil {

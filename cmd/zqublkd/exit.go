@@ -63,5 +63,13 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// oneLine joins the parts of a joined error.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
+// oneLine joins the parts of a joined error, and the lines of a suggestion.
+func oneLine(s string) string {
+	var parts []string
+	for part := range strings.SplitSeq(s, "\n") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +29,8 @@ func newExport() *cobra.Command {
 			}
 			defer out.Close()
 			if err := qcow2.Export(img, out, qcow2.ExportOptions{}); err != nil {
-				return fmt.Errorf("export of %s: %w", args[0], err)
+				// What there is of it is no image, and would only be in the way.
+				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, os.Remove(args[1])))
 			}
 			return nil
 		},
