@@ -18,8 +18,9 @@ const (
 )
 
 const (
-	longRunBytes = 1 << 20 // a run of this size is worth a hole
-	maxFileBytes = 1 << 56 // what an L2 entry can point to
+	longRunBytes   = 1 << 20 // a run of this size is worth a hole
+	maxFileBytes   = 1 << 56 // what an L2 entry can point to
+	searchClusters = 1 << 20 // refcounts looked at in one search for a hole
 )
 
 func (r *refcounts) longRun() uint64 {
@@ -38,11 +39,16 @@ func (r *refcounts) take(want, hint uint64) (run, error) {
 		return x, err
 	}
 	// The file can't grow, perhaps: crumbs are better than nothing.
-	crumb, crumbErr := r.hole(classSmall, want)
-	if crumbErr != nil || crumb.n == 0 {
-		return run{}, err
+	for r.cursor[classSmall] < r.tail {
+		crumb, crumbErr := r.hole(classSmall, want)
+		if crumbErr != nil {
+			break
+		}
+		if crumb.n > 0 {
+			return crumb, r.claim(crumb)
+		}
 	}
-	return crumb, r.claim(crumb)
+	return run{}, err
 }
 
 // claim makes a free run ours. If it fails, nothing but a leak is left behind.
@@ -92,14 +98,15 @@ func (r *refcounts) freeAt(first, want uint64) (run, error) {
 
 // hole finds the next free run below the tail that suits the class. Each search
 // goes on where the last one ended, so all of them together pass over every
-// refcount once.
+// refcount once; none takes long.
 func (r *refcounts) hole(class int, want uint64) (run, error) {
+	end := min(r.tail, r.cursor[class]+searchClusters)
 	least := uint64(1)
 	if class == classLong {
 		least = r.longRun()
 	}
-	for at := r.cursor[class]; at < r.tail; {
-		x, err := r.nextFree(at)
+	for at := r.cursor[class]; at < end; {
+		x, err := r.nextFree(at, end)
 		if err != nil {
 			return run{}, err
 		}
@@ -116,10 +123,10 @@ func (r *refcounts) hole(class int, want uint64) (run, error) {
 	return run{}, nil
 }
 
-// nextFree is the first free cluster from at on, or the tail. Ranges without a
+// nextFree is the first free cluster in [at,end), or end. Ranges without a
 // refcount block are passed over: making one is for the tail.
-func (r *refcounts) nextFree(at uint64) (run, error) {
-	for at < r.tail {
+func (r *refcounts) nextFree(at, end uint64) (run, error) {
+	for at < end {
 		b, index := r.split(at)
 		if !r.exists(b) {
 			at += r.perBlock() - index
@@ -131,12 +138,12 @@ func (r *refcounts) nextFree(at uint64) (run, error) {
 		}
 		for ; index < r.perBlock(); index++ {
 			if block.Get(index) == 0 {
-				return run{first: min(b<<r.geo.refBlockBits+index, r.tail)}, nil
+				return run{first: min(b<<r.geo.refBlockBits+index, end)}, nil
 			}
 		}
 		at = (b + 1) << r.geo.refBlockBits
 	}
-	return run{first: r.tail}, nil
+	return run{first: end}, nil
 }
 
 // atTail is a run at the end of all that is in use, as long as refcount blocks

@@ -33,6 +33,10 @@ type CheckOptions struct {
 	// cluster in use. 0: 1 GiB.
 	Memory int64
 
+	// tables bounds the entries of tables that may be referred to more than
+	// once; 0: maxTableWords. For tests.
+	tables uint64
+
 	// MaxFindings bounds the list of findings; more are only counted. 0: 1000.
 	MaxFindings int
 }
@@ -70,6 +74,9 @@ func (o CheckOptions) withDefaults() CheckOptions {
 	if o.Memory <= 0 {
 		o.Memory = defaultCheckMemory
 	}
+	if o.tables == 0 {
+		o.tables = maxTableWords
+	}
 	if o.MaxFindings <= 0 {
 		o.MaxFindings = defaultMaxFindings
 	}
@@ -93,7 +100,7 @@ type checker struct {
 
 	activeL1   bool   // the active L1 table can be read
 	tableWords uint64 // of L1 and bitmap tables, so far
-	nextHost   uint64 // where an unfragmented disk would go on
+	nextHost   uint64 // where an unfragmented L2 table would go on; 0: anywhere
 	zones      *ZonedInfo
 	zoneCodec  entryCodec
 	zoneRepair []ZoneSlot // slots whose entries are wrapped
@@ -130,7 +137,7 @@ func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*check
 		if c.uses.full || c.tables.full {
 			return c, fmt.Errorf("%w: counting references takes more than %d bytes of memory; allow more", ErrCheck, o.Memory)
 		}
-		if c.tableWords > maxTableWords {
+		if c.tableWords > o.tables {
 			return c, fmt.Errorf("%w: its L1 and bitmap tables have more entries than those of any sound image", ErrCheck)
 		}
 	}
@@ -169,88 +176,4 @@ func (c *checker) open() error {
 	c.g = geometryOf(c.h)
 	c.report.describe(c.h, c.size)
 	return nil
-}
-
-// read fills p from the file; what lies behind its end reads as zeros, as the
-// last cluster may be cut short.
-func (c *checker) read(p []byte, off uint64) error {
-	n, err := c.f.ReadAt(p, int64(off))
-	if err != nil && err != io.EOF {
-		return err
-	}
-	clear(p[n:])
-	return nil
-}
-
-// hole tells if nothing is stored in n bytes from off, so that tables of
-// zeros in a huge sparse file cost no reading.
-func (c *checker) hole(off, n uint64) bool {
-	at, err := c.f.SeekData(int64(off))
-	return err == io.EOF || err == nil && uint64(at) >= off+n
-}
-
-// inFile tells if a range lies in the file. Its last cluster may stick out,
-// by less than a cluster.
-func (c *checker) inFile(off, n uint64) bool {
-	end := off + n
-	if end < off || off >= c.size {
-		return false
-	}
-	return end <= c.size || end-c.size < c.g.clusterSize()
-}
-
-// claim counts references to the clusters of a range.
-func (c *checker) claim(u use, off, n, times uint64, what string) bool {
-	if !c.inFile(off, n) {
-		c.damage(off, "%s at %#x (%d bytes) lies past the end of the file", what, off, n)
-		return false
-	}
-	if n == 0 {
-		return true
-	}
-	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits && !c.uses.full; i++ {
-		c.uses.add(i, u, times)
-	}
-	return true
-}
-
-// claimAligned is claim for what has to start on a cluster.
-func (c *checker) claimAligned(u use, off, n, times uint64, what string) bool {
-	if c.g.inCluster(off) != 0 {
-		c.damage(off, "%s at %#x does not start on a cluster", what, off)
-		return false
-	}
-	return c.claim(u, off, n, times, what)
-}
-
-// misused tells if any cluster of a range serves as two things.
-func (c *checker) misused(off, n uint64) bool {
-	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits; i++ {
-		if c.uses.get(i).misused() {
-			return true
-		}
-	}
-	return false
-}
-
-// spend accounts for reading n entries of tables that may be referred to more
-// than once; false when that has become too much.
-func (c *checker) spend(n uint64) bool {
-	c.tableWords += n
-	return c.tableWords <= maxTableWords
-}
-
-// corruption reports damage that hides no references.
-func (c *checker) corruption(off uint64, format string, args ...any) {
-	c.report.add(Corruption, off, format, args...)
-}
-
-// damage reports corruption that may hide references.
-func (c *checker) damage(off uint64, format string, args ...any) {
-	c.damaged = true
-	c.corruption(off, format, args...)
-}
-
-func (c *checker) note(off uint64, format string, args ...any) {
-	c.report.add(Note, off, format, args...)
 }

@@ -106,6 +106,12 @@ var checkCases = []checkCase{
 		corruptions: 1, says: "has refcount 1 and 2 references"},
 	{name: "L1 entry without copied flag", spoil: func(im *handImage) { im.put(im.l1, im.l2[0]) },
 		corruptions: 1, says: "the L1 entry"},
+	{name: "empty L1 entry with copied flag", spoil: func(im *handImage) { im.put(im.l1+8, copiedFlag) },
+		corruptions: 1, leaks: 1, says: "refers to nothing", qemuDiffers: "QEMU reads the header as an L2 table"},
+	{name: "zero cluster out of line", spoil: func(im *handImage) {
+		im.putZero(7, im.grow(2)|copiedFlag)
+		im.setRefcount(im.end()-2*im.g.clusterSize(), 1)
+	}},
 	{name: "L2 entry without copied flag", spoil: func(im *handImage) { im.put(im.entryAt(0), im.data[0]) },
 		corruptions: 1, says: "has no copied flag, and the refcount is 1"},
 	{name: "zero cluster without copied flag", spoil: func(im *handImage) { im.putZero(3, im.zeroed) },

@@ -108,10 +108,26 @@ func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1E
 }
 
 func (c *checker) checkActiveL1(at uint64, e L1Entry) error {
-	if err := c.checkL1Entry(at, e); err != nil || e.Offset() == 0 {
+	if err := c.checkL1Entry(at, e); err != nil {
 		return err
 	}
+	if e.Offset() == 0 {
+		return c.checkEmptyL1(at, e)
+	}
 	return c.checkCopied(at, uint64(e), e.Offset(), "L1 entry")
+}
+
+// checkEmptyL1 objects to the copied flag of an entry that refers to nothing:
+// some readers take any entry that isn't zero for a table.
+func (c *checker) checkEmptyL1(at uint64, e L1Entry) error {
+	switch {
+	case !e.Copied() || c.fix&countOnly != 0:
+		return nil
+	case c.fix&fixCopied != 0:
+		return c.put(at, uint64(e)^copiedFlag)
+	}
+	c.corruption(at, "the L1 entry at %#x has the copied flag and refers to nothing", at)
+	return nil
 }
 
 // checkL1Entry claims the L2 table of an entry.

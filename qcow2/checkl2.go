@@ -37,6 +37,7 @@ func (c *checker) walkL2(table []byte, r *l2Ref, active bool) error {
 	if err := c.read(table, r.off); err != nil {
 		return err
 	}
+	c.nextHost = 0 // across tables nothing is called a fragment
 	width := 8 * c.g.entryWords()
 	for i := 0; i < len(table); i += width {
 		s := l2Slot{at: r.off + uint64(i), times: uint64(r.times), active: active}
@@ -132,19 +133,12 @@ func (c *checker) checkEntryBits(s l2Slot) {
 }
 
 // countFragments counts clusters of the disk that have a place in the file, and
-// those with data that don't follow their predecessor.
+// those that don't follow their predecessor there.
 func (c *checker) countFragments(s l2Slot) {
 	if !s.active {
 		return
 	}
 	c.report.AllocatedClusters++
-	stored := !s.entry.Zero()
-	if c.g.extended {
-		stored = s.bitmap&l2AllAllocated != 0
-	}
-	if !stored {
-		return
-	}
 	if c.nextHost != 0 && c.nextHost != s.entry.Offset() {
 		c.report.FragmentedClusters++
 	}

@@ -106,18 +106,19 @@ func (n *rebuild) fill(b RefcountBlock, first uint64) error {
 	if err := n.keep(b, first); err != nil {
 		return err
 	}
-	for i := range b.Len() {
-		cluster := first + i
-		want := max(n.c.uses.get(cluster).references(), b.Get(i))
-		if cluster >= n.start && cluster < n.end() {
-			want = 1
-		}
+	var err error
+	n.c.uses.eachIn(first, first+b.Len(), func(cluster uint64, found tally) {
+		want := max(found.references(), b.Get(cluster-first))
 		if want > MaxRefcount(b.Order) {
-			return fmt.Errorf("cluster %d has %d references, more than a refcount of %d bits holds", cluster, want, 1<<b.Order)
+			err = fmt.Errorf("cluster %d has %d references, more than a refcount of %d bits holds", cluster, want, 1<<b.Order)
+			return
 		}
-		b.Set(i, want)
+		b.Set(cluster-first, want)
+	})
+	for cluster := max(first, n.start); cluster < min(first+b.Len(), n.end()); cluster++ {
+		b.Set(cluster-first, 1)
 	}
-	return nil
+	return err
 }
 
 // keep sets the refcounts that must not fall: while damage hides references,
@@ -131,10 +132,8 @@ func (n *rebuild) keep(b RefcountBlock, first uint64) error {
 	if off := refs.usable(index); off != 0 {
 		return n.c.read(b.Data, off)
 	}
-	for i := range b.Len() {
-		if first+i < n.c.g.clusters(n.c.size) {
-			b.Set(i, 1)
-		}
+	for i := range min(b.Len(), n.c.inFileFrom(first)) {
+		b.Set(i, 1)
 	}
 	return nil
 }

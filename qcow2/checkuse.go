@@ -140,10 +140,20 @@ func (t *tallies) make(key uint64) *[tallyChunk]tally {
 // each visits every cluster with references, in order.
 func (t *tallies) each(visit func(cluster uint64, found tally)) {
 	for _, key := range slices.Sorted(maps.Keys(t.chunks)) {
-		for i, found := range t.chunks[key] {
-			if found.references() != 0 {
-				visit(key*tallyChunk+uint64(i), found)
+		t.eachIn(key*tallyChunk, (key+1)*tallyChunk, visit)
+	}
+}
+
+// eachIn does so for a range of clusters.
+func (t *tallies) eachIn(from, to uint64, visit func(cluster uint64, found tally)) {
+	for from < to {
+		end := min(to, from-from%tallyChunk+tallyChunk)
+		chunk := t.chunk(from / tallyChunk)
+		for ; chunk != nil && from < end; from++ {
+			if found := chunk[from%tallyChunk]; found.references() != 0 {
+				visit(from, found)
 			}
 		}
+		from = end
 	}
 }

@@ -96,10 +96,7 @@ func (b *builder) zoneExtension() ([]byte, error) {
 
 // write puts everything but the header into an emptied file, then the header.
 func (b *builder) write(f storage.File, header []byte) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	d, err := newDisk(f)
+	d, err := emptied(f)
 	if err != nil {
 		return err
 	}
@@ -118,6 +115,26 @@ func (b *builder) write(f storage.File, header []byte) error {
 		return err
 	}
 	return d.Datasync()
+}
+
+// emptied makes sure that no header of an older image outlives a crash in the
+// middle of what comes. A block device keeps its length.
+func emptied(f storage.File) (*disk, error) {
+	old, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, err
+	}
+	d, err := newDisk(f)
+	if err != nil || old == 0 {
+		return d, err
+	}
+	if err := d.writeZeros(0, min(d.length.Load(), 512)); err != nil {
+		return nil, err
+	}
+	return d, d.Datasync()
 }
 
 // writeRefcounts counts every cluster up to the end of the L1 table once.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
@@ -11,6 +12,37 @@ import (
 
 // zstdWindow bounds what a frame may ask for; frames of one cluster need less.
 const zstdWindow = 8 << 20
+
+// unpackedCluster is the compressed cluster read last: reads smaller than it
+// come in rows.
+type unpackedCluster struct {
+	mu    sync.Mutex
+	entry L2Entry
+	data  []byte // nil: none
+}
+
+// forget must be called before clusters are reused.
+func (u *unpackedCluster) forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.data = nil
+}
+
+// unpack returns the bytes of a compressed cluster, not to be changed. The caller
+// makes sure that its space is not given back meanwhile.
+func (i *Image) unpack(e L2Entry) ([]byte, error) {
+	u := &i.unpacked
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.data != nil && u.entry == e {
+		return u.data, nil
+	}
+	data, err := i.decompress(e)
+	if err == nil {
+		u.entry, u.data = e, data
+	}
+	return data, err
+}
 
 // decompress returns a cluster of bytes. What follows the compressed stream, up
 // to the next multiple of 512, is not looked at.

@@ -33,9 +33,10 @@ var (
 	// ErrReadOnly: a modifying call on an image opened read-only.
 	ErrReadOnly = errors.New("image is opened read-only")
 
-	// ErrFailed: an earlier write-back of the file failed, so nothing written
-	// since the last good Sync is known to be durable. It stays until reopen.
-	ErrFailed = errors.New("image failed: an earlier flush did not reach the disk")
+	// ErrFailed: the image takes no more writes since an earlier error: a flush
+	// that failed, after which nothing written since the last good Sync is known
+	// to be durable, or metadata found corrupt. It stays until reopen.
+	ErrFailed = errors.New("image takes no more writes since an error")
 
 	// ErrRange: offset or length lies outside the virtual disk.
 	ErrRange = errors.New("range is outside the virtual disk")

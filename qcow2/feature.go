@@ -22,11 +22,17 @@ const (
 		IncompatCompression | IncompatExtendedL2 | IncompatZoned
 )
 
+// String lists the names of the bits that are set.
+func (f IncompatibleFeatures) String() string { return listOf(FeatureIncompatible, uint64(f)) }
+
 // CompatibleFeatures is the header field at byte 80: bits safe to ignore.
 type CompatibleFeatures uint64
 
 // CompatLazyRefcounts allows refcounts to lag while the dirty bit is set.
 const CompatLazyRefcounts CompatibleFeatures = 1 << 0
+
+// String lists the names of the bits that are set.
+func (f CompatibleFeatures) String() string { return listOf(FeatureCompatible, uint64(f)) }
 
 // AutoclearFeatures is the header field at byte 88: bits a writer that does not
 // maintain what they promise must clear.
@@ -37,6 +43,11 @@ const (
 	AutoclearBitmaps     AutoclearFeatures = 1 << 0
 	AutoclearRawExternal AutoclearFeatures = 1 << 1
 )
+
+// String lists the names of the bits that are set.
+func (f AutoclearFeatures) String() string { return listOf(FeatureAutoclear, uint64(f)) }
+
+func listOf(t FeatureType, bits uint64) string { return strings.Join(namesOf(nil, t, bits), ", ") }
 
 // FeatureType is the class of a feature bit in the feature name table.
 type FeatureType uint8

@@ -28,18 +28,19 @@ func (l *freeList) take() []run {
 	return dead
 }
 
-// release gives clusters back for which take and a Datasync were done.
-func (i *Image) release(dead []run) error {
+// release gives clusters back for which take and a Datasync were done. Those it
+// can't give back stay leaks.
+func (i *Image) release(dead []run) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.freeLock.Lock()
 	defer i.freeLock.Unlock()
+	i.unpacked.forget()
 	for _, x := range dead {
 		if err := i.refs.drop(x); err != nil {
-			return i.corrupted(err)
+			i.corrupted(err)
 		}
 	}
-	return nil
 }
 
 // corrupted marks the image corrupt, as QEMU does (incompatible bit 1, version

@@ -34,6 +34,7 @@ type Image struct {
 
 	freeLock sync.RWMutex // held for reading while compressed data is read
 	frees    freeList
+	unpacked unpackedCluster
 
 	failure atomic.Pointer[error] // set once, by the first failed flush
 }
@@ -100,17 +101,20 @@ func (i *Image) mayWrite() error {
 // Sync makes everything written before durable: data, refcounts, L2 tables and
 // zone table alike. A failed Sync is final, see ErrFailed.
 func (i *Image) Sync() error {
-	if err := i.mayWrite(); err != nil {
+	if i.readOnly {
+		return nil
+	}
+	if err := i.Failed(); err != nil {
 		return err
 	}
 	dead := i.frees.take()
 	if err := i.datasync(); err != nil {
 		return err
 	}
-	if len(dead) == 0 {
-		return nil
+	if len(dead) > 0 {
+		i.release(dead)
 	}
-	return i.release(dead)
+	return nil
 }
 
 // datasync never tries again after a failure: pages the failed call was about
@@ -120,7 +124,7 @@ func (i *Image) datasync() error {
 		return err
 	}
 	if err := i.disk.Datasync(); err != nil {
-		return i.fail(err)
+		return i.fail(fmt.Errorf("flush failed: %w", err))
 	}
 	return nil
 }
@@ -128,14 +132,11 @@ func (i *Image) datasync() error {
 // Close syncs an image opened for writing and makes it refuse further writes.
 // The file stays open: whoever opened it closes it.
 func (i *Image) Close() error {
-	err := i.mayWrite()
-	if err == nil {
-		err = i.Sync()
-	}
-	if errors.Is(err, ErrReadOnly) || errors.Is(err, errClosed) {
+	err := i.Sync()
+	if errors.Is(err, errClosed) {
 		return nil
 	}
-	i.fail(errClosed)
+	i.failure.CompareAndSwap(nil, &errClosed)
 	return err
 }
 
@@ -143,12 +144,8 @@ var errClosed = errors.New("image is closed")
 
 // writeMeta writes metadata after checking that it lands on its own kind.
 func (i *Image) writeMeta(kind regionKind, b []byte, off uint64) error {
-	return writeMeta(i.disk, i.regions, kind, b, off)
-}
-
-func writeMeta(d *disk, r *regionMap, kind regionKind, b []byte, off uint64) error {
-	if err := r.check(kind, off, uint64(len(b))); err != nil {
-		return err
+	if err := i.regions.check(kind, off, uint64(len(b))); err != nil {
+		return i.corrupted(err)
 	}
-	return d.write(b, off)
+	return i.disk.write(b, off)
 }

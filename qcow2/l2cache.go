@@ -155,7 +155,9 @@ func (i *Image) decodeTable(raw []byte) *l2table {
 		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
 	}
 	end := roundUp(i.disk.length.Load(), i.geo.clusterSize())
-	for k := range i.geo.l2Entries() {
+	i.regions.mu.RLock()
+	defer i.regions.mu.RUnlock()
+	for k := range uint64(len(t.words)) / t.step {
 		if !i.sound(t.mapping(k), end) {
 			t.set(k, mapping{entry: l2Poison})
 		}
@@ -164,7 +166,8 @@ func (i *Image) decodeTable(raw []byte) *l2table {
 }
 
 // sound judges an L2 entry as read from a file of end bytes: one that points
-// into metadata, past the file, or has unknown bits must never be followed.
+// into metadata, past the file, or has unknown bits must never be followed. The
+// caller holds regions.mu.
 func (i *Image) sound(m mapping, end uint64) bool {
 	e := m.entry
 	if e == 0 && m.bitmap&l2AllAllocated == 0 {
@@ -182,5 +185,5 @@ func (i *Image) sound(m mapping, end uint64) bool {
 	if e.Offset() == 0 {
 		return true
 	}
-	return i.geo.inCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.at(e.Offset()) == regionData
+	return i.geo.inCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.clusterBits] == regionData
 }

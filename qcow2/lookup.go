@@ -1,5 +1,7 @@
 package qcow2
 
+import "sync/atomic"
+
 // Lookup says how the virtual disk is stored from byte off on: the first run,
 // at most n bytes long. It takes no lock, does no I/O and allocates nothing, and
 // is right while other goroutines change the map elsewhere.
@@ -8,9 +10,9 @@ func (i *Image) Lookup(off, n uint64) Extent {
 		return Extent{}
 	}
 	n = min(n, i.size-off)
-	x := i.extentAt(off)
+	x := i.extentAt(off, n)
 	for x.Len < n {
-		next := i.extentAt(off + x.Len)
+		next := i.extentAt(off+x.Len, n-x.Len)
 		if !x.joins(next) {
 			break
 		}
@@ -20,9 +22,11 @@ func (i *Image) Lookup(off, n uint64) Extent {
 	return x
 }
 
-// extentAt is the run at off within one cluster, or within one L2 table where
-// that is missing.
-func (i *Image) extentAt(off uint64) Extent {
+// extentAt is a run at off within one L2 table: at least the rest of the
+// cluster or subcluster, more if the entries after it go on like it, and it may
+// pass n by less than a cluster. Where no table is in memory, it is all that
+// such a table maps.
+func (i *Image) extentAt(off, n uint64) Extent {
 	slot := &i.l1[off>>(i.geo.clusterBits+i.geo.l2Bits)]
 	table := slot.table.Load()
 	if table == nil {
@@ -34,7 +38,35 @@ func (i *Image) extentAt(off uint64) Extent {
 	}
 	table.touch()
 	index := off >> i.geo.clusterBits & (i.geo.l2Entries() - 1)
-	return i.geo.extentOf(table.mapping(index), i.geo.inCluster(off))
+	m := table.mapping(index)
+	x := i.geo.extentOf(m, i.geo.inCluster(off))
+	if x.Len < n && !i.geo.extended {
+		x.Len += i.geo.follow(table, index, m.entry, x.Kind, n-x.Len)
+	}
+	return x
+}
+
+// follow is how many bytes after entry e of a table, n or a little more at
+// most, are stored as its continuation: the same zero, or the next host
+// cluster. It sees the common cases only, and does so fast.
+func (g *geometry) follow(t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
+	step := uint64(0)
+	switch {
+	case kind == Data || kind == Shared:
+		step = g.clusterSize()
+	case kind != Zero || e.Offset() != 0:
+		return 0
+	}
+	rest := t.words[index+1:]
+	rest = rest[:min(uint64(len(rest)), divUp(n, g.clusterSize()))]
+	want := uint64(e)
+	for k := range rest {
+		want += step
+		if atomic.LoadUint64(&rest[k]) != want {
+			return uint64(k) << g.clusterBits
+		}
+	}
+	return uint64(len(rest)) << g.clusterBits
 }
 
 // extentOf is the run from byte in of a cluster with mapping m on.

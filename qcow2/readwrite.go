@@ -54,7 +54,7 @@ func (i *Image) readCompressed(p []byte, off uint64) (uint64, error) {
 // readMapping reads what a cluster with mapping m holds from byte in on.
 func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 	if m.entry.Compressed() {
-		data, err := i.decompress(m.entry)
+		data, err := i.unpack(m.entry)
 		if err != nil {
 			return fmt.Errorf("compressed cluster of disk byte %d: %w", cluster<<i.geo.clusterBits, err)
 		}

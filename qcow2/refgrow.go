@@ -12,10 +12,16 @@ const coverAhead = 64 << 20
 // coverTail makes sure that a refcount block counts the cluster at the tail.
 // The new blocks lie at the tail themselves.
 func (r *refcounts) coverTail() error {
-	b := r.tail >> r.geo.refBlockBits
-	if r.exists(b) {
-		return nil
+	for b := r.tail >> r.geo.refBlockBits; !r.exists(b); b = r.tail >> r.geo.refBlockBits {
+		if err := r.addBlocks(b); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// addBlocks makes block b, which counts the tail, and some after it.
+func (r *refcounts) addBlocks(b uint64) error {
 	if b >= uint64(len(r.table)) {
 		return r.growTable(b)
 	}

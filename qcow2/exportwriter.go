@@ -1,0 +1,201 @@
+package qcow2
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"zqublkd/internal/storage"
+)
+
+// plainWriter writes a plain image in one pass over the disk: header and L1
+// table first, then each L2 table followed by its data, then the refcounts.
+// Every cluster is used once and none is given back, so all that is to be
+// remembered is where the file ends.
+type plainWriter struct {
+	f    storage.File
+	geo  geometry
+	size uint64   // of the disk, in bytes
+	next uint64   // first cluster of the file not used yet
+	l1   []uint64 // as they will be stored
+
+	l2      []byte // the table being filled
+	l2Index uint64 // its place in l1
+	l2Off   uint64 // its byte offset in the file; 0: none yet
+}
+
+func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, error) {
+	o := CreateOptions{Size: max(size, 512), ClusterSize: clusterSize, LogicalBlockSize: 512}.withDefaults()
+	o.Size = roundUp(o.Size, 512)
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	w := &plainWriter{f: f, geo: o.geometry(), size: size}
+	w.l1 = make([]uint64, w.geo.l1Needed(size))
+	w.l2 = make([]byte, clusterSize)
+	w.next = 1 + w.geo.clusters(uint64(len(w.l1))*8)
+	if err := f.Truncate(0); err != nil {
+		return nil, err
+	}
+	_, err := f.WriteAt(make([]byte, clusterSize), 0) // a block device keeps its bytes
+	return w, err
+}
+
+// clusterStart is the start of the cluster that off lies in.
+func (g *geometry) clusterStart(off uint64) uint64 { return off &^ (g.clusterSize() - 1) }
+
+// put stores whole clusters of the disk, but for those of zeros. Calls come in
+// the order of the disk.
+func (w *plainWriter) put(p []byte, off uint64) error {
+	size := w.geo.clusterSize()
+	for len(p) > 0 {
+		n := uint64(0)
+		for n < uint64(len(p)) && !isZero(p[n:n+size]) && (n == 0 || !w.startsTable(off+n)) {
+			n += size
+		}
+		if n > 0 {
+			if err := w.store(p[:n], off); err != nil {
+				return err
+			}
+		} else {
+			n = size
+		}
+		p, off = p[n:], off+n
+	}
+	return nil
+}
+
+func (w *plainWriter) startsTable(off uint64) bool { return off&(w.geo.l2Coverage()-1) == 0 }
+
+// store appends clusters that one L2 table maps.
+func (w *plainWriter) store(p []byte, off uint64) error {
+	if err := w.openTable(off >> (w.geo.clusterBits + w.geo.l2Bits)); err != nil {
+		return err
+	}
+	host := w.next << w.geo.clusterBits
+	if _, err := w.f.WriteAt(p, int64(host)); err != nil {
+		return err
+	}
+	first := off >> w.geo.clusterBits & (w.geo.l2Entries() - 1)
+	for k := range uint64(len(p)) >> w.geo.clusterBits {
+		entry := newL2Entry(host + k<<w.geo.clusterBits)
+		binary.BigEndian.PutUint64(w.l2[(first+k)*8:], uint64(entry))
+		w.next++
+	}
+	return nil
+}
+
+// openTable makes the L2 table of an L1 entry the one being filled.
+func (w *plainWriter) openTable(index uint64) error {
+	if w.l2Off != 0 && w.l2Index == index {
+		return nil
+	}
+	if err := w.closeTable(); err != nil {
+		return err
+	}
+	w.l2Index, w.l2Off = index, w.next<<w.geo.clusterBits
+	w.l1[index] = uint64(newL1Entry(w.l2Off))
+	w.next++
+	return nil
+}
+
+func (w *plainWriter) closeTable() error {
+	if w.l2Off == 0 {
+		return nil
+	}
+	_, err := w.f.WriteAt(w.l2, int64(w.l2Off))
+	clear(w.l2)
+	w.l2Off = 0
+	return err
+}
+
+// finish writes what describes the data, and the header once all else is
+// durable.
+func (w *plainWriter) finish() error {
+	if err := w.closeTable(); err != nil {
+		return err
+	}
+	if err := w.writeWords(w.l1, w.geo.clusterSize()); err != nil {
+		return err
+	}
+	header, err := w.writeRefcounts()
+	if err != nil {
+		return err
+	}
+	if err := w.f.Datasync(); err != nil {
+		return err
+	}
+	b, err := header.Encode()
+	if err != nil {
+		return err
+	}
+	if _, err := w.f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return w.f.Datasync()
+}
+
+// writeWords writes a table, filled up with zeros to whole clusters.
+func (w *plainWriter) writeWords(words []uint64, off uint64) error {
+	b := make([]byte, roundUp(uint64(len(words))*8, w.geo.clusterSize()))
+	for k, word := range words {
+		binary.BigEndian.PutUint64(b[k*8:], word)
+	}
+	_, err := w.f.WriteAt(b, int64(off))
+	return err
+}
+
+// writeRefcounts counts every cluster of the file once, the refcount
+// structures included, and returns the header that goes with them.
+func (w *plainWriter) writeRefcounts() (*Header, error) {
+	table, blocks := w.planRefcounts()
+	if table<<w.geo.clusterBits > maxRefTableBytes {
+		return nil, &OptionError{"cluster_size", w.geo.clusterSize(), "too small to count the clusters of so much data; use a larger one"}
+	}
+	tableOff := w.next << w.geo.clusterBits
+	end := w.next + table + blocks
+	words := make([]uint64, blocks)
+	b := RefcountBlock{Order: w.geo.refOrder, Data: make([]byte, w.geo.clusterSize())}
+	for k := range blocks {
+		clear(b.Data)
+		for i := uint64(0); i < b.Len() && k<<w.geo.refBlockBits+i < end; i++ {
+			b.Set(i, 1)
+		}
+		words[k] = (w.next + table + k) << w.geo.clusterBits
+		if _, err := w.f.WriteAt(b.Data, int64(words[k])); err != nil {
+			return nil, err
+		}
+	}
+	return w.header(tableOff, table), w.writeWords(words, tableOff)
+}
+
+// planRefcounts finds out how many clusters table and blocks take.
+func (w *plainWriter) planRefcounts() (table, blocks uint64) {
+	for blocks = 1; ; blocks++ {
+		table = w.geo.clusters(blocks * 8)
+		if blocks<<w.geo.refBlockBits >= w.next+table+blocks {
+			return table, blocks
+		}
+	}
+}
+
+func (w *plainWriter) header(refTable, clusters uint64) *Header {
+	h := &Header{
+		Version:               3,
+		ClusterBits:           uint32(w.geo.clusterBits),
+		Size:                  w.size,
+		L1Size:                uint32(len(w.l1)),
+		L1TableOffset:         w.geo.clusterSize(),
+		RefcountTableOffset:   refTable,
+		RefcountTableClusters: uint32(clusters),
+		RefcountOrder:         uint32(w.geo.refOrder),
+	}
+	if w.geo.clusterSize() > 4096 {
+		h.Extensions = []Extension{{ExtFeatureNames, encodeFeatureNames(featureNames)}}
+	}
+	return h
+}
+
+// isZero compares by halves: what is zero equals its own shifted self.
+func isZero(b []byte) bool {
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
+}

@@ -1,0 +1,205 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"zqublkd/internal/storage"
+)
+
+func FuzzParseHeader(f *testing.F) {
+	b, err := sampleHeader().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(b[:72])
+	f.Add([]byte("QFI\xfb"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseHeader(b)
+		if err != nil {
+			return
+		}
+		again, err := h.Encode()
+		if err != nil { // extensions that ran up to the end leave no room for an end marker
+			return
+		}
+		got, err := ParseHeader(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := sameHeader(h, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func FuzzParseExtensions(f *testing.F) {
+	f.Add(appendExtensions(nil, sampleHeader().Extensions))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := parseExtensions(b)
+		if err != nil {
+			return
+		}
+		again, err := parseExtensions(appendExtensions(nil, list))
+		if err != nil || len(again) != len(list) {
+			t.Fatalf("%d extensions became %d: %v", len(list), len(again), err)
+		}
+	})
+}
+
+func FuzzPrivateExtension(f *testing.F) {
+	p := PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{7, []byte("abc")}}}
+	f.Add(p.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := parsePrivate(b)
+		if err != nil {
+			return
+		}
+		again, err := parsePrivate(p.encode())
+		if err != nil || again.LogicalBlockSize != p.LogicalBlockSize || len(again.unknown) != len(p.unknown) {
+			t.Fatalf("%+v became %+v: %v", p, again, err)
+		}
+	})
+}
+
+// Every L2 entry, whatever its bits, is judged and located without leaving its
+// cluster and without following what makes no sense.
+func FuzzL2Entry(f *testing.F) {
+	f.Add(uint64(0), uint64(0), uint8(16), false, uint32(0))
+	f.Add(uint64(1<<63|1<<20), uint64(0xffff), uint8(16), true, uint32(70000))
+	f.Add(uint64(1<<62|0xfff0001), uint64(0), uint8(9), false, uint32(3))
+	f.Fuzz(func(t *testing.T, word, bitmap uint64, bits uint8, extended bool, in uint32) {
+		h := &Header{Version: 3, ClusterBits: uint32(9 + bits%13), RefcountOrder: 4}
+		if extended && h.ClusterBits >= minExtL2ClusterBt {
+			h.Incompatible = IncompatExtendedL2
+		}
+		i := &Image{header: h, geo: geometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
+		i.disk.length.Store(1 << 40)
+		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.entryWords())
+		m := i.decodeTable(raw).mapping(0)
+		off := i.geo.inCluster(uint64(in))
+		x := i.geo.extentOf(m, off)
+		if x.Len == 0 || x.Len > i.geo.clusterSize()-off {
+			t.Fatalf("%+v at %d: %+v", m, off, x)
+		}
+		if (x.Kind == Data || x.Kind == Shared) && (x.Host < off || i.geo.inCluster(x.Host) != off || x.Host >= 1<<40+i.geo.clusterSize()) {
+			t.Fatalf("%+v at %d: %+v", m, off, x)
+		}
+		if at, n := m.entry.CompressedRange(i.geo.clusterBits); m.entry.Compressed() && (n > 2*i.geo.clusterSize() || at >= 1<<62) {
+			t.Fatalf("%+v: compressed at %d, %d bytes", m, at, n)
+		}
+	})
+}
+
+// Bytes of an extension and of a table never do more harm than an error.
+func FuzzZoneTable(f *testing.F) {
+	for _, l := range layouts {
+		data, _ := l.encode(ZoneExtension{Model: 1, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Zones: 4, TableOffset: 1 << 16})
+		f.Add(data, uint64(4<<20), make([]byte, 32))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, size uint64, table []byte) {
+		l, x, err := detectLayout(data, zoneContext{size, 1<<16 + uint64(len(table)), 1 << 16})
+		if err == nil {
+			err = checkZoneRules(x)
+		}
+		if err != nil || uint64(x.Zones)*zoneEntrySize > uint64(len(table)) {
+			return
+		}
+		info := newZonedInfo(l, x, size)
+		entries, codec, err := decodeZoneTable(table, l, info)
+		if err != nil {
+			return
+		}
+		for k, e := range entries {
+			if err := codec.checkSlot(ZoneSlot{uint32(k), e.WP}); err != nil {
+				t.Fatal(err)
+			}
+			back := codec.decode(uint32(k), codec.encode(uint32(k), e.WP))
+			if back.Invalid || back.Conventional != e.Conventional || back.WP != min(e.WP, info.WritableEnd(uint32(k))) {
+				t.Fatalf("zone %d: %+v stored and read back as %+v", k, e, back)
+			}
+		}
+	})
+}
+
+// fuzzSeeds are small images of all kinds, some data in each.
+func fuzzSeeds(t testing.TB) []*storage.Mem {
+	var seeds []*storage.Mem
+	for _, o := range []CreateOptions{
+		{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512},
+		{Size: 64 << 10, ClusterSize: 512, RefcountBits: 64, Zone: &ZoneOptions{Size: 8192}},
+		{Size: 256 << 10, ClusterSize: 4096, RefcountBits: 1, Zone: &ZoneOptions{Size: 32 << 10, Conventional: 2}},
+		{Size: 256 << 10, ClusterSize: 16384, ExtendedL2: true},
+	} {
+		m := new(storage.Mem)
+		i := create(t, m, o)
+		if err := errors.Join(i.WriteAt(pattern(0, 6000), 1000), i.MakeZero(2000, 1500), i.Ensure(40000, 1, 0), i.Close()); err != nil {
+			t.Fatal(err)
+		}
+		seeds = append(seeds, m)
+	}
+	return append(seeds, compressedSeed())
+}
+
+// compressedSeed has a first cluster that claims to be compressed.
+func compressedSeed() *storage.Mem {
+	m := new(storage.Mem)
+	if Create(m, CreateOptions{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512}) != nil {
+		return m
+	}
+	i, err := Open(m, OpenOptions{})
+	if err != nil || i.Ensure(0, 1024, 0) != nil {
+		return m
+	}
+	table := L1Entry(i.l1[0].entry.Load()).Offset()
+	host := i.Lookup(0, 1).Host
+	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(l2Compressed)), int64(table))
+	m.WriteAt(deflated(pattern(0, 512)), int64(host))
+	return m
+}
+
+// FuzzOpen changes bytes of whole images and then uses them in every way. What
+// comes back may be an error, but never a panic, a hang, or memory out of
+// proportion to the file.
+func FuzzOpen(f *testing.F) {
+	seeds := fuzzSeeds(f)
+	for k := range seeds {
+		f.Add(uint8(k), []byte{}, uint16(0))
+		f.Add(uint8(k), []byte{0, 24, 0xff, 0, 44, 0xff}, uint16(0))
+		f.Add(uint8(k), []byte{0, 23, 16, 0, 99, 3}, uint16(700))
+	}
+	f.Fuzz(func(t *testing.T, seed uint8, patches []byte, cut uint16) {
+		m := seeds[int(seed)%len(seeds)].Clone()
+		for ; len(patches) >= 3; patches = patches[3:] {
+			m.WriteAt(patches[2:3], int64(binary.BigEndian.Uint16(patches)))
+		}
+		if cut != 0 {
+			m.Truncate(int64(cut))
+		}
+		for _, o := range []OpenOptions{{ReadOnly: true}, {ReadOnly: true, Lenient: true}, {CacheBytes: 1}} {
+			if i, err := Open(m, o); err == nil {
+				useAll(i)
+			}
+		}
+	})
+}
+
+// useAll does everything once, near both ends of the disk.
+func useAll(i *Image) {
+	buf := make([]byte, 1000)
+	for _, off := range []uint64{0, 1500, i.size / 2, i.size - min(i.size, 1000)} {
+		n := min(1000, i.size-min(off, i.size))
+		i.ReadAt(buf[:n], off)
+		i.Lookup(off, 1<<20)
+		i.Ensure(off, n, 8192)
+		i.WriteAt(buf[:n], off)
+		i.MakeZero(off, n)
+	}
+	if len(i.entries) > 0 {
+		i.WriteZoneSlots([]ZoneSlot{{0, i.zones.ZoneStart(0)}})
+	}
+	i.Sync()
+	i.Close()
+}

@@ -1,0 +1,230 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+
+	"zqublkd/internal/storage"
+)
+
+// spoil changes the header of an image.
+func spoil(t *testing.T, m *storage.Mem, change func(*Header)) {
+	t.Helper()
+	h, err := ParseHeader(m.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(h)
+	b, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.WriteAt(b, 0)
+}
+
+// putExtension replaces the data of an extension.
+func putExtension(h *Header, kind ExtensionType, data []byte) {
+	for k := range h.Extensions {
+		if h.Extensions[k].Type == kind {
+			h.Extensions[k].Data = data
+			return
+		}
+	}
+	h.Extensions = append(h.Extensions, Extension{kind, data})
+}
+
+const (
+	opensAnyhow = iota
+	opensReadOnly
+	opensNever
+)
+
+// What is refused, for which use, in which words. Every one of these images can
+// still be looked at.
+func TestOpenRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		plain bool
+		spoil func(*Header)
+		opens int
+		is    error
+		says  string
+	}{
+		{"nothing wrong", false, func(*Header) {}, opensAnyhow, nil, ""},
+		{"dirty", false, func(h *Header) { h.Incompatible |= IncompatDirty }, opensReadOnly, ErrDirty, "check --repair"},
+		{"marked corrupt", false, func(h *Header) { h.Incompatible |= IncompatCorrupt }, opensReadOnly, ErrCorrupt, "marked so"},
+		{"unknown bit", false, func(h *Header) { h.Incompatible |= 1 << 17 }, opensNever, ErrUnsupported, "unknown feature bit 17"},
+		{"unknown bit with a name", false, func(h *Header) {
+			h.Incompatible |= 1 << 17
+			putExtension(h, ExtFeatureNames, encodeFeatureNames([]FeatureName{{FeatureIncompatible, 17, "time travel"}}))
+		}, opensNever, ErrUnsupported, "time travel"},
+		{"data file", false, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrUnsupported, "external data file"},
+		{"LUKS", false, func(h *Header) { h.CryptMethod = 2 }, opensNever, ErrUnsupported, "LUKS"},
+		{"AES", true, func(h *Header) { h.CryptMethod = 1 }, opensNever, ErrUnsupported, "AES"},
+		{"backing file", false, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, `backing file "base"`},
+		{"plain backing file", true, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, "qemu-img convert"},
+		{"snapshots", false, func(h *Header) { h.SnapshotCount = 2 }, opensNever, ErrUnsupported, "2 internal snapshots"},
+		{"plain snapshots", true, func(h *Header) { h.SnapshotCount = 2 }, opensReadOnly, ErrUnsupported, "snapshot -d"},
+		{"bit without extension", true, func(h *Header) { h.Incompatible |= IncompatZoned }, opensNever, ErrUnsupported, "bit 5"},
+		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "--force"},
+		{"two extensions", false, func(h *Header) {
+			h.Extensions = append(h.Extensions, Extension{ExtZoned, make([]byte, 48)})
+		}, opensNever, ErrCorrupt, "2 zoned header extensions"},
+		{"no known length", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 47)) }, opensNever, ErrUnsupported, "47 bytes"},
+		{"RFC", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 55)) }, opensNever, ErrUnsupported, "RFC"},
+		{"ZNS series", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 52)) }, opensNever, ErrUnsupported, "ZNS"},
+		{"all zeros", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 48)) }, opensNever, ErrCorrupt, "fits no single known layout"},
+		{"not host-managed", false, func(h *Header) { zonedByte(h, 0, 2) }, opensNever, ErrUnsupported, "zone model 2"},
+		{"resized", false, func(h *Header) { h.Size -= 1 << 20 }, opensNever, ErrCorrupt, "don't make a disk"},
+		{"too many conventional", false, func(h *Header) { zonedByte(h, 15, 200) }, opensNever, ErrCorrupt, "conventional zones"},
+		{"capacity above size", false, func(h *Header) { zonedByte(h, 8, 1) }, opensNever, ErrCorrupt, "zone capacity"},
+		{"odd capacity", false, func(h *Header) { zonedByte(h, 11, 1); zonedByte(h, 9, 1) }, opensNever, ErrCorrupt, "multiple of 512"},
+		{"table past the end", false, func(h *Header) { zonedByte(h, 40, 1) }, opensNever, ErrCorrupt, "past the end"},
+		{"table in the header", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, 0)) }, opensNever, ErrCorrupt, "no cluster"},
+		{"table on the L1 table", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, ErrCorrupt, "zone 0 sequential"},
+		{"conventional in header only", false, func(h *Header) { zonedByte(h, 15, 2) }, opensNever, ErrCorrupt, "zone 1 sequential"},
+		{"private version", false, func(h *Header) { putExtension(h, ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, ErrUnsupported, "version 2"},
+		{"private record", false, func(h *Header) {
+			p := PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{tagMustUnderstand | 9, nil}}}
+			putExtension(h, ExtPrivate, p.encode())
+		}, opensReadOnly, ErrUnsupported, "0x80000009"},
+		{"L1 table short", false, func(h *Header) { h.L1Size = 1 }, opensNever, ErrCorrupt, "too few"},
+		{"L1 table huge", false, func(h *Header) { h.L1Size = 1 << 30 }, opensNever, ErrCorrupt, "above the limit"},
+		{"L1 table astray", false, func(h *Header) { h.L1TableOffset += 512 }, opensNever, ErrCorrupt, "no cluster of its own"},
+		{"L1 table past the end", false, func(h *Header) { h.L1TableOffset = 1 << 40 }, opensNever, ErrTruncated, "L1 table"},
+		{"L1 table on refcounts", false, func(h *Header) { h.L1TableOffset = 2 << 12 }, opensReadOnly, ErrCorrupt, ""},
+		{"refcount table past the end", false, func(h *Header) { h.RefcountTableOffset = 1 << 40 }, opensReadOnly, ErrTruncated, "refcount table"},
+		{"refcount table huge", false, func(h *Header) { h.RefcountTableClusters = 1 << 30 }, opensReadOnly, ErrCorrupt, "refcount table"},
+		{"refcount table absent", false, func(h *Header) { h.RefcountTableClusters = 0 }, opensReadOnly, ErrCorrupt, "refcount table"},
+		{"refcount table astray", false, func(h *Header) { h.RefcountTableOffset += 8 }, opensReadOnly, ErrCorrupt, "no cluster of its own"},
+		{"refcount table on the header", false, func(h *Header) { h.RefcountTableOffset = 0 }, opensReadOnly, ErrCorrupt, "refcount table"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := CreateOptions{Size: 16 << 20, ClusterSize: 4096, Zone: &ZoneOptions{Size: 1 << 20, Conventional: 1}}
+			if c.plain {
+				o.Zone = nil
+			}
+			m := new(storage.Mem)
+			create(t, m, o)
+			spoil(t, m, c.spoil)
+			for _, try := range []struct {
+				options OpenOptions
+				fails   bool
+			}{{OpenOptions{}, c.opens > opensAnyhow}, {OpenOptions{ReadOnly: true}, c.opens > opensReadOnly}} {
+				_, err := Open(m, try.options)
+				switch {
+				case try.fails:
+					mustSay(t, err, c.is, c.says)
+				case err != nil:
+					t.Errorf("%+v: %v", try.options, err)
+				}
+			}
+			mustLookAt(t, m, c.is, c.says)
+		})
+	}
+}
+
+// mustLookAt opens an odd image leniently. Only an L1 table that can't be read
+// stops that.
+func mustLookAt(t *testing.T, m *storage.Mem, is error, says string) {
+	t.Helper()
+	i, err := Open(m, OpenOptions{Lenient: true})
+	if err != nil {
+		mustSay(t, err, is, says)
+		return
+	}
+	if is == nil {
+		return
+	}
+	if len(i.Refusals()) == 0 || !i.ReadOnly() {
+		t.Fatalf("refusals %v, read-only %v", i.Refusals(), i.ReadOnly())
+	}
+	mustSay(t, i.Refusals()[0].Err, is, says)
+	if err := i.ReadAt(make([]byte, 512), 0); err == nil && i.Refusals()[0].Stops == UseRead {
+		t.Errorf("%v: reading gives %v", i.Refusals()[0], err)
+	}
+}
+
+func zonedByte(h *Header, at int, value byte) {
+	data := append([]byte(nil), findExtensions(h.Extensions, ExtZoned)[0]...)
+	data[at] = value
+	putExtension(h, ExtZoned, data)
+}
+
+func withTable(h *Header, off uint64) []byte {
+	data := append([]byte(nil), findExtensions(h.Extensions, ExtZoned)[0]...)
+	binary.BigEndian.PutUint64(data[40:], off)
+	return data
+}
+
+func TestOpenForced(t *testing.T) {
+	m := new(storage.Mem)
+	create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
+	spoil(t, m, func(h *Header) { h.Incompatible &^= IncompatZoned })
+	if _, err := Open(m, OpenOptions{Force: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Other layouts are read, and refused by name for writing.
+func TestOtherLayoutsAreReadOnly(t *testing.T) {
+	for _, v := range loadVectors(t) {
+		_, err := Open(v.image(t), OpenOptions{})
+		if v.Layout == "v6" {
+			if err != nil && !errors.Is(err, ErrWrapped) {
+				t.Errorf("%s: %v", v.File, err)
+			}
+			continue
+		}
+		mustSay(t, err, ErrUnsupported, "revision "+v.Layout)
+	}
+}
+
+// Geometries a kernel can't take open all the same.
+func TestReadableIsMoreThanServable(t *testing.T) {
+	for name, change := range map[string]func(*Header){
+		"zone size no power of two": func(h *Header) {
+			x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+			x.ZoneSize, x.ZoneCapacity = 5<<18, 5<<18
+			h.Size = uint64(x.Zones) * x.ZoneSize
+			data, _ := layoutV6.encode(x)
+			putExtension(h, ExtZoned, data)
+		},
+		"short last zone": func(h *Header) { h.Size -= 512 },
+		"limits above the number of zones": func(h *Header) {
+			x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+			x.MaxActive, x.MaxOpen = 1000, 2000
+			data, _ := layoutV6.encode(x)
+			putExtension(h, ExtZoned, data)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := new(storage.Mem)
+			create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
+			spoil(t, m, change)
+			h, err := ParseHeader(m.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			rewriteZones(m, h)
+			i, err := Open(m, OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			z := i.Zoned()
+			if strings.HasPrefix(name, "limits") && (z.MaxActive != 16 || z.MaxOpen != 16 || z.Stored.MaxOpen != 2000) {
+				t.Errorf("limits %+v, stored %+v", z.ZoneLimits, z.Stored)
+			}
+		})
+	}
+}
+
+// rewriteZones makes every zone of a v6 image EMPTY.
+func rewriteZones(m *storage.Mem, h *Header) {
+	x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+	for k := range uint64(x.Zones) {
+		m.WriteAt(binary.LittleEndian.AppendUint64(nil, k*x.ZoneSize), int64(x.TableOffset+k*8))
+	}
+}

@@ -1,0 +1,212 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"zqublkd/internal/storage"
+)
+
+// Whatever geometry an extension describes, its bytes make sense in the layout
+// they were written in and in no other.
+func TestDetectLayout(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := rapid.SampledFrom(layouts).Draw(t, "layout")
+		x, c := drawExtension(t, l)
+		data, err := l.encode(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, got, err := detectLayout(data, c)
+		if err != nil || found != l {
+			t.Fatalf("%s detected as %v: %v", l.name, found, err)
+		}
+		if l.tableSize.width != 0 {
+			x.TableSize = uint64(x.Zones) * zoneEntrySize
+		}
+		if l.maxAppend.width == 0 {
+			x.MaxAppendBytes = 0
+		}
+		if diff := cmp.Diff(x, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func drawExtension(t *rapid.T, l *zoneLayout) (ZoneExtension, zoneContext) {
+	x := ZoneExtension{Model: modelHostManaged, ZoneSize: 1 << rapid.UintRange(16, 31).Draw(t, "zone bits")}
+	x.Zones = rapid.Uint32Range(1, 20000).Draw(t, "zones")
+	x.ZoneCapacity = rapid.Uint64Range(1, x.ZoneSize/512).Draw(t, "capacity") * 512
+	x.Conventional = rapid.Uint32Range(0, x.Zones-1).Draw(t, "conventional")
+	x.MaxActive = rapid.Uint32Range(0, x.Zones).Draw(t, "active")
+	x.MaxOpen = rapid.Uint32Range(0, x.MaxActive).Draw(t, "open")
+	if l.maxAppend.width != 0 {
+		x.MaxAppendBytes = rapid.Uint32Range(0, 1<<20).Draw(t, "append") / 512 * 512
+	}
+	c := zoneContext{clusterSize: 65536, fileSize: 1 << 40}
+	c.virtualSize = uint64(x.Zones)*x.ZoneSize - rapid.Uint64Range(0, x.ZoneSize/512-1).Draw(t, "short")*512
+	x.TableOffset = rapid.Uint64Range(1, 1000).Draw(t, "table") * c.clusterSize
+	return x, c
+}
+
+func tableOf(l *zoneLayout, zones, conventional uint32, size uint64) (*ZonedInfo, entryCodec) {
+	info := newZonedInfo(l, ZoneExtension{ZoneSize: size, ZoneCapacity: size / 2, Zones: zones, Conventional: conventional}, uint64(zones)*size)
+	return info, entryCodec{l, info, l.byteOrder()}
+}
+
+// A table decodes to what was encoded, in both byte orders and every layout.
+func TestZoneTable(t *testing.T) {
+	for _, l := range layouts {
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			if l.bigEndian && order == binary.LittleEndian {
+				continue
+			}
+			t.Run(l.name+" "+order.String(), func(t *testing.T) {
+				info, codec := tableOf(l, 4, 1, 1<<20)
+				codec.order = order
+				raw := make([]byte, info.TableSize())
+				slots := []ZoneSlot{{0, 0}, {1, 1 << 20}, {2, 2<<20 + 4096}, {3, 4 << 20}}
+				err := codec.encodeSlots(slots, func(b []byte, at uint64) error {
+					copy(raw[at:], b)
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				entries, got, err := decodeZoneTable(raw, l, info)
+				if err != nil || got.bigEndian() != (order == binary.BigEndian) {
+					t.Fatalf("big-endian %v, error %v", got.bigEndian(), err)
+				}
+				want := []uint64{0, 1 << 20, 2<<20 + 4096, 3<<20 + 1<<19} // FULL is the writable end
+				for k, e := range entries {
+					if e.WP != want[k] || e.Conventional != (k == 0) || e.Wrapped || e.Invalid {
+						t.Errorf("zone %d: %+v, want write pointer %d", k, e, want[k])
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestZoneEntries(t *testing.T) {
+	const size = 1 << 30
+	for _, c := range []struct {
+		name string
+		l    *zoneLayout
+		zone uint32
+		word uint64
+		want ZoneEntry
+	}{
+		{"empty", layoutV6, 5, 5 * size, ZoneEntry{WP: 5 * size}},
+		{"full by a write", layoutV6, 5, 5*size + size/2, ZoneEntry{WP: 5*size + size/2}},
+		{"full by finish", layoutV6, 5, 6 * size, ZoneEntry{WP: 6 * size}},
+		{"past the zone", layoutV6, 5, 6*size + 512, ZoneEntry{WP: 6*size + 512, Invalid: true}},
+		{"before the zone", layoutV6, 5, 5*size - 512, ZoneEntry{WP: 5*size - 512, Invalid: true}},
+		{"not aligned", layoutV6, 5, 5*size + 1, ZoneEntry{WP: 5*size + 1, Invalid: true}},
+		{"wrapped", layoutV6, 5, size, ZoneEntry{WP: 5 * size, Wrapped: true}},
+		{"wrapped to zero", layoutV6, 4, 0, ZoneEntry{WP: 4 * size, Wrapped: true}},
+		{"v8 does not wrap", layoutV8, 5, size, ZoneEntry{WP: size, Invalid: true}},
+		{"conventional", layoutV6, 0, 1 << 59, ZoneEntry{Conventional: true}},
+		{"conventional in v14", layoutV14, 0, 1 << 63, ZoneEntry{Conventional: true}},
+		{"conventional where it must not be", layoutV6, 5, 5*size | 1<<59, ZoneEntry{WP: 5 * size, Conventional: true, Invalid: true}},
+		{"sequential where it must not be", layoutV6, 0, 0, ZoneEntry{Invalid: true}},
+		{"condition bits of v3", layoutV3, 5, 5*size + 512 | 4<<60, ZoneEntry{WP: 5*size + 512}},
+		{"condition bits of v6", layoutV6, 5, 5*size + 512 | 4<<60, ZoneEntry{WP: 5*size + 512 | 4<<60, Invalid: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, codec := tableOf(c.l, 8, 1, size)
+			c.want.Raw = c.word
+			if diff := cmp.Diff(c.want, codec.decode(c.zone, c.word)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWriteZoneSlots(t *testing.T) {
+	m := new(storage.Mem)
+	create(t, m, CreateOptions{Size: 64 << 20, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 1 << 19, Conventional: 2}})
+	f := storage.NewRecorder(m)
+	i := reopen(t, f)
+	before := f.Len()
+	slots := []ZoneSlot{{9, 9<<20 + 512}, {10, 10<<20 + 1<<19}, {11, 12 << 20}, {40, 40<<20 + 8192}, {0, 0}}
+	if err := i.WriteZoneSlots(slots); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Len() - before; n != 3 {
+		t.Errorf("%d writes for three groups of neighbours", n)
+	}
+	entries := reopen(t, m).ZoneEntries()
+	want := map[int]uint64{9: 9<<20 + 512, 10: 10<<20 + 1<<19, 11: 11<<20 + 1<<19, 40: 40<<20 + 8192}
+	for k, e := range entries {
+		wp, ok := want[k]
+		if !ok {
+			wp = uint64(k) << 20
+		}
+		if e.WP != wp || e.Conventional != (k < 2) {
+			t.Errorf("zone %d: %+v, want write pointer %d", k, e, wp)
+		}
+	}
+	for _, bad := range []ZoneSlot{{64, 64 << 20}, {9, 8 << 20}, {9, 10<<20 + 512}, {9, 9<<20 + 1}} {
+		if err := i.WriteZoneSlots([]ZoneSlot{bad}); !errors.Is(err, ErrRange) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// A big-endian table stays one.
+func TestWriteZoneSlotsBigEndian(t *testing.T) {
+	m := new(storage.Mem)
+	i := create(t, m, CreateOptions{Size: 8 << 20, Zone: &ZoneOptions{Size: 1 << 20, Conventional: 1}})
+	at := int64(i.Zoned().TableOffset)
+	swapped := binary.BigEndian.AppendUint64(nil, 1<<59)
+	for k := range uint64(7) {
+		swapped = binary.BigEndian.AppendUint64(swapped, (k+1)<<20)
+	}
+	m.WriteAt(swapped, at)
+	i = reopen(t, m)
+	if !i.Zoned().BigEndian {
+		t.Fatal("not recognised")
+	}
+	if err := i.WriteZoneSlots([]ZoneSlot{{3, 3<<20 + 4096}}); err != nil {
+		t.Fatal(err)
+	}
+	if e := reopen(t, m).ZoneEntries()[3]; e.WP != 3<<20+4096 {
+		t.Errorf("read back as %+v", e)
+	}
+}
+
+func TestPlainImageHasNoZones(t *testing.T) {
+	i := create(t, new(storage.Mem), CreateOptions{Size: 1 << 20})
+	if i.Zoned() != nil || i.ZoneEntries() != nil || i.WriteZoneSlots(nil) == nil {
+		t.Error("a plain image has zones")
+	}
+}
+
+func TestPrivateExtension(t *testing.T) {
+	p := &PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{7, []byte("abc")}, {8, []byte{}}}}
+	got, err := parsePrivate(p.encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(fmt.Sprint(*p), fmt.Sprint(*got)); diff != "" || got.mustUnderstand() != nil {
+		t.Errorf("%s %v", diff, got.mustUnderstand())
+	}
+	for name, b := range map[string][]byte{
+		"too short":     {0, 0, 0, 1},
+		"cut record":    append(p.encode(), 0, 0, 0, 9),
+		"long record":   append(p.encode(), 0, 0, 0, 9, 255, 255, 255, 255),
+		"odd width":     append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, 0, 0, 0, 1, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0),
+		"odd block":     append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 2, 1, 0, 0, 0, 0),
+		"newer version": {0, 0, 0, 2, 0, 0, 0, 0},
+	} {
+		if _, err := parsePrivate(b); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
