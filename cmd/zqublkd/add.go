@@ -19,7 +19,7 @@ func newAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add IMAGE",
 		Short: "Serve an image in the background; prints the device node when it can be used",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err

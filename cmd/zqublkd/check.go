@@ -21,7 +21,7 @@ unless --repair says so.
 
 Exit codes: 0 clean; 1 the check could not be done; 2 errors; 3 only leaked
 clusters.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			mode, ok := repairModes[repair]
 			if !ok {

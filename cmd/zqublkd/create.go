@@ -93,7 +93,7 @@ or as flags of their own. Sizes take K, M, G and T.
 
   zqublkd create -o size=8G,zone.mode=host-managed,zone.size=64M disk.qcow2
   zqublkd create --size 8G --zone-size 64M --zone-conventional-zones 4 disk.qcow2`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("IMAGE"),
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value,...")
 	c.Flags().BoolVar(&force, "force", false, "overwrite an existing image")

@@ -15,7 +15,7 @@ func newErrors() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "errors {ID | /dev/ublkbN | NAME | IMAGE}",
 		Short: "Show the requests that a device refused last, with the reason of each",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly("DEVICE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := resolve(runDir, args[0])
 			if err != nil {

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -48,16 +50,17 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), strings.HasPrefix(err.Error(), "unknown "):
+	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), strings.HasPrefix(err.Error(), "unknown "):
 		return exitUsage
-	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed):
+	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
 	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.Is(err, server.ErrKernel):
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission):
 		return exitAllowed
 	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, server.ErrNotServable),
-		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, storage.ErrFileType):
+		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, qcow2.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
+		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}
 	return exitFailed

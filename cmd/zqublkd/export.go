@@ -16,7 +16,7 @@ func newExport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
-		Args:  cobra.ExactArgs(2),
+		Args:  exactly("IMAGE", "OUT"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			img, f, err := openImage(args[0], share)
 			if err != nil {

@@ -18,7 +18,7 @@ func newFeatures() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "features",
 		Short: "Show what this kernel's ublk driver can do and what that means here",
-		Args:  cobra.NoArgs,
+		Args:  exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			has, err := driverFeatures()
 			if err != nil {

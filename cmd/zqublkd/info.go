@@ -18,7 +18,7 @@ func newInfo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "info IMAGE",
 		Short: "Describe an image: format, zones, limits, who can use it",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			img, f, err := openImage(args[0], share)
 			if err != nil {

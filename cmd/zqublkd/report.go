@@ -18,7 +18,7 @@ func newReport() *cobra.Command {
 		Short: "List the zones of an image, in the format of blkzone report",
 		Long: `List the zones of an image, in the format of blkzone report: positions and
 lengths in 512-byte sectors, the write pointer from the start of its zone.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			zones, err := zonesOf(args[0], share)
 			if err != nil {

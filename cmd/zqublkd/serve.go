@@ -81,7 +81,7 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve IMAGE",
 		Short: "Serve an image in the foreground, until SIGTERM or del",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly("IMAGE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err

@@ -13,7 +13,7 @@ func newStarter() *cobra.Command {
 	return &cobra.Command{
 		Use:    server.StarterVerb + " ID PID",
 		Hidden: true,
-		Args:   cobra.ExactArgs(2),
+		Args:   exactly("ID", "PID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			id, err := strconv.ParseUint(args[0], 10, 32)
 			if err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -49,6 +50,9 @@ const DefaultRunDir = "/run/zqublkd"
 // DefaultDepth is the number of tags of a queue.
 const DefaultDepth = 64
 
+// ErrConfig is a value that no device can have.
+var ErrConfig = errors.New("no such choice")
+
 // complete fills in defaults and refuses what can't be.
 func (c *Config) complete() error {
 	if c.Image == "" {
@@ -83,14 +87,14 @@ func (c *Config) check() error {
 		c.Recovery = RecoveryOff
 	case RecoveryOff, RecoveryReissue:
 	default:
-		return fmt.Errorf("recovery %q: must be %s or %s", c.Recovery, RecoveryReissue, RecoveryOff)
+		return fmt.Errorf("recovery %q: %w: must be %s or %s", c.Recovery, ErrConfig, RecoveryReissue, RecoveryOff)
 	}
 	switch c.Cache {
 	case "":
 		c.Cache = CacheNone
 	case CacheNone, CacheWriteback:
 	default:
-		return fmt.Errorf("cache %q: must be %s or %s", c.Cache, CacheNone, CacheWriteback)
+		return fmt.Errorf("cache %q: %w: must be %s or %s", c.Cache, ErrConfig, CacheNone, CacheWriteback)
 	}
 	return nil
 }

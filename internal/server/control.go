@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -85,6 +86,9 @@ func (d *Device) status() Status {
 // ask sends a command to the daemon of device id.
 func ask(runDir string, id uint32, verb string) (reply, error) {
 	var r reply
+	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
+		return r, notOurs(runDir, id)
+	}
 	c, err := net.Dial("unix", filepath.Join(deviceDir(runDir, id), socketName))
 	if err != nil {
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)

@@ -35,7 +35,7 @@ const deleteTimeout = 60 * time.Second
 func Delete(runDir string, id uint32, force bool) error {
 	r, err := ReadRecord(runDir, id)
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("device %d: not a device of %s (see `zqublkd list`)", id, runDir)
+		return notOurs(runDir, id)
 	}
 	if err != nil {
 		return err
@@ -59,6 +59,10 @@ func Delete(runDir string, id uint32, force bool) error {
 	return waitGone(runDir, r)
 }
 
+func notOurs(runDir string, id uint32) error {
+	return fmt.Errorf("device %d: not a device of %s (see `zqublkd list`)", id, runDir)
+}
+
 // waitGone waits until the daemon of r has ended and the driver has let go of
 // its device.
 func waitGone(runDir string, r Record) error {
@@ -76,15 +80,24 @@ func waitGone(runDir string, r Record) error {
 	return fmt.Errorf("device %d: its daemon (pid %d) has not ended within %v; see its log", r.ID, r.PID, deleteTimeout)
 }
 
-// waitNumber waits a moment for the number to become free.
+// waitNumber waits a moment for the driver to free the number of a device.
 func waitNumber(id uint32) error {
+	ctl, err := ublk.OpenControl()
+	if err != nil {
+		return err
+	}
+	defer ctl.Close()
 	for range 100 {
-		if _, err := os.Stat(ublk.CharPath(id)); errors.Is(err, os.ErrNotExist) {
+		if _, err := ctl.DeviceInfo(id); ublk.IsNoDevice(err) {
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return fmt.Errorf("device %d is stopped; %w", id, ErrLinger)
+	by := ""
+	if openers := Openers(id); len(openers) > 0 {
+		by = " (" + strings.Join(openers, ", ") + ")"
+	}
+	return fmt.Errorf("device %d is stopped; %w%s", id, ErrLinger, by)
 }
 
 // deleteOrphan deletes a device whose daemon is dead.

@@ -13,24 +13,65 @@ import (
 )
 
 // Holders names who has claimed the block device of a device: mounts in any
-// mount namespace, devices on top of it, swap. Empty: nobody. A process that
-// merely has the node open is no holder.
+// mount namespace, devices on top of it, swap, an nvmet namespace, a process
+// that has it for itself. Empty: nobody. A process that merely has the node
+// open is no holder.
 func Holders(id uint32) ([]string, error) {
+	names := exportsOf(id) // nvmet claims nothing
 	fd, err := unix.Open(ublk.BlockPath(id), unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	switch {
 	case err == nil:
-		return nil, unix.Close(fd)
+		return names, unix.Close(fd)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
-		return nil, nil
+		return names, nil
 	case !errors.Is(err, unix.EBUSY):
 		return nil, fmt.Errorf("%s: %w", ublk.BlockPath(id), err)
 	}
-	names := append(mountsOf(id), stackedOn(id)...)
+	names = append(names, mountsOf(id)...)
+	names = append(names, stackedOn(id)...)
 	names = append(names, swapOn(id)...)
 	if len(names) == 0 {
-		names = []string{"the kernel (exclusively, for example as an nvmet namespace)"}
+		names = Openers(id)
+	}
+	if len(names) == 0 {
+		names = []string{"claimed by the kernel"}
 	}
 	return names, nil
+}
+
+// exportsOf finds enabled nvmet namespaces on the device.
+func exportsOf(id uint32) []string {
+	var names []string
+	enabled, _ := filepath.Glob("/sys/kernel/config/nvmet/subsystems/*/namespaces/*/enable")
+	for _, f := range enabled {
+		dir := filepath.Dir(f)
+		on, _ := os.ReadFile(f)
+		path, _ := os.ReadFile(filepath.Join(dir, "device_path"))
+		node, err := filepath.EvalSymlinks(strings.TrimSpace(string(path)))
+		if err == nil && node == ublk.BlockPath(id) && strings.TrimSpace(string(on)) == "1" {
+			subsystem := filepath.Base(filepath.Dir(filepath.Dir(dir)))
+			names = append(names, fmt.Sprintf("nvmet namespace %s/%s", subsystem, filepath.Base(dir)))
+		}
+	}
+	return names
+}
+
+// Openers names the processes that have the node of a device open.
+func Openers(id uint32) []string {
+	seen := map[string]bool{}
+	var names []string
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, l := range links {
+		target, err := os.Readlink(l)
+		pid := strings.Split(l, "/")[2]
+		if err != nil || strings.TrimSuffix(target, " (deleted)") != ublk.BlockPath(id) || seen[pid] {
+			continue
+		}
+		seen[pid] = true
+		comm, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+		names = append(names, fmt.Sprintf("process %s (%s)", pid, strings.TrimSpace(string(comm))))
+	}
+	return names
 }
 
 // mountsOf finds the mounts of the device. mountinfo names the source; file

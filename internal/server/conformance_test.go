@@ -1,0 +1,182 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+	"zqublkd/zoned/zonetest"
+)
+
+// TestConformance runs the cases that any zoned device must pass against an
+// image that is served to a simulated driver. Memory stands in for the file but
+// for once, so that it takes seconds.
+func TestConformance(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		inFile bool
+		image  qcow2.CreateOptions
+	}{
+		{"open and active limit, in a file", true, qcow2.CreateOptions{Size: 13 << 20, LogicalBlockSize: 512, Zone: &qcow2.ZoneOptions{
+			Size: 1 << 20, Capacity: 768 << 10, Conventional: 2, MaxOpen: 3, MaxActive: 5}}},
+		{"equal limits, appends limited, blocks of 4096", false, qcow2.CreateOptions{Size: 12 << 20, LogicalBlockSize: 4096, ClusterSize: 4096, Zone: &qcow2.ZoneOptions{
+			Size: 1 << 20, Conventional: 1, MaxOpen: 4, MaxActive: 4, MaxAppendBytes: 128 << 10}}},
+		{"no limits, large zones", false, qcow2.CreateOptions{Size: 28 << 20, LogicalBlockSize: 4096, Zone: &qcow2.ZoneOptions{
+			Size: 4 << 20, Capacity: 3 << 20, Conventional: 1}}},
+		{"open limit, small clusters", false, qcow2.CreateOptions{Size: 4 << 20, LogicalBlockSize: 512, ClusterSize: 512, Zone: &qcow2.ZoneOptions{
+			Size: 256 << 10, Capacity: 192 << 10, MaxOpen: 2}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &served{t: t, block: uint64(c.image.LogicalBlockSize)}
+			s.create(c.image, c.inFile)
+			s.serve()
+			zonetest.Run(t, s)
+			missing := zonetest.Missing(s)
+			s.sim.close()
+			if err := s.check(); err != nil {
+				t.Errorf("check of the image: %v", err)
+			}
+			for _, must := range []string{"appends", "power cycles", "failing writes"} {
+				if slices.Contains(missing, must) {
+					t.Errorf("no case with %s ran", must)
+				}
+			}
+		})
+	}
+}
+
+// served is a zonetest.Target: an image, served.
+type served struct {
+	t      *testing.T
+	path   string       // of the image,
+	mem    *storage.Mem // or the image
+	block  uint64
+	sim    *sim
+	faulty atomic.Bool // the next write of zone data fails
+}
+
+func (s *served) create(o qcow2.CreateOptions, inFile bool) {
+	if inFile {
+		s.path = newImage(s.t, o)
+		return
+	}
+	s.mem = storage.NewMem(nil)
+	if err := qcow2.Create(s.mem, o); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *served) serve() {
+	if s.mem != nil {
+		s.sim = newSimIn(s.t, s.mem, 2, 16)
+	} else {
+		s.sim = newSim(s.t, s.path, 2, 16)
+	}
+	for _, q := range s.sim.queues {
+		q.q.lane = &faultyLane{q, &s.faulty}
+	}
+}
+
+// check: the image must be clean.
+func (s *served) check() error {
+	var f storage.File = s.mem
+	if s.mem == nil {
+		opened, err := storage.Open(s.path, storage.Options{ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		f = opened
+	}
+	r, err := qcow2.Check(f, qcow2.CheckOptions{})
+	if err == nil && r.ExitCode() != 0 {
+		var text strings.Builder
+		r.WriteText(&text)
+		err = errors.New(text.String())
+	}
+	return err
+}
+
+func (s *served) Geometry() zoned.Geometry { return s.sim.disk.geo }
+func (s *served) Limits() zoned.Limits     { return s.sim.disk.zones.Limits() }
+func (s *served) Block() uint64            { return s.block }
+func (s *served) MaxIO() uint64            { return simMaxIO }
+
+func (s *served) Write(off uint64, p []byte) syscall.Errno { return s.sim.write(off, p) }
+
+func (s *served) Read(off uint64, p []byte) syscall.Errno {
+	return s.sim.do(ublk.OpRead, 0, off, uint32(len(p)), p).errno()
+}
+
+func (s *served) Append(zone uint64, p []byte) (at uint64, errno syscall.Errno) {
+	return s.sim.append(zone, p)
+}
+
+func (s *served) Manage(op zoned.Operation, off uint64) syscall.Errno {
+	return s.sim.zone(map[zoned.Operation]ublk.Op{zoned.OpOpen: ublk.OpZoneOpen, zoned.OpClose: ublk.OpZoneClose,
+		zoned.OpFinish: ublk.OpZoneFinish, zoned.OpReset: ublk.OpZoneReset}[op], off)
+}
+
+func (s *served) ResetAll() syscall.Errno { return s.sim.zone(ublk.OpZoneResetAll, 0) }
+
+// Report asks, as the kernel does, for no more zones than there are.
+func (s *served) Report(off uint64, n int) ([]zoned.Info, syscall.Errno) {
+	g := s.Geometry()
+	if off >= g.Size {
+		return nil, 0
+	}
+	data := make([]byte, min(n, int(g.Zones()-g.ZoneOf(off)))*ublk.BlkZoneBytes)
+	if a := s.sim.do(ublk.OpReportZones, 0, off, uint32(len(data)/ublk.BlkZoneBytes), data); a.res < 0 {
+		return nil, a.errno()
+	}
+	var infos []zoned.Info
+	for ; len(data) > 0; data = data[ublk.BlkZoneBytes:] {
+		z, _ := ublk.DecodeBlkZone(data)
+		infos = append(infos, zoned.Info{Start: z.Start * ublk.SectorBytes, Length: z.Len * ublk.SectorBytes,
+			Capacity: z.Capacity * ublk.SectorBytes, WP: z.WP * ublk.SectorBytes,
+			Condition: zoned.Condition(z.Cond), Conventional: z.Type == ublk.ZoneConventional})
+	}
+	return infos, 0
+}
+
+func (s *served) PowerCycle() error {
+	if err := s.sim.shut(); err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return fmt.Errorf("check of the image: %w", err)
+	}
+	s.serve()
+	return nil
+}
+
+func (s *served) FailNextWrite() { s.faulty.Store(true) }
+
+// faultyLane fails a write of zone data to the file after its first half.
+type faultyLane struct {
+	*simQueue
+	faulty *atomic.Bool
+}
+
+func (l *faultyLane) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
+	if !l.faulty.Swap(false) {
+		l.simQueue.WriteFile(tag, step, fd, buf, off)
+		return
+	}
+	l.file(tag, step, func() (int, error) {
+		if _, err := l.q.disk.file.WriteAt(buf[:len(buf)/2], int64(off)); err != nil {
+			return 0, err
+		}
+		return 0, unix.EIO
+	})
+}
