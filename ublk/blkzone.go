@@ -6,7 +6,7 @@ import (
 )
 
 // BlkZoneBytes is the size of one report entry in bytes.
-const BlkZoneBytes = zoneBytes
+const BlkZoneBytes = 64
 
 // ZoneType is enum blk_zone_type, include/uapi/linux/blkzoned.h.
 type ZoneType uint8

@@ -61,10 +61,10 @@ func (c *Control) Close() error {
 	return c.err
 }
 
-// thread is the control goroutine. It stays on one thread while it lives, because the commands it submits do.
+// thread is the control goroutine. It stays on one thread while it lives, because the kernel's workers that run its commands
+// do, and takes the thread with it, unless a command is stuck: the thread's exit would wait for it.
 func (c *Control) thread(opened chan<- error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	w, err := newWire()
 	opened <- err
 	if err != nil {
@@ -76,6 +76,9 @@ func (c *Control) thread(opened chan<- error) {
 			call.err = w.run(call)
 			close(call.done)
 		case <-c.quit:
+			if len(w.stuck) > 0 {
+				runtime.UnlockOSThread()
+			}
 			c.err = w.close()
 			close(c.ended)
 			return

@@ -9,11 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long OpenDevice waits for udev to make the node, or for somebody who looks at it to close it.
-const (
-	openPatience = 5 * time.Second
-	openPause    = 20 * time.Millisecond
-)
+// openPatience is how long OpenDevice waits for udev to make the node, or for somebody who looks at it to close it.
+var openPatience = 5 * time.Second
+
+const openPause = 20 * time.Millisecond
 
 // ErrServed says that another process has the char device open: it serves the device.
 var ErrServed = errors.New("another process serves this device")
@@ -23,6 +22,7 @@ var ErrServed = errors.New("another process serves this device")
 type Device struct {
 	info DevInfo
 	fd   int
+	sham Backend // nil: the kernel
 
 	mu     sync.Mutex // guards what follows; Queue.Quit is called under it
 	queues []*Queue
@@ -35,8 +35,8 @@ func OpenDevice(info DevInfo) (*Device, error) {
 	if info.Queues == 0 || info.Depth == 0 || !info.Flags.Has(FeatureUserCopy) {
 		return nil, fmt.Errorf("open %s: not a device this package can serve: %s", info.CharPath(), info)
 	}
-	if info.DescBytes > ioDescBytes {
-		return nil, fmt.Errorf("open %s: request descriptors of %d bytes are not known here, only %d", info.CharPath(), info.DescBytes, ioDescBytes)
+	if info.DescBytes > IODescBytes {
+		return nil, fmt.Errorf("open %s: request descriptors of %d bytes are not known here, only %d", info.CharPath(), info.DescBytes, IODescBytes)
 	}
 	deadline := time.Now().Add(openPatience)
 	for {
@@ -65,7 +65,7 @@ func (d *Device) Info() DevInfo { return d.info }
 
 // Close closes the char device. All queues must be closed before: the kernel keeps the device while one of them is mapped.
 func (d *Device) Close() error {
-	if d.fd < 0 {
+	if d.fd < 0 || d.sham != nil {
 		return nil
 	}
 	fd := d.fd

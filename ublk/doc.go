@@ -30,7 +30,9 @@
 //   - START_DEV is issued by another process than the server.
 //   - No control command waits without a deadline.
 //
-// There is one lock, inside Wake, held for one write to an eventfd; nothing is called under it.
+// # Lock order
+//
+// Device.mu, then a queue's wake-up lock, which is held for one write to an eventfd. No lock is taken on the way of a request.
 //
 // Facts come from include/uapi/linux/ublk_cmd.h, include/uapi/linux/blkzoned.h and drivers/block/ublk_drv.c of both kernels.
 package ublk

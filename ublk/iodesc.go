@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// IODescBytes is the size of a request's descriptor (struct ublksrv_io_desc) in bytes.
+const IODescBytes = 24
+
 // IODesc is struct ublksrv_io_desc (include/uapi/linux/ublk_cmd.h): what a request asks for. The driver writes it into the
 // queue's mapped array before it hands the tag over; Queue.Desc copies it out.
 type IODesc struct {
@@ -24,13 +27,22 @@ func NewIODesc(op Op, flags OpFlags, start uint64, n uint32) IODesc {
 
 // DecodeIODesc reads a descriptor from its 24 bytes.
 func DecodeIODesc(b []byte) (IODesc, error) {
-	if len(b) < ioDescBytes {
-		return IODesc{}, fmt.Errorf("request descriptor: %d bytes, need %d", len(b), ioDescBytes)
+	if len(b) < IODescBytes {
+		return IODesc{}, fmt.Errorf("request descriptor: %d bytes, need %d", len(b), IODescBytes)
 	}
 	return IODesc{
 		opFlags: binary.NativeEndian.Uint32(b), nr: binary.NativeEndian.Uint32(b[4:]),
 		start: binary.NativeEndian.Uint64(b[8:]), addr: binary.NativeEndian.Uint64(b[16:]),
 	}, nil
+}
+
+// Encode writes the descriptor's 24 bytes into b.
+func (d IODesc) Encode(b []byte) {
+	_ = b[IODescBytes-1]
+	binary.NativeEndian.PutUint32(b, d.opFlags)
+	binary.NativeEndian.PutUint32(b[4:], d.nr)
+	binary.NativeEndian.PutUint64(b[8:], d.start)
+	binary.NativeEndian.PutUint64(b[16:], d.addr)
 }
 
 // Op is the operation.
@@ -57,7 +69,7 @@ func (d IODesc) Offset() uint64 { return d.start * SectorBytes }
 // Bytes is the length in bytes; for REPORT_ZONES that of the entries asked for.
 func (d IODesc) Bytes() uint64 {
 	if d.Op() == OpReportZones {
-		return uint64(d.nr) * zoneBytes
+		return uint64(d.nr) * BlkZoneBytes
 	}
 	return uint64(d.nr) * SectorBytes
 }

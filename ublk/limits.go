@@ -5,12 +5,10 @@ const SectorBytes = 512
 
 // Limits of the driver (include/uapi/linux/ublk_cmd.h) and the ones that keep both kernels safe.
 const (
-	MaxQueues   = 4096     // UBLK_MAX_NR_QUEUES
-	MaxDepth    = 4096     // UBLK_MAX_QUEUE_DEPTH, tags of one queue
-	MaxIOBytes  = 32 << 20 // 25 bits of a user-copy position
-	MinSectors  = 8        // least max_sectors SET_PARAMS takes: one page
-	zoneBytes   = 64       // one struct blk_zone
-	ioDescBytes = 24       // struct ublksrv_io_desc
+	MaxQueues  = 4096     // UBLK_MAX_NR_QUEUES
+	MaxDepth   = 4096     // UBLK_MAX_QUEUE_DEPTH, tags of one queue
+	MaxIOBytes = 32 << 20 // 25 bits of a user-copy position
+	MinSectors = 8        // least max_sectors SET_PARAMS takes: one page
 )
 
 // MaxZonedSectors is the largest max_sectors of a zoned device, in sectors (1 MiB). A report buffer above it makes Linux 7.3
@@ -18,7 +16,7 @@ const (
 const MaxZonedSectors = 2048
 
 // ZonesPerSector is the number of report entries in one sector of a REPORT_ZONES request.
-const ZonesPerSector = SectorBytes / zoneBytes
+const ZonesPerSector = SectorBytes / BlkZoneBytes
 
 // MaxZones is the largest number of zones a device with the given max_sectors may have: the driver fills each request of a
 // report from index 0, so that a report must fit into one request.

@@ -19,8 +19,10 @@ func (q *Queue) Run(h Handler) error {
 	if unix.Gettid() != q.tid {
 		return ErrWrongThread
 	}
-	q.fetchAll()
-	q.armWake()
+	if !q.quit.Load() {
+		q.fetchAll()
+		q.armWake()
+	}
 	for !q.over() {
 		q.wait()
 		for q.dispatch(h) {
@@ -156,8 +158,9 @@ func (q *Queue) woken(h Handler, res int32) {
 	}
 	q.wake.seen()
 	q.armWake()
+	q.waking = true
 	h.Woken(q)
-	q.misses = 0
+	q.waking, q.misses = false, 0
 }
 
 // armWake queues the READ of the eventfd.
@@ -173,7 +176,8 @@ func (q *Queue) armWake() {
 	q.wake.armed = true
 }
 
-// drain ends the READ of the eventfd, the last thing in flight, so that nothing writes memory that is given back.
+// drain submits the last answers and ends the READ of the eventfd, the last thing in flight, so that nothing writes memory
+// that is given back.
 func (q *Queue) drain() {
 	if q.err != nil || !q.wake.armed {
 		return

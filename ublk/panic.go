@@ -32,8 +32,11 @@ func (q *Queue) panicked(value any) {
 	q.active = none
 	q.settle()
 	q.report(t, value)
-	if t == none {
+	if q.waking {
+		q.waking = false
 		q.missed()
+	}
+	if t == none {
 		return
 	}
 	if s := &q.tags[t]; s.phase == atServer && !s.doomed {
@@ -42,7 +45,7 @@ func (q *Queue) panicked(value any) {
 	}
 }
 
-// missed makes Woken run again for what it may have left undone, unless it never gets anywhere.
+// missed makes Woken run again for what its panic left undone, unless it panics every time.
 func (q *Queue) missed() {
 	if q.misses++; q.misses > tooManyMisses {
 		q.fail(none, "handler panics whenever woken", syscall.EIO)
@@ -74,11 +77,14 @@ func (q *Queue) drop(t uint16) {
 		q.settle()
 	}
 	s.doomed = false
-	q.commit(t, -int32(syscall.EIO), 0)
+	if !shielded(func() { q.commit(t, -int32(syscall.EIO), 0) }) {
+		q.fail(int32(t), "no room for an answer", syscall.EAGAIN)
+	}
 }
 
-// shielded calls f and swallows its panic: f is told about panics and must not make a second one out of the first.
-func shielded(f func()) {
+// shielded calls f and swallows its panic, so that dealing with one panic doesn't end in another. ok says there was none.
+func shielded(f func()) (ok bool) {
 	defer func() { _ = recover() }()
 	f()
+	return true
 }

@@ -28,6 +28,8 @@ type QueueOptions struct {
 	// Blocking waits by ordinary blocking system calls: about half the speed, but no processor (P) is held while idle. It is
 	// forced by GODEBUG=asyncpreemptoff=1, where nothing would interrupt a raw wait.
 	Blocking bool
+	// CPUs is where the queue's thread may run, for example Control.QueueAffinity; empty: anywhere.
+	CPUs CPUSet
 	// OnPanic is told of a panic in the handler; the tag named is answered by the queue.
 	OnPanic func(Panic)
 	// OnDrop is called for a tag whose handling panicked, when nothing queued for it is in flight any more and before EIO
@@ -51,21 +53,23 @@ type Queue struct {
 	wake  wakeup
 
 	tags   []tag
-	gone   int        // tags that came back with ENODEV
-	held   int        // tags with a request that isn't answered
+	gone   int // tags that came back with ENODEV
+	held   int // tags with a request that isn't answered
 	quit   atomic.Bool
 	last   *uring.SQE // the handler's last SQE, not submitted yet; what LinkNext marks
 	owner  int32      // tag of last
 	chain  int32      // tag of the chain that waits for its next SQE
 	active int32      // tag whose handler call is running
 	err    error      // ends Run
+	waking bool       // Woken is running
 	misses int        // panics of Woken in a row
 }
 
 // none is no tag.
 const none = int32(-1)
 
-// NewQueue makes queue qid on the calling thread, to which the goroutine must be locked: only this thread may Run it.
+// NewQueue makes queue qid on the calling thread, to which the goroutine must be locked for good: only this thread may Run
+// it, and it should end with it. Device.Serve sees to all that.
 func (d *Device) NewQueue(qid int, o QueueOptions) (*Queue, error) {
 	if qid < 0 || qid >= int(d.info.Queues) {
 		return nil, fmt.Errorf("ublk device %d has no queue %d, only %d", d.info.ID, qid, d.info.Queues)
@@ -81,7 +85,8 @@ func (d *Device) NewQueue(qid int, o QueueOptions) (*Queue, error) {
 
 // Quit makes Run return as soon as the requests the server holds are answered, and leaves those that come later to the
 // driver, which treats them as for a server that died: nothing is lost on a device that is stopped, was never started, or
-// has FeatureRecoveryReissue. Any goroutine may call it.
+// has FeatureRecoveryReissue. The next server can only recover the device when the queue's thread is gone too. Any goroutine
+// may call it.
 func (q *Queue) Quit() {
 	q.quit.Store(true)
 	q.Wake()
@@ -100,10 +105,20 @@ func (q *Queue) setup() error {
 	if err != nil {
 		return err
 	}
-	if q.descs, err = mapDescs(q.dev.fd, q.id, int(depth)); err != nil {
+	if err := q.openDescs(); err != nil {
 		return err
 	}
 	return q.wake.open()
+}
+
+// openDescs gets the array of descriptors.
+func (q *Queue) openDescs() (err error) {
+	if q.dev.sham != nil {
+		q.descs = q.dev.sham.Descs(int(q.id))
+		return nil
+	}
+	q.descs, err = mapDescs(q.dev.fd, q.id, len(q.tags))
+	return err
 }
 
 // mapDescs maps a queue's array of descriptors. The driver wants exactly the pages of this depth, at an offset that has
@@ -111,8 +126,8 @@ func (q *Queue) setup() error {
 func mapDescs(fd int, queue uint16, depth int) ([]byte, error) {
 	page := unix.Getpagesize()
 	pages := func(n int) int { return (n + page - 1) / page * page }
-	off := int64(queue) * int64(pages(MaxDepth*ioDescBytes))
-	b, err := unix.Mmap(fd, off, pages(depth*ioDescBytes), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
+	off := int64(queue) * int64(pages(MaxDepth*IODescBytes))
+	b, err := unix.Mmap(fd, off, pages(depth*IODescBytes), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, fmt.Errorf("map request descriptors: %w", err)
 	}
@@ -130,7 +145,7 @@ func (q *Queue) Device() *Device { return q.dev }
 
 // Desc copies out what the request on tag asks for.
 func (q *Queue) Desc(tag uint16) IODesc {
-	return *(*IODesc)(unsafe.Pointer(&q.descs[int(tag)*ioDescBytes]))
+	return *(*IODesc)(unsafe.Pointer(&q.descs[int(tag)*IODescBytes]))
 }
 
 // Close unmaps and closes everything the queue has; whatever it still had fetched is cancelled. Wake may go on being called
@@ -141,9 +156,12 @@ func (q *Queue) Close() error {
 		errs = append(errs, q.ring.Close())
 		q.ring = nil
 	}
-	if q.descs != nil {
+	if q.descs != nil && q.dev.sham == nil {
 		errs = append(errs, unix.Munmap(q.descs))
-		q.descs = nil
 	}
+	q.descs = nil
 	return errors.Join(append(errs, q.wake.close())...)
 }
+
+// RingFD is the descriptor of the queue's ring, to which other rings can send messages.
+func (q *Queue) RingFD() int { return q.ring.FD() }

@@ -8,22 +8,30 @@ import (
 )
 
 // Serve makes queue qid on a thread of its own, calls ready (which may keep the queue for Wake), and runs it to its end. It
-// occupies the calling goroutine. After an error the thread is given up, and the process should end.
+// returns when the queue is closed; after an error the process should end.
 func (d *Device) Serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) error {
-	runtime.LockOSThread()
+	ended := make(chan error, 1)
+	go func() {
+		// Never unlocked: Linux 6.12 gives a device to the next server only when the threads of the last one are gone.
+		runtime.LockOSThread()
+		ended <- d.serve(qid, o, h, ready)
+	}()
+	return <-ended
+}
+
+// serve is Serve on the queue's thread.
+func (d *Device) serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) error {
+	if err := o.CPUs.PinThread(); err != nil {
+		return err
+	}
 	q, err := d.NewQueue(qid, o)
 	if err != nil {
-		runtime.UnlockOSThread()
 		return err
 	}
 	if ready != nil {
 		ready(q)
 	}
-	if err := errors.Join(q.Run(h), q.Close()); err != nil {
-		return err
-	}
-	runtime.UnlockOSThread()
-	return nil
+	return errors.Join(q.Run(h), q.Close())
 }
 
 // spareProcs is how many processors (P) a program needs beside those its queues hold while they wait.

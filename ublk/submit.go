@@ -28,19 +28,19 @@ func (q *Queue) SQE(tag uint16, step uint8) *uring.SQE {
 // next is the next free submission, one that continues tag's open chain if there is one.
 func (q *Queue) next(tag uint16) *uring.SQE {
 	q.checkThread()
-	switch q.chain {
-	case none:
+	if q.chain == none {
 		q.reserve()
-		q.tags[tag].flying++
-	case int32(tag):
-		q.chain = none
-	default:
+	} else if q.chain != int32(tag) {
 		panic(misuse("a chain of one tag continued with another"))
 	}
 	s := q.ring.Next()
 	if s == nil {
 		panic(misuse("a chain longer than MaxChain, or a ring that takes no submissions"))
 	}
+	if q.chain == none {
+		q.tags[tag].flying++
+	}
+	q.chain = none
 	return s
 }
 
@@ -148,10 +148,14 @@ func (q *Queue) commit(t uint16, res int32, sector uint64) {
 // command queues a FETCH or a COMMIT.
 func (q *Queue) command(t uint16, op uint32, res int32, sector uint64) {
 	s := q.next(t)
-	s.Command(q.dev.fd, op)
-	s.UserData = userData(kindCommand, t, 0)
-	*(*ioCmd)(unsafe.Pointer(s.Payload())) = ioCmd{queue: q.id, tag: t, result: res, addr: sector}
 	q.last, q.owner = nil, none
+	s.UserData = userData(kindCommand, t, 0)
+	if sham := q.dev.sham; sham != nil {
+		sham.Command(s, TagCommand{Queue: q.id, Tag: t, Fetch: op == ioFetch, Result: res, Sector: sector})
+		return
+	}
+	s.Command(q.dev.fd, op)
+	*(*ioCmd)(unsafe.Pointer(s.Payload())) = ioCmd{queue: q.id, tag: t, result: res, addr: sector}
 }
 
 // misuse is what a handler that breaks the queue's rules panics with.

@@ -3,16 +3,25 @@
 package ublk
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// The tests of this file's build tag need root and the driver: they are meant to run in a test VM. The binary plays three
-// parts, chosen by environment: the tests, the process that issues START_DEV, and a server that is killed.
+// The tests with this build tag need root and the driver, so they run in a test VM, with each kernel:
+//
+//	CGO_ENABLED=0 go test -c -tags vm -o ublk.test ./ublk
+//	tests/vm/run --kernel 6.12 --file ublk.test sh -c 'modprobe ublk_drv && cd /tmp && ublk.test -test.v'
+//
+// The binary plays three parts, chosen by environment: the tests, the process that issues START_DEV, and a server that is
+// killed or asked to leave.
 const (
 	envStart = "UBLK_VM_START" // "id pid"
 	envServe = "UBLK_VM_SERVE" // "id queues mode"
@@ -58,7 +67,8 @@ func starter(id uint32, pid int) *exec.Cmd {
 	return cmd
 }
 
-// servePart serves device id until it is killed or stopped. Mode "report" never answers a zone report.
+// servePart serves device id until it is killed or stopped. Mode "report" never answers a zone report, "recover" makes a
+// device that outlives its server. It leaves the device at SIGTERM.
 func servePart(arg string) error {
 	var id int32
 	var queues uint16
@@ -70,13 +80,20 @@ func servePart(arg string) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRig(c, rigOptions{id: id, queues: queues, deafToReports: mode == "report"})
+	o := rigOptions{id: id, queues: queues, deafToReports: mode == "report"}
+	if mode == "recover" {
+		o.optional = FeatureRecovery | FeatureRecoveryReissue | FeatureQuiesce
+	}
+	r, err := newRig(c, o)
 	if err != nil {
 		return err
 	}
+	leave := make(chan os.Signal, 1)
+	signal.Notify(leave, unix.SIGTERM)
+	go func() { <-leave; r.dev.Quit() }()
 	fmt.Println(r.info.ID)
 	r.wg.Wait()
-	return nil
+	return errors.Join(append(r.errs, r.dev.Close())...)
 }
 
 // killable starts this binary as a server of its own and returns it once its queues fetch.
@@ -92,13 +109,6 @@ func killable(t *testing.T, queues int, mode string) (*exec.Cmd, uint32) {
 	_, err = fmt.Fscan(out, &id)
 	must(t, err)
 	return cmd, id
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // run runs a command of the guest and returns what it printed.

@@ -29,7 +29,9 @@ type rigOptions struct {
 	queues        uint16
 	deafToReports bool
 	blocking      bool
+	pinned        bool
 	optional      Features
+	wide          bool // 64 zones written to their end, none conventional, no limits: for file systems
 }
 
 // rig is a device with its server in this process.
@@ -42,6 +44,7 @@ type rig struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	errs   []error
+	tids   []int // threads of the queues
 	panics atomic.Int32
 }
 
@@ -54,30 +57,53 @@ func newRig(c *Control, o rigOptions) (*rig, error) {
 		return nil, err
 	}
 	r.info = info
+	zones, conv, capacity, limits := rigZones, rigConv, uint64(rigCapacity), ZonedParams{MaxOpen: 4, MaxActive: 6}
+	if o.wide {
+		zones, conv, capacity, limits = 64, 0, rigChunk, ZonedParams{}
+	}
+	limits.MaxAppendSectors = info.MaxSectors()
 	r.params = &Params{LogicalBlockBytes: rigBlock, MaxSectors: info.MaxSectors(), ChunkSectors: rigChunk,
-		DevSectors: rigZones * rigChunk, VolatileCache: true, FUA: true,
-		Zoned: &ZonedParams{MaxOpen: 4, MaxActive: 6, MaxAppendSectors: info.MaxSectors()}}
+		DevSectors: uint64(zones) * rigChunk, VolatileCache: true, FUA: true, Zoned: &limits}
 	if err := c.SetParams(info.ID, r.params); err != nil {
 		return nil, errors.Join(err, c.DeleteDevice(info.ID))
 	}
-	if r.disk, err = newRAMDisk(rigZones, rigConv, rigChunk, rigCapacity, int(info.Queues)); err != nil {
+	if r.disk, err = newRAMDisk(zones, conv, rigChunk, capacity, int(info.Queues)); err != nil {
 		return nil, err
 	}
 	r.disk.deafToReports = o.deafToReports
-	if r.dev, err = OpenDevice(info); err != nil {
+	if err := r.open(o); err != nil {
 		return nil, errors.Join(err, c.DeleteDevice(info.ID))
-	}
-	for q := range int(info.Queues) {
-		r.wg.Go(func() { r.serve(q, o) })
 	}
 	return r, nil
 }
 
+// open opens the device and serves its queues.
+func (r *rig) open(o rigOptions) (err error) {
+	if r.dev, err = OpenDevice(r.info); err != nil {
+		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		EnsureProcs(int(r.info.Queues))
+	}
+	for q := range int(r.info.Queues) {
+		r.wg.Go(func() { r.serve(q, o) })
+	}
+	return nil
+}
+
 func (r *rig) serve(q int, o rigOptions) {
-	err := r.dev.Serve(q, QueueOptions{Blocking: o.blocking,
+	var cpus CPUSet
+	if o.pinned {
+		cpus, _ = r.c.QueueAffinity(r.info.ID, q)
+	}
+	err := r.dev.Serve(q, QueueOptions{Blocking: o.blocking, CPUs: cpus,
 		OnPanic: func(p Panic) { r.panics.Add(1) },
 		OnDrop:  func(*Queue, uint16) { r.disk.drops.Add(1) },
-	}, r.disk, nil)
+	}, r.disk, func(q *Queue) {
+		r.mu.Lock()
+		r.tids = append(r.tids, q.tid)
+		r.mu.Unlock()
+	})
 	if err != nil {
 		r.mu.Lock()
 		r.errs = append(r.errs, fmt.Errorf("queue %d: %w", q, err))

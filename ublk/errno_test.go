@@ -1,0 +1,93 @@
+package ublk
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestResult(t *testing.T) {
+	const maxIO = 1 << 20
+	read, report := NewIODesc(OpRead, 0, 0, 8), NewIODesc(OpReportZones, 0, 0, 3)
+	for name, c := range map[string]struct {
+		d    IODesc
+		res  int32
+		want int32
+		ok   bool
+	}{
+		"full read":          {read, 4096, 4096, true},
+		"short read":         {read, 4095, 0, false},
+		"empty read":         {read, 0, 0, false},
+		"too long a read":    {read, 8192, 0, false},
+		"short write":        {NewIODesc(OpWrite, 0, 0, 8), 512, 0, false},
+		"short append":       {NewIODesc(OpZoneAppend, 0, 0, 8), 512, 0, false},
+		"failed write":       {NewIODesc(OpWrite, 0, 0, 8), -28, -28, true},
+		"report of 3 zones":  {report, 192, maxIO, true},
+		"report of nothing":  {report, 0, maxIO, true},
+		"failed report":      {report, -5, -5, true},
+		"flush":              {NewIODesc(OpFlush, 0, FlushSector, 0), 0, 0, true},
+		"flush with a count": {NewIODesc(OpFlush, 0, FlushSector, 0), 77, 0, true},
+		"reset":              {NewIODesc(OpZoneReset, 0, 8, 0), 0, 0, true},
+		"EREMCHG":            {read, -int32(syscall.EREMCHG), -5, true},
+		"no errno":           {read, -5000, -5, true},
+		"least integer":      {read, -1 << 31, -5, true},
+	} {
+		if got, ok := result(c.d, c.res, maxIO); ok != c.ok || ok && got != c.want {
+			t.Errorf("%s: %d, %v; want %d, %v", name, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+func TestClientErrno(t *testing.T) {
+	for e, want := range map[syscall.Errno]syscall.Errno{
+		ErrnoTooManyOpen: syscall.ETOOMANYREFS, ErrnoTooActive: syscall.EOVERFLOW, ErrnoNoSpace: syscall.ENOSPC,
+		syscall.EPERM: syscall.EIO, syscall.EROFS: syscall.EIO, syscall.EAGAIN: syscall.EAGAIN,
+	} {
+		if got := ClientErrno(e); got != want {
+			t.Errorf("%v becomes %v, want %v", e, got, want)
+		}
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		is   error
+		want string
+	}{
+		{&CommandError{Cmd: "ADD_DEV", ID: 7, Cause: syscall.EEXIST}, syscall.EEXIST, "ublk ADD_DEV of device 7: file exists: the number is taken, choose another or let the driver choose"},
+		{&CommandError{Cmd: "GET_FEATURES", ID: anyID, Cause: syscall.EOPNOTSUPP}, syscall.EOPNOTSUPP, "ublk GET_FEATURES: operation not supported: this kernel's driver does not know the command"},
+		{&CommandError{Cmd: "DEL_DEV", ID: 1, Cause: ErrTimeout, Stuck: true}, ErrTimeout, "ublk DEL_DEV of device 1: the driver did not answer in time: it could not be cancelled"},
+		{&CommandError{Cmd: "STOP_DEV", ID: 1, Cause: syscall.EINTR}, syscall.EINTR, "ublk STOP_DEV of device 1: interrupted system call"},
+		{&QueueError{Queue: 1, Tag: 3, What: "fetch", Errno: syscall.EINVAL}, syscall.EINVAL, "ublk queue 1 tag 3: fetch: invalid argument"},
+		{&QueueError{Queue: 1, Tag: -1, What: "enter", Errno: syscall.EBADF}, syscall.EBADF, "ublk queue 1: enter: bad file descriptor"},
+		{&MissingFeaturesError{Missing: FeatureZoned, Granted: FeatureUserCopy}, nil, "this kernel's ublk driver lacks ZONED (it gave USER_COPY)"},
+	} {
+		if !strings.HasPrefix(c.err.Error(), c.want) {
+			t.Errorf("got  %q\nwant %q", c.err, c.want)
+		}
+		if c.is != nil && !errors.Is(c.err, c.is) {
+			t.Errorf("%q is not %v", c.err, c.is)
+		}
+		if strings.Contains(c.err.Error(), "\n") {
+			t.Errorf("%q has several lines", c.err)
+		}
+	}
+	if !IsNoDevice(&CommandError{Cmd: "GET_DEV_INFO", Cause: syscall.ENODEV}) || !IsBusy(&CommandError{Cause: syscall.EBUSY}) || IsBusy(ErrTimeout) {
+		t.Error("IsNoDevice or IsBusy")
+	}
+}
+
+// TestHintsNameCommands keeps the table of hints in step with the names.
+func TestHintsNameCommands(t *testing.T) {
+	known := map[string]bool{"": true}
+	for _, name := range cmdNames {
+		known[name] = true
+	}
+	for k := range hints {
+		if !known[k.cmd] {
+			t.Errorf("hint for %q", k.cmd)
+		}
+	}
+}

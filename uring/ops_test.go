@@ -1,0 +1,313 @@
+package uring
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// scratch is an open file with the given contents.
+func scratch(t testing.TB, contents string) int {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	must(t, os.WriteFile(path, []byte(contents), 0o600))
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+func fileIs(t testing.TB, fd int, want string) {
+	t.Helper()
+	b := make([]byte, len(want)+10)
+	n, err := unix.Pread(fd, b, 0)
+	must(t, err)
+	if string(b[:n]) != want {
+		t.Errorf("file holds %q, want %q", b[:n], want)
+	}
+}
+
+func TestReadWrite(t *testing.T) {
+	r := queueRing(t, 8)
+	fd := scratch(t, "hello, world")
+	buf := mem(t, 4096)
+	r.Next().Read(fd, buf[:5], 7)
+	if c := reap(t, r, 1)[0]; c.Res != 5 || string(buf[:5]) != "world" {
+		t.Errorf("read %+v %q", c, buf[:5])
+	}
+	copy(buf, "HELLO")
+	r.Next().Write(fd, buf[:5], 0)
+	reap(t, r, 1)
+	for _, sync := range []func(*SQE){func(s *SQE) { s.Datasync(fd) }, func(s *SQE) { s.Fsync(fd) }} {
+		sync(r.Next())
+		if c := reap(t, r, 1)[0]; c.Res != 0 {
+			t.Errorf("sync: %v", c.Errno())
+		}
+	}
+	fileIs(t, fd, "HELLO, world")
+	r.Next().Read(-1, buf, 0)
+	if c := reap(t, r, 1)[0]; c.Errno() != unix.EBADF {
+		t.Errorf("read of no file: %+v", c)
+	}
+}
+
+func TestFallocate(t *testing.T) {
+	r := queueRing(t, 8)
+	fd := scratch(t, "")
+	r.Next().Fallocate(fd, 0, 4096, 8192)
+	if c := reap(t, r, 1)[0]; c.Res != 0 {
+		t.Fatalf("fallocate: %v", c.Errno())
+	}
+	var st unix.Stat_t
+	must(t, unix.Fstat(fd, &st))
+	if st.Size != 4096+8192 {
+		t.Errorf("size %d after fallocate", st.Size)
+	}
+}
+
+// chain queues reads of the given lengths from a file of 10 bytes, linked and silent but for the last.
+func chain(r *Ring, fd int, buf []byte, lengths ...int) {
+	for i, n := range lengths {
+		s := r.Next()
+		s.Read(fd, buf[:n], 0)
+		s.UserData = uint64(i)
+		if i < len(lengths)-1 {
+			s.Flags = IOLink | CQESkipSuccess
+		}
+	}
+}
+
+// TestChainCompletesOnce checks what ublk's chains rest on: linked, skip-success SQEs yield one completion, that of the last
+// or that of the first that failed. A short read counts as failed.
+func TestChainCompletesOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		lengths []int
+		bad     int // SQE whose file is closed, -1 none
+		user    uint64
+		res     int32
+	}{
+		"good":         {[]int{5, 6, 7}, -1, 2, 7},
+		"first short":  {[]int{11, 5, 5}, -1, 0, 10},
+		"second short": {[]int{5, 11, 5}, -1, 1, 10},
+		"last short":   {[]int{5, 5, 11}, -1, 2, 10},
+		"first bad":    {[]int{5, 5, 5}, 0, 0, -int32(unix.EBADF)},
+		"second bad":   {[]int{5, 5, 5}, 1, 1, -int32(unix.EBADF)},
+		"last bad":     {[]int{5, 5}, 1, 1, -int32(unix.EBADF)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := queueRing(t, 8)
+			fd := scratch(t, "0123456789")
+			chain(r, fd, mem(t, 64), c.lengths...)
+			if c.bad >= 0 {
+				r.at(r.sq.tail - uint32(len(c.lengths)-c.bad)).FD = -1
+			}
+			if got := reap(t, r, 1)[0]; got.UserData != c.user || got.Res != c.res {
+				t.Errorf("completion %+v, want SQE %d with %d", got, c.user, c.res)
+			}
+		})
+	}
+}
+
+// TestBadOperationInChain has the kernel refuse an SQE before it runs anything: the chain still completes once.
+func TestBadOperationInChain(t *testing.T) {
+	r := queueRing(t, 8)
+	fd := scratch(t, "0123456789")
+	chain(r, fd, mem(t, 64), 5, 5, 5)
+	r.at(r.sq.tail - 2).Opcode = 255
+	if got := reap(t, r, 1)[0]; got.Res >= 0 {
+		t.Errorf("completion %+v", got)
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	r := queueRing(t, 8)
+	m, err := NewMem(64)
+	must(t, err)
+	defer m.Free()
+	ts := TimespecAt(m, 16)
+	ts.Set(30 * time.Millisecond)
+	begin := time.Now()
+	r.Next().Timeout(ts, 0)
+	if c := reap(t, r, 1)[0]; c.Errno() != unix.ETIME || time.Since(begin) < 30*time.Millisecond {
+		t.Errorf("timeout: %+v after %v", c, time.Since(begin))
+	}
+	begin = time.Now()
+	if _, e := r.EnterTimeout(1, 30*time.Millisecond); e != unix.ETIME || time.Since(begin) < 30*time.Millisecond {
+		t.Errorf("enter with a limit: %v after %v", e, time.Since(begin))
+	}
+	ts.Set(-time.Second)
+	if *ts != (Timespec{}) {
+		t.Errorf("negative duration became %+v", *ts)
+	}
+}
+
+// silent is a descriptor that is never readable.
+func silent(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+func TestLinkTimeoutAndCancel(t *testing.T) {
+	r := queueRing(t, 8)
+	m, err := NewMem(64)
+	must(t, err)
+	defer m.Free()
+	fd := silent(t)
+	ts := TimespecAt(m, 16)
+	ts.Set(20 * time.Millisecond)
+	s := r.Next()
+	s.Read(fd, m.Bytes()[:8], 0)
+	s.UserData, s.Flags = 1, IOLink
+	s = r.Next()
+	s.LinkTimeout(ts)
+	s.UserData = 2
+	got := results(reap(t, r, 2))
+	if got[1] != -int32(unix.ECANCELED) && got[1] != -int32(unix.EINTR) || got[2] != -int32(unix.ETIME) {
+		t.Errorf("linked timeout: %v", got)
+	}
+
+	s = r.Next()
+	s.Read(fd, m.Bytes()[:8], 0)
+	s.UserData = 3
+	s = r.Next()
+	s.Cancel(3)
+	s.UserData = 4
+	if got := results(reap(t, r, 2)); got[3] != -int32(unix.ECANCELED) || got[4] != 0 {
+		t.Errorf("cancel: %v", got)
+	}
+	r.Next().Cancel(99)
+	if c := reap(t, r, 1)[0]; c.Errno() != unix.ENOENT {
+		t.Errorf("cancel of nothing: %+v", c)
+	}
+	for i := range uint64(3) {
+		s = r.Next()
+		s.Read(fd, m.Bytes()[:8], 0)
+		s.UserData = i
+	}
+	s = r.Next()
+	s.CancelAll()
+	s.UserData = 9
+	if got := results(reap(t, r, 4)); got[9] != 3 || got[0] != -int32(unix.ECANCELED) {
+		t.Errorf("cancel all: %v", got)
+	}
+}
+
+func TestPoll(t *testing.T) {
+	r := queueRing(t, 8)
+	fd := silent(t)
+	r.Next().Poll(fd, unix.POLLIN)
+	r.EnterRaw(0)
+	if _, err := unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if c := reap(t, r, 1)[0]; c.Res&unix.POLLIN == 0 {
+		t.Errorf("poll: %+v", c)
+	}
+}
+
+func TestMessage(t *testing.T) {
+	from, to := newRing(t, Options{Entries: 4}), newRing(t, Options{Entries: 4})
+	from.Next().Message(to.FD(), 0x1234, 56)
+	if c := reap(t, from, 1)[0]; c.Res != 0 {
+		t.Fatalf("message: %v", c.Errno())
+	}
+	if c := reap(t, to, 1)[0]; c.UserData != 0x1234 || c.Res != 56 {
+		t.Errorf("received %+v", c)
+	}
+}
+
+func TestFixedFilesAndBuffers(t *testing.T) {
+	r := queueRing(t, 8)
+	fd := scratch(t, "0123456789")
+	must(t, r.RegisterFiles([]int32{-1, int32(fd)}))
+	buf := mem(t, 8192)
+	must(t, r.RegisterBuffers([][]byte{buf[:4096], buf[4096:]}))
+	s := r.Next()
+	s.ReadFixed(1, buf[4096:4100], 3, 1)
+	s.Flags = FixedFile
+	if c := reap(t, r, 1)[0]; c.Res != 4 || !bytes.Equal(buf[4096:4100], []byte("3456")) {
+		t.Errorf("fixed read: %+v %q", c, buf[4096:4100])
+	}
+	s = r.Next()
+	s.WriteFixed(1, buf[4096:4100], 0, 1)
+	s.Flags = FixedFile
+	reap(t, r, 1)
+	fileIs(t, fd, "3456456789")
+	r.Next().ReadFixed(fd, buf[:4], 0, 1) // outside buffer 1
+	if c := reap(t, r, 1)[0]; c.Errno() != unix.EFAULT {
+		t.Errorf("read outside the buffer: %+v", c)
+	}
+	must(t, r.UnregisterFiles())
+	must(t, r.UnregisterBuffers())
+	must(t, r.RegisterSparseBuffers(64))
+	if err := r.UnregisterFiles(); err == nil {
+		t.Error("unregistered files twice")
+	}
+}
+
+func TestRegisteredRing(t *testing.T) {
+	r := queueRing(t, 8)
+	must(t, r.RegisterRing())
+	for range 3 {
+		r.Next().Nop()
+		reap(t, r, 1)
+	}
+	must(t, r.UnregisterRing())
+	r.Next().Nop()
+	reap(t, r, 1)
+	must(t, r.RegisterRing()) // left for Close
+}
+
+func TestWorkersAndProbe(t *testing.T) {
+	r := queueRing(t, 8)
+	if _, err := r.SetWorkers(3, 4); err != nil {
+		t.Fatal(err)
+	}
+	if before, err := r.SetWorkers(0, 0); err != nil || before != [2]uint32{3, 4} {
+		t.Errorf("limits %v, %v", before, err)
+	}
+	p, err := r.Probe()
+	must(t, err)
+	for _, op := range []Op{OpNop, OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpAsyncCancel, OpURingCmd, OpMsgRing} {
+		if !p.Supports(op) {
+			t.Errorf("the kernel doesn't know operation %d", op)
+		}
+	}
+	if p.Supports(254) {
+		t.Error("the kernel knows operation 254")
+	}
+	if r.Features()&FeatCQESkip == 0 {
+		t.Errorf("features %#x", uint32(r.Features()))
+	}
+}
+
+func TestMem(t *testing.T) {
+	m, err := NewMem(5000)
+	must(t, err)
+	b := m.Bytes()
+	if len(b) != 8192 || Address(b)%4096 != 0 {
+		t.Errorf("%d bytes at %#x", len(b), Address(b))
+	}
+	for i, v := range b {
+		if v != 0 {
+			t.Fatalf("byte %d is %d", i, v)
+		}
+	}
+	must(t, m.Free())
+	must(t, m.Free())
+	if m.Bytes() != nil {
+		t.Error("memory can be had after Free")
+	}
+	for _, n := range []int{0, -1} {
+		if _, err := NewMem(n); err == nil {
+			t.Errorf("%d bytes were mapped", n)
+		}
+	}
+}
