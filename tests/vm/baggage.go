@@ -61,7 +61,11 @@ func writeScripts(dir string) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(dir, entry.Name()), text, 0o755)
+		mode := fs.FileMode(0o755)
+		if filepath.Ext(path) == ".service" {
+			mode = 0o644 // systemd complains about executable units
+		}
+		return os.WriteFile(filepath.Join(dir, entry.Name()), text, mode)
 	})
 }
 

@@ -7,9 +7,9 @@ import (
 
 // complaint matches the first line of what a healthy kernel never says. Stalls that RCU reports are
 // left out: an emulated CPU on a busy host does stall.
-var complaint = regexp.MustCompile(`^WARNING: |\bBUG: |^kernel BUG at |\bOops\b|^Kernel panic|` +
-	`general protection fault|unable to handle|blocked for more than \d+ seconds|blocked on |soft lockup|` +
-	`^refcount_t: |list_(add|del) corruption|UBSAN:|KASAN:|KFENCE:|rcu_preempt.*starved`)
+var complaint = regexp.MustCompile(`^WARNING: |\bBUG: |^kernel BUG at |\bOops: |^Kernel panic|` +
+	`general protection fault|unable to handle|blocked for more than \d+ seconds|soft lockup|` +
+	`^refcount_t: |list_(add|del) corruption|^UBSAN: |^KFENCE: `)
 
 // complaintLines is how much of the log after the first line belongs to a complaint, at most.
 const complaintLines = 50
@@ -42,4 +42,15 @@ func (c *complaints) allowed(text string) bool {
 		}
 	}
 	return false
+}
+
+// stamp is the time the kernel puts before a line on its console.
+var stamp = regexp.MustCompile(`^\[ *\d+\.\d+\] `)
+
+// seeConsole looks through what came over the serial console, for a machine that went down before
+// its log could say it.
+func (c *complaints) seeConsole(text string) {
+	for line := range strings.Lines(text) {
+		c.see(stamp.ReplaceAllString(strings.TrimRight(line, "\n"), ""))
+	}
 }

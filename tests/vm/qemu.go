@@ -18,6 +18,18 @@ const kernelArgs = "console=ttyS0 loglevel=4 printk.devkmsg=on log_buf_len=8M pa
 	"mitigations=off tsc=reliable no_timer_check nokaslr rodata=off cryptomgr.notests " +
 	"audit=0 apparmor=0 nowatchdog"
 
+// systemdArgs: it is not to ask the console what kind of terminal it is.
+const systemdArgs = " systemd.show_status=no systemd.firstboot=no systemd.tty.term.console=dumb " +
+	"systemd.tty.rows.console=25 systemd.tty.columns.console=80"
+
+func commandLine(c Config) string {
+	words := kernelArgs
+	if c.Boot == BootSystemd {
+		words += systemdArgs
+	}
+	return strings.TrimSpace(words + " " + c.Append)
+}
+
 // emulatorArgs is the command line of the machine, without the ports.
 func emulatorArgs(c Config, im images, baggage string) []string {
 	args := []string{
@@ -26,7 +38,7 @@ func emulatorArgs(c Config, im images, baggage string) []string {
 		// The fast string instructions are slow in emulation, and the kernel patches itself to use them.
 		"-cpu", "max,erms=off,fsrm=off",
 		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMiB),
-		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", strings.TrimSpace(kernelArgs + " " + c.Append),
+		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c),
 	}
 	for i, image := range []string{im.root, im.modules, baggage} {
 		args = append(args, diskArgs("own"+strconv.Itoa(i), image, true)...)

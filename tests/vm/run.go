@@ -44,8 +44,8 @@ type run struct {
 	began      time.Time
 	result     Result
 	complaints complaints
+	dump       dump
 	console    lastWords
-	lateGuest  bool // did not even wind up
 }
 
 // Run boots the machine, runs the command in it and ends it. An exit status other than 0 is no
@@ -104,28 +104,29 @@ func (r *run) attend(ctx context.Context) error {
 
 	limit := time.NewTimer(r.Limit)
 	defer limit.Stop()
-	var err error
+	var reason error
 	select {
-	case err = <-ended:
+	case err := <-ended:
+		ended <- err
 	case <-ctx.Done():
-		err = ctx.Err()
+		reason = context.Cause(ctx)
 	case <-limit.C:
-		err = r.windUp(ended)
+		reason = fmt.Errorf("%w: %v", ErrLimit, r.Limit)
+		r.windUp(ended)
 	}
 	r.emulator.stop()
 	<-consoleEnded
-	return err
+	return errors.Join(reason, <-ended)
 }
 
-// windUp asks the guest for a dump of its tasks and an early end.
-func (r *run) windUp(ended <-chan error) error {
+// windUp asks the guest for a dump of its tasks and an early end, and gives it some time.
+func (r *run) windUp(ended chan error) {
 	io.WriteString(r.ports.host(portControl), "limit\n")
 	select {
-	case <-ended:
+	case err := <-ended:
+		ended <- err
 	case <-time.After(limitGrace):
-		r.lateGuest = true
 	}
-	return fmt.Errorf("%w: %v", ErrLimit, r.Limit)
 }
 
 // readStreams returns when each stream has come to its end or broken off.
@@ -158,6 +159,7 @@ func (r *run) readKernel() error {
 	return errors.Join(readRecords(r.ports.host(portKernel), r.mark, func(record Record) {
 		fmt.Fprintln(log, record)
 		r.complaints.see(record.Text)
+		r.dump.see(record.Text)
 	}), log.err)
 }
 

@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"bytes"
 	"io"
 	"testing"
 )
@@ -10,48 +9,14 @@ import (
 // config's writers, and any error is fatal. An exit status other than 0 is for the caller to judge.
 func Run(t testing.TB, c Config, argv ...string) Result {
 	t.Helper()
-	stdout, stderr := &lineLog{t: t, prefix: "vm: "}, &lineLog{t: t, prefix: "vm! "}
-	c.Stdout, c.Stderr = both(c.Stdout, stdout), both(c.Stderr, stderr)
+	c = c.withDefaults()
+	c.Stdout = io.MultiWriter(c.Stdout, t.Output())
+	c.Stderr = io.MultiWriter(c.Stderr, t.Output())
 	result, err := c.Run(t.Context(), argv...)
-	stdout.flush()
-	stderr.flush()
 	if err != nil {
-		t.Fatalf("vm, Linux %s, %q: %v", c.withDefaults().Kernel, argv, err)
+		t.Fatalf("vm, Linux %s, %q: %v", c.Kernel, argv, err)
 	}
-	t.Logf("vm: Linux %s, status %d, booted in %.1f s, took %.1f s", c.withDefaults().Kernel,
+	t.Logf("vm: Linux %s, status %d, command after %.1f s, power off after %.1f s", c.Kernel,
 		result.Status, result.Booted.Seconds(), result.Took.Seconds())
 	return result
-}
-
-func both(a, b io.Writer) io.Writer {
-	if a == nil {
-		return b
-	}
-	return io.MultiWriter(a, b)
-}
-
-// lineLog hands whole lines to a test's log.
-type lineLog struct {
-	t      testing.TB
-	prefix string
-	rest   []byte
-}
-
-func (l *lineLog) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(l.rest, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		l.t.Log(l.prefix + string(line))
-		l.rest = rest
-	}
-}
-
-func (l *lineLog) flush() {
-	if len(l.rest) > 0 {
-		l.t.Log(l.prefix + string(l.rest))
-		l.rest = nil
-	}
 }

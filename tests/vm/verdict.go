@@ -29,12 +29,16 @@ func (l *lastWords) String() string {
 // run went: it is usually the cause.
 func (r *run) verdict(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
-	if r.lateGuest {
-		err = fmt.Errorf("%w, and the guest did not end by itself\n%s", err, r.remains())
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	cut := errors.Is(err, io.ErrUnexpectedEOF)
+	switch {
+	case errors.Is(err, ErrLimit) && cut:
+		err = fmt.Errorf("%w, %v; the guest did not end by itself\n  %s\n%s", ErrLimit, r.Limit, &r.dump, r.remains())
+	case errors.Is(err, ErrLimit):
+		err = fmt.Errorf("%w\n  %s", err, &r.dump)
+	case cut:
+		r.complaints.seeConsole(r.console.String())
 		err = fmt.Errorf("%w\n%s", ErrDown, r.remains())
 	}
 	if len(r.complaints.lines) > 0 {

@@ -4,7 +4,7 @@
 # recipe PIECE: the files the piece is made from; a change in one of them makes it stale.
 recipe() {
 	case $1 in
-	guest) echo "$here"/setup.d/{guest,mirror}.sh ;;
+	guest) echo "$here"/setup.d/{guest,systemd,mirror}.sh ;;
 	kernel-*) echo "$here"/setup.d/{kernel,modules,initramfs,mirror}.sh "$here/guest/early" ;;
 	*) die "unknown piece $1; there are: ${all[*]}" ;;
 	esac
@@ -44,7 +44,7 @@ fill_piece() {
 	mkdir "$work/piece"
 	build_"${piece%%-*}" "$work" "${piece#*-}"
 	wanted_stamp "$piece" >"$work/piece/stamp"
-	rm -rf "${cache:?}/$piece"
+	[ ! -e "$cache/$piece" ] || mv "$cache/$piece" "$work/old"
 	mv "$work/piece" "$cache/$piece"
 	rm -rf "$work"
 	say "$piece done in $((SECONDS - began)) s: $(cat "$cache/$piece/version")"

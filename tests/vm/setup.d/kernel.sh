@@ -14,25 +14,30 @@ build_kernel() {
 	make_initramfs "$work" "$release"
 }
 
-# choose_kernel WORK SERIES: sets `apt` and `packages`.
+# choose_kernel WORK SERIES: sets `apt` and `packages`. Debian 12 itself has the older series.
 choose_kernel() {
-	local release=
+	refresh_host_lists
 	case $2 in
-	6.1 | 6.12)
-		apt=(-o APT::Sandbox::User=root)
-		refresh_host_lists
-		packages=("$(newest "linux-image-$2." "linux-image-$2\.[0-9]+(-[0-9]+|\+deb[0-9]+)-amd64")")
-		;;
-	*)
-		apt_for "$1/apt" trixie-backports
-		release=$(newest "linux-binary-$2." "linux-binary-$2\.[0-9]+\+deb13-amd64")
-		release=${release#linux-binary-}
-		# From 7.0 on the image package is empty and these three hold the kernel.
-		packages=(${release:+linux-binary-$release linux-modules-$release linux-base-$release})
-		;;
+	6.*) host_kernel "$2" ;;
+	*) backported_kernel "$1" "$2" ;;
 	esac
-	[ -n "${packages[*]}" ] ||
-		die "no kernel $2 in the mirror's packages; is bookworm-security among apt's sources, or set ZQUBLKD_VM_MIRROR"
+}
+
+host_kernel() {
+	apt=(-o APT::Sandbox::User=root)
+	packages=("$(newest "linux-image-$1." "linux-image-$1\.[0-9]+(-[0-9]+|\+deb[0-9]+)-amd64")")
+	[ -n "${packages[*]}" ] || die "apt knows no linux-image-$1.*-amd64; is bookworm-security among its sources?"
+}
+
+# backported_kernel WORK SERIES: from 7.0 on the image package is empty and these three hold the kernel.
+backported_kernel() {
+	local release
+	apt_for "$1/apt" trixie-backports
+	release=$(newest "linux-binary-$2." "linux-binary-$2\.[0-9]+\+deb13-amd64")
+	release=${release#linux-binary-}
+	[ -n "$release" ] ||
+		die "no linux-binary-$2.*+deb13-amd64 at $(mirror_url); set ZQUBLKD_VM_MIRROR to a mirror that has it"
+	packages=("linux-binary-$release" "linux-modules-$release" "linux-base-$release")
 }
 
 # merge_usr TREE: older packages have /lib where newer ones have /usr/lib.

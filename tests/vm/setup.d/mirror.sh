@@ -30,9 +30,10 @@ apt_for() {
 		die "no Debian $release at $(mirror_url); set ZQUBLKD_VM_MIRROR to a mirror that has it"
 }
 
-# newest PREFIX PATTERN: the newest package name that begins with PREFIX and matches PATTERN whole.
+# newest PREFIX PATTERN: the newest package name that begins with PREFIX and matches PATTERN whole; "" if
+# there is none.
 newest() {
-	apt-cache "${apt[@]}" pkgnames "$1" | grep -xE "$2" | sort -V | tail -n 1
+	apt-cache "${apt[@]}" pkgnames "$1" | { grep -xE "$2" || true; } | sort -V | tail -n 1
 }
 
 # unpack FOLDER PACKAGE...: the packages' files below FOLDER.
