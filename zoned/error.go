@@ -9,7 +9,6 @@ type Rule uint8
 const (
 	_                Rule = iota
 	RuleRange             // outside the disk
-	RuleAlign             // no multiple of the logical block
 	RuleZoneStart         // management or append not at a zone start
 	RuleBoundary          // crosses into the next zone
 	RuleWritePointer      // write not at the write pointer
@@ -27,7 +26,6 @@ const (
 
 var ruleNames = [numRules]string{
 	RuleRange:        "outside the disk",
-	RuleAlign:        "not a multiple of the logical block size",
 	RuleZoneStart:    "not at the start of a zone",
 	RuleBoundary:     "crosses a zone boundary",
 	RuleWritePointer: "not at the write pointer",

@@ -27,9 +27,7 @@ func (d *Device) makeRoom() bool {
 			// The slot of the last one may have come back just now.
 			return !d.openFull()
 		}
-		if d.evict(i, stamp) {
-			return true
-		}
+		d.evict(i, stamp)
 	}
 	return true
 }
@@ -37,15 +35,13 @@ func (d *Device) makeRoom() bool {
 // evict closes zone i if it was last written at stamp and its slot is needed.
 // Neither is sure before its lock is held: other zones are written, and slots
 // given back, without limits.
-func (d *Device) evict(i uint32, stamp uint64) bool {
+func (d *Device) evict(i uint32, stamp uint64) {
 	z := &d.zones[i]
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.stamp.Load() != stamp || !d.openFull() {
-		return false
+	if z.stamp.Load() == stamp && d.openFull() {
+		d.close(i, z, cells[OpEvict][z.cond])
 	}
-	d.close(i, z, cells[OpEvict][z.cond])
-	return true
 }
 
 // leastRecent is the implicitly open zone that was written longest ago, and

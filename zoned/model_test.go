@@ -58,12 +58,11 @@ const (
 )
 
 type modelReq struct {
-	kind    string
-	off, n  int
-	zone    int
-	owns    []int
-	upto    int
-	waiting bool // comes back to go on where it was
+	kind   string
+	off, n int
+	zone   int
+	owns   []int
+	upto   int
 }
 
 func newModel(s setup, requests int) *model {

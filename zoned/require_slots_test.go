@@ -54,6 +54,21 @@ func TestWritesLeaveTheClockAlone(t *testing.T) {
 	}
 }
 
+// TestOnlyCandidatesAreListed: without an open limit nothing is ever evicted,
+// and only implicitly open zones are.
+func TestOnlyCandidatesAreListed(t *testing.T) {
+	for lim, want := range map[zoned.Limits]int{{}: 0, {MaxOpen: 3}: 1} {
+		d := manyZones(t, 4, lim)
+		do(t, d, "open", nil, 0)
+		do(t, d, "append", nil, 8, 1)
+		do(t, d, "finish", nil, 16)
+		do(t, d, "append", nil, 0, 1)
+		if d.Listed() != want {
+			t.Errorf("%+v: %d zones are listed, want %d", lim, d.Listed(), want)
+		}
+	}
+}
+
 func manyZones(t testing.TB, n int, lim zoned.Limits) *zoned.Device {
 	t.Helper()
 	geo := zoned.Geometry{Size: uint64(n) * scriptZone, ZoneSize: scriptZone, ZoneCapacity: scriptCapacity}

@@ -202,7 +202,7 @@ func TestR42_ConventionalZonesHaveNoWritePointer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := d.State(0); s.WP != 0 || s.Condition != zoned.NotWP {
+	if s := d.State(0); s.WP != 0 || s.Condition != zoned.NotWP || geo.Rest(0, 8) != zoned.NotWP {
 		t.Errorf("%v", s)
 	}
 }
@@ -235,22 +235,38 @@ func TestR67_ErrorsSayWhichRule(t *testing.T) {
 			t.Errorf("%s: %v, want %v", r, r.Errno(), want)
 		}
 	}
-	d := manyZones(t, 4, zoned.Limits{MaxAppend: 4})
+	d := manyZones(t, 5, zoned.Limits{MaxAppend: 4})
+	d.BeginAppend(&zoned.Op{}, 24, 3) // in flight
 	for text, err := range map[string]error{
+		"write at 25, 2 bytes, zone 3 (implicit-open, write pointer 27): not at the write pointer":        do(t, d, "write", nil, 25, 2),
 		"write at 19, 2 bytes, zone 2 (empty, write pointer 16): not at the write pointer":                do(t, d, "write", nil, 19, 2),
 		"append at 8, 5 bytes, zone 1 (empty, write pointer 8): append larger than the device allows (4)": do(t, d, "append", nil, 8, 5),
 		"finish at 9, 0 bytes, zone 1 (empty, write pointer 8): not at the start of a zone":               do(t, d, "finish", nil, 9),
-		"read at 40, 1 bytes, zone 3 (empty, write pointer 24): outside the disk (32)":                    do(t, d, "read", nil, 40, 1),
+		"read at 40, 1 bytes, zone 4 (empty, write pointer 32): outside the disk (40)":                    do(t, d, "read", nil, 40, 1),
 		"write at 16, 7 bytes, zone 2 (empty, write pointer 16): beyond the zone capacity (6)":            do(t, d, "write", nil, 16, 7),
 		"read at 7, 2 bytes, zone 0 (empty, write pointer 0): crosses a zone boundary (8)":                do(t, d, "read", nil, 7, 2),
 	} {
 		if err == nil || err.Error() != text {
 			t.Errorf("got  %v\nwant %s", err, text)
 		}
-		var rule *zoned.Error
-		if errors.As(err, &rule); !errors.Is(err, &zoned.Error{Rule: rule.Rule}) || errors.Is(err, &zoned.Error{}) || errors.Is(err, errIO) {
+		if rule := (*zoned.Error)(nil); !errors.As(err, &rule) || !errors.Is(err, &zoned.Error{Rule: rule.Rule}) || errors.Is(err, &zoned.Error{}) || errors.Is(err, errIO) {
 			t.Errorf("%v: Is does not ask for its rule", err)
 		}
+	}
+}
+
+// TestAbortedErrorTellsTheTruth: its write pointer is the one the zone falls
+// back to, not the one that the failed writes had hoped for.
+func TestAbortedErrorTellsTheTruth(t *testing.T) {
+	d := manyZones(t, 2, zoned.Limits{})
+	var below, above zoned.Op
+	d.BeginAppend(&below, 8, 2)
+	d.BeginAppend(&above, 8, 3)
+	d.EndWrite(&below, errIO)
+	d.EndWrite(&above, nil)
+	want := "append at 10, 3 bytes, zone 1 (implicit-open, write pointer 8): a write below it in the zone failed"
+	if above.Err == nil || above.Err.Error() != want {
+		t.Errorf("got  %v\nwant %s", above.Err, want)
 	}
 }
 

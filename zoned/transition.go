@@ -120,11 +120,12 @@ func Table() string {
 				fmt.Fprintf(&b, "| %s | %s | unchanged | | | %s |\n", op, c, t.Refused)
 				continue
 			}
-			next := t.Next.String()
+			next, frees := t.Next.String(), slots(t.Next, c)
 			if t.EmptyNext != t.Next {
 				next += fmt.Sprintf(" (%s when nothing is written)", t.EmptyNext)
+				frees += fmt.Sprintf(" (%s)", slots(t.EmptyNext, c))
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | |\n", op, c, next, slots(c, t.Next), slots(t.Next, c))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | |\n", op, c, next, slots(c, t.Next), frees)
 		}
 	}
 	return b.String()

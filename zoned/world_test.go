@@ -11,7 +11,7 @@ import (
 )
 
 // operations is how much the random tests do. `make test-full` gives millions.
-var operations = flag.Int("zoned.ops", 200_000, "random operations against the model; a tenth as many concurrent ones of each kind")
+var operations = flag.Int("zoned.ops", defaultOperations, "random operations against the model; a tenth as many concurrent ones of each kind")
 
 // budget is that number, less with -short.
 func budget() int {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zoned_test
+
+const defaultOperations = 200_000
