@@ -48,6 +48,7 @@ func (q *Queue) over() bool {
 // wait submits what is queued and waits for a completion. The raw wait holds a P; the runtime shows that it wants it by a
 // signal, which ends the wait with nothing to show for it: then the next wait is one the runtime knows of.
 func (q *Queue) wait() {
+	q.submitting()
 	if !q.opts.Blocking {
 		_, e := q.ring.EnterRaw(1)
 		q.entered(e)
@@ -55,6 +56,13 @@ func (q *Queue) wait() {
 	for q.err == nil && q.ring.Ready() == 0 {
 		_, e := q.ring.Enter(1)
 		q.entered(e)
+	}
+}
+
+// submitting tells who wants to know.
+func (q *Queue) submitting() {
+	if q.opts.OnSubmit != nil {
+		q.opts.OnSubmit()
 	}
 }
 

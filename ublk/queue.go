@@ -30,6 +30,9 @@ type QueueOptions struct {
 	Blocking bool
 	// CPUs is where the queue's thread may run, for example Control.QueueAffinity; empty: anywhere.
 	CPUs CPUSet
+	// OnSubmit is called right before what is queued, answers among it, is handed to the kernel: the last moment at which
+	// it can be said that the kernel has not heard of them.
+	OnSubmit func()
 	// OnPanic is told of a panic in the handler; the tag named is answered by the queue.
 	OnPanic func(Panic)
 	// OnDrop is called for a tag whose handling panicked, when nothing queued for it is in flight any more and before EIO

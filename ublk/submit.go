@@ -51,6 +51,7 @@ func (q *Queue) reserve() {
 			return
 		}
 		q.last, q.owner = nil, none
+		q.submitting()
 		q.ring.EnterRaw(0)
 	}
 }

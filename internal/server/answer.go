@@ -20,7 +20,7 @@ func (q *queue) answer(s *slot) {
 		q.hand(s, jobFlush)
 		return
 	}
-	q.disk.state.Commit(q.id, s.tag)
+	q.answers = append(q.answers, s.tag)
 	switch op {
 	case ublk.OpZoneAppend:
 		q.lane.CompleteAppend(s.tag, int32(s.desc.Bytes()), s.off/ublk.SectorBytes)
@@ -36,7 +36,7 @@ func (q *queue) answer(s *slot) {
 func (q *queue) refuse(s *slot, err error) {
 	q.release(s)
 	q.disk.refusals.add(err)
-	q.disk.state.Commit(q.id, s.tag)
+	q.answers = append(q.answers, s.tag)
 	q.lane.Complete(s.tag, -int32(errnoOf(err)))
 	s.answered = true
 }

@@ -25,6 +25,7 @@ func (l *benchLane) Complete(_ uint16, res int32) {
 		panic(unix.Errno(-res))
 	}
 	l.done = true
+	l.q.submitting()
 }
 func (l *benchLane) CompleteAppend(_ uint16, res int32, sector uint64) {
 	l.where = sector

@@ -30,7 +30,8 @@ type queue struct {
 	bufs  *buffers
 	inbox inbox
 
-	current *slot // being worked on, for guard
+	current *slot    // being worked on, for guard
+	answers []uint16 // tags whose answers have not gone to the kernel yet
 }
 
 // newQueue prepares queue id with depth tags of at most maxIO bytes.
@@ -39,7 +40,7 @@ func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &queue{disk: d, id: id, slots: make([]slot, depth), bufs: bufs}
+	q := &queue{disk: d, id: id, slots: make([]slot, depth), bufs: bufs, answers: make([]uint16, 0, 2*int(depth))}
 	for i := range q.slots {
 		s := &q.slots[i]
 		s.q, s.tag = q, uint16(i)
@@ -73,6 +74,15 @@ func (q *queue) Done(_ *ublk.Queue, tag uint16, _ uint8, res int32) {
 func (q *queue) Woken(*ublk.Queue) {
 	defer q.guard()
 	q.drain()
+}
+
+// submitting notes, right before the kernel hears of them, that answers are on
+// their way: from then on an append's address may be known.
+func (q *queue) submitting() {
+	for _, tag := range q.answers {
+		q.disk.state.Commit(q.id, tag)
+	}
+	q.answers = q.answers[:0]
 }
 
 // guard makes a panic of ours an I/O error of the request it happened in.

@@ -46,7 +46,7 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	}
 	defer q.bufs.close()
 	isUp := false
-	err = d.char.Serve(id, ublk.QueueOptions{}, q, func(ring *ublk.Queue) {
+	err = d.char.Serve(id, ublk.QueueOptions{OnSubmit: q.submitting}, q, func(ring *ublk.Queue) {
 		q.lane = ring
 		isUp = true
 		up <- nil

@@ -203,9 +203,11 @@ func (s *sim) report(off uint64, n int) []ublk.BlkZone {
 
 func (q *simQueue) Desc(tag uint16) ublk.IODesc { return q.reqs[tag].desc }
 func (q *simQueue) Complete(tag uint16, res int32) {
+	q.q.submitting()
 	q.reqs[tag].answer <- simAnswer{res: res}
 }
 func (q *simQueue) CompleteAppend(tag uint16, res int32, sector uint64) {
+	q.q.submitting()
 	q.reqs[tag].answer <- simAnswer{res: res, sector: sector}
 }
 func (q *simQueue) Wake() {
