@@ -18,6 +18,7 @@ func (d *Device) startQueues() (err error) {
 			return nil
 		}
 		err := d.ctl.StopDevice(d.info.ID)
+		d.char.Quit() // one that has not fetched yet hears nothing of a stop
 		d.queues.Wait()
 		return err
 	})
