@@ -31,6 +31,9 @@ func TestConcurrentUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			disk := workAll(t, i)
+			if n := tablesInMemory(i); n > minCachedTables {
+				t.Errorf("%d L2 tables in memory", n)
+			}
 			if err := i.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -41,6 +44,15 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
+}
+
+func tablesInMemory(i *Image) (n int) {
+	for k := range i.l1 {
+		if i.l1[k].table.Load() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 const workers = 4
@@ -129,6 +141,68 @@ func watch(i *Image, done *atomic.Bool, seed uint64) error {
 		}
 	}
 	return nil
+}
+
+// slowFile takes its time to flush, as a disk does.
+type slowFile struct {
+	*storage.Mem
+	flushes atomic.Int32
+}
+
+func (f *slowFile) Datasync() error {
+	f.flushes.Add(1)
+	time.Sleep(20 * time.Millisecond)
+	return nil
+}
+
+// Space taken at the same time shares its flushes, whether the L2 tables exist
+// or not, and doesn't end up in the same place.
+func TestEnsuresShareFlushes(t *testing.T) {
+	f := &slowFile{Mem: new(storage.Mem)}
+	i := create(t, f, CreateOptions{Size: 64 << 20, ClusterSize: 4096})
+	for round := range 2 {
+		f.flushes.Store(0)
+		var all sync.WaitGroup
+		const callers = 16
+		for c := range uint64(callers) {
+			off := c<<20 + uint64(round)<<19
+			all.Go(func() { fail(t, i.WriteAt(pattern(off, 64<<10), off)) })
+		}
+		all.Wait()
+		if n := f.flushes.Load(); n >= callers {
+			t.Errorf("%d flushes for %d callers", n, callers)
+		}
+		for c := range uint64(callers) {
+			off := c<<20 + uint64(round)<<19
+			got := make([]byte, 64<<10)
+			if err := i.ReadAt(got, off); err != nil || !bytes.Equal(got, pattern(off, 64<<10)) {
+				t.Errorf("what was written at %d reads back wrong (%v)", off, err)
+			}
+		}
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, f, true)
+}
+
+// Two callers that want the same space get it once.
+func TestEnsureTheSameTwice(t *testing.T) {
+	f := &slowFile{Mem: new(storage.Mem)}
+	i := create(t, f, CreateOptions{Size: 64 << 20, ClusterSize: 4096})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { fail(t, i.Ensure(1<<20, 8<<20, 1<<20)) })
+		all.Go(func() { fail(t, i.Ensure(2<<20, 1<<20, 0)) })
+	}
+	all.Wait()
+	if x := i.Lookup(1<<20, 8<<20); x.Kind != Data {
+		t.Errorf("looked up as %+v", x)
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, f, true)
 }
 
 // What Lookup gave as Data stays in place while the map changes around it.

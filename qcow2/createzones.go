@@ -23,7 +23,7 @@ func (o *CreateOptions) validateRevision() error {
 		return &OptionError{"zone.revision", o.Zone.Revision, "must be v6"}
 	}
 	if !l.servable {
-		return &OptionError{"zone.revision", l.name, "can be read, but not written yet; use v6"}
+		return &OptionError{"zone.revision", l.name, "can be read, but not written yet; use v6, with zones below 4 GiB"}
 	}
 	return nil
 }

@@ -28,8 +28,10 @@
 //
 // Image.mu (refcounts, allocation and every change of the map) before
 // l2cache.mu (loading, dropping and writing L2 tables) before regionMap.mu.
+// Image.mu is given up while space just taken is flushed; what it is for is in
+// flight meanwhile, and whoever wants to change the same clusters waits.
 // freeLock guards clusters being given back while a reader still uses them; it
-// is taken under Image.mu or alone, before l2cache.mu. The locks of freeList and
-// unpackedCluster are innermost. Lookup takes no lock: L1 slots and L2 words
-// are read atomically.
+// is taken under Image.mu or alone, before l2cache.mu. The locks of freeList,
+// unpackedCluster and flusher are innermost. Lookup takes no lock: L1 slots and
+// L2 words are read atomically.
 package qcow2

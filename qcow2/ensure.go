@@ -1,5 +1,7 @@
 package qcow2
 
+import "slices"
+
 // batchClusters bounds how many clusters one step of Ensure or MakeZero plans
 // for: its memory, and how long it holds the lock.
 const batchClusters = 16384
@@ -57,9 +59,11 @@ func (i *Image) ensure(off, n, ahead uint64) error {
 }
 
 // ensureClusters does a batch: all of it is planned, then written, then one
-// Datasync, then published.
+// flush, then published. mu is given up during the flush, so that others go on
+// and share it; what the batch is about is kept from them as being in flight.
 func (i *Image) ensureClusters(first, n, extra uint64) error {
-	p := placement{image: i}
+	i.waitWhileBusy(first, n)
+	p := &placement{image: i}
 	err := p.plan(first, n, extra)
 	if err != nil || len(p.changes) == 0 {
 		return err
@@ -68,5 +72,48 @@ func (i *Image) ensureClusters(first, n, extra uint64) error {
 		p.undo()
 		return err
 	}
+	i.inFlight = append(i.inFlight, p)
+	i.mu.Unlock()
+	err = i.datasync()
+	i.mu.Lock()
+	defer i.land(p)
+	if err != nil {
+		return err
+	}
 	return p.publish()
+}
+
+// waitWhileBusy waits until nothing in flight is about n clusters of the disk
+// from first on. The caller holds mu, which is given up while it waits.
+func (i *Image) waitWhileBusy(first, n uint64) {
+	for i.busy(first, n) {
+		i.landed.Wait()
+	}
+}
+
+func (i *Image) busy(first, n uint64) bool {
+	for _, p := range i.inFlight {
+		if p.covers(first, first+n-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostInFlight is the byte offset of the host cluster a batch in flight ends
+// with if that is for the given cluster of the disk; else 0.
+func (i *Image) hostInFlight(cluster uint64) uint64 {
+	for _, p := range i.inFlight {
+		if last := p.changes[len(p.changes)-1]; last.cluster == cluster {
+			return last.host
+		}
+	}
+	return 0
+}
+
+// land takes a batch out of flight.
+func (i *Image) land(p *placement) {
+	k := slices.Index(i.inFlight, p)
+	i.inFlight = slices.Delete(i.inFlight, k, k+1)
+	i.landed.Broadcast()
 }

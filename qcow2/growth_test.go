@@ -60,7 +60,7 @@ func TestCrashWhileRefcountsGrow(t *testing.T) {
 // were synced before it.
 func growAll(t *testing.T, f *storage.Recorder, i *Image) []uint64 {
 	var synced []uint64
-	const step = 192 << 10
+	const step = 384 << 10
 	for off := uint64(0); off < i.size; off += step {
 		if err := i.WriteAt(patternPrefix()[off:off+step], off); err != nil {
 			t.Fatal(err)

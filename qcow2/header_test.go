@@ -99,6 +99,24 @@ func TestHeaderRefuses(t *testing.T) {
 	}
 }
 
+// Older programs write version 3 headers without a compression type.
+func TestShortHeader(t *testing.T) {
+	h := sampleHeader()
+	h.Incompatible, h.Compression, h.BackingFile, h.Extensions = 0, 0, "", nil
+	b, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.BigEndian.PutUint32(b[100:], headerV3Minimum) // its end marker is zeros, as the field was
+	got, err := ParseHeader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := sameHeader(h, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // mustSay: the error is of a kind and names the thing, in one line.
 func mustSay(t *testing.T, err, is error, says string) {
 	t.Helper()

@@ -29,8 +29,11 @@ type Image struct {
 	l1      []l1slot
 	cache   l2cache
 
-	mu   sync.Mutex // refs and every change of the map
-	refs *refcounts
+	mu       sync.Mutex // refs and every change of the map
+	refs     *refcounts
+	inFlight []*placement // planned, being flushed, not published yet
+	landed   sync.Cond    // one of them is gone; waits with mu
+	flusher  flusher
 
 	freeLock sync.RWMutex // held for reading while compressed data is read
 	frees    freeList
@@ -117,16 +120,13 @@ func (i *Image) Sync() error {
 	return nil
 }
 
-// datasync never tries again after a failure: pages the failed call was about
-// may count as clean now, and a second one would call them durable.
-func (i *Image) datasync() error {
-	if err := i.Failed(); err != nil {
-		return err
+func (i *Image) flush() {
+	if i.Failed() != nil {
+		return
 	}
 	if err := i.disk.Datasync(); err != nil {
-		return i.fail(fmt.Errorf("flush failed: %w", err))
+		i.fail(fmt.Errorf("flush failed: %w", err))
 	}
-	return nil
 }
 
 // Close syncs an image opened for writing and makes it refuse further writes.

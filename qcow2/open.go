@@ -45,7 +45,10 @@ func Open(f storage.File, o OpenOptions) (*Image, error) {
 	if o.ReadOnly {
 		return i, nil
 	}
-	return i, i.openWritable(o)
+	if err := i.openWritable(o); err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // load reads what every use needs: header, zone table, L1 table.
@@ -59,6 +62,8 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i := &Image{header: h, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i.landed.L = &i.mu
+	i.flusher.init()
 	i.regions = newRegionMap(i.geo.clusterBits)
 	i.cache.limit = cachedTables(o.CacheBytes, i.geo.clusterSize())
 	i.judgeHeader()
@@ -93,17 +98,23 @@ func readHeader(d *disk) (*Header, error) {
 	return ParseHeader(cluster)
 }
 
-// judgePrivate reads our own extension; a second one is as unknown as a newer.
+// judgePrivate reads our own extension.
 func (i *Image) judgePrivate() {
-	for _, data := range findExtensions(i.header.Extensions, ExtPrivate) {
-		p, err := parsePrivate(data)
-		if err != nil {
-			i.refuse(UseRead, err)
-			return
-		}
-		i.private = p
-		i.refuse(UseWrite, p.mustUnderstand())
+	found := findExtensions(i.header.Extensions, ExtPrivate)
+	if len(found) == 0 {
+		return
 	}
+	if len(found) > 1 {
+		i.refuse(UseRead, fmt.Errorf("%d private header extensions: %w", len(found), ErrCorrupt))
+		return
+	}
+	p, err := parsePrivate(found[0])
+	if err != nil {
+		i.refuse(UseRead, err)
+		return
+	}
+	i.private = p
+	i.refuse(UseWrite, p.mustUnderstand())
 }
 
 // loadL1 judges the L1 table's place before it takes memory for it.

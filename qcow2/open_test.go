@@ -86,6 +86,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"table on the L1 table", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, ErrCorrupt, "zone 0 sequential"},
 		{"conventional in header only", false, func(h *Header) { zonedByte(h, 15, 2) }, opensNever, ErrCorrupt, "zone 1 sequential"},
 		{"private version", false, func(h *Header) { putExtension(h, ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, ErrUnsupported, "version 2"},
+		{"two private extensions", false, func(h *Header) {
+			h.Extensions = append(h.Extensions, Extension{ExtPrivate, nil})
+		}, opensNever, ErrCorrupt, "2 private header extensions"},
 		{"private record", false, func(h *Header) {
 			p := PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{tagMustUnderstand | 9, nil}}}
 			putExtension(h, ExtPrivate, p.encode())

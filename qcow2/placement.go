@@ -3,11 +3,12 @@ package qcow2
 import "fmt"
 
 // placement is one batch of changes to the map, in the order of the virtual
-// disk. Image.mu is held from its plan to its publishing.
+// disk. Image.mu is held but for the flush between writing and publishing.
 type placement struct {
-	image   *Image
-	changes []change
-	tables  []newTable
+	image       *Image
+	changes     []change
+	tables      []newTable
+	first, last uint64 // clusters of the virtual disk
 }
 
 // change gives one cluster of the virtual disk a new mapping.
@@ -38,7 +39,11 @@ type newTable struct {
 // plan finds out what has to change for n clusters from first on, and for up to
 // extra more that are not mapped at all.
 func (p *placement) plan(first, n, extra uint64) error {
+	p.first = first
 	for c := first; c < first+n+extra; c++ {
+		if c >= first+n && p.image.busy(c, 1) {
+			return nil
+		}
 		ch, needed, err := p.image.judge(c)
 		if c >= first+n && (err != nil || !needed || ch.fill != fillFresh) {
 			return nil
@@ -49,77 +54,28 @@ func (p *placement) plan(first, n, extra uint64) error {
 		if needed {
 			p.changes = append(p.changes, ch)
 		}
+		p.last = c
 	}
 	return nil
 }
 
-// judge says what a cluster needs to become Data.
-func (i *Image) judge(cluster uint64) (change, bool, error) {
-	m, err := i.mapping(cluster)
-	if err != nil {
-		return change{}, false, err
+// covers says whether clusters first to last are any business of the batch: in
+// its range, or in an L2 table it is about to link.
+func (p *placement) covers(first, last uint64) bool {
+	if first <= p.last && last >= p.first {
+		return true
 	}
-	ch := change{cluster: cluster, old: m}
-	e := m.entry
-	switch {
-	case e.poisoned():
-		return ch, false, i.poisonError(cluster)
-	case e.Compressed():
-		ch.fill = fillCopy
-	case e.Offset() == 0:
-		ch.fill = fillFresh
-	case e.Copied() && !e.Zero() && (!i.geo.extended || m.bitmap == l2AllAllocated):
-		return ch, false, nil
-	default:
-		err = i.judgeHost(&ch)
+	bits := p.image.geo.l2Bits
+	for _, t := range p.tables {
+		if first>>bits <= t.index && last>>bits >= t.index {
+			return true
+		}
 	}
-	return ch, true, err
+	return false
 }
 
-// judgeHost decides whether a cluster that has a host cluster may keep it.
-func (i *Image) judgeHost(ch *change) error {
-	e := ch.old.entry
-	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
-	if err != nil {
-		return err
-	}
-	reads := !e.Zero() && (!i.geo.extended || ch.old.bitmap&l2AllAllocated != 0)
-	switch {
-	case n == 0:
-		return i.corrupted(corrupt("refcount", e.Offset(), "is 0 for a cluster in use"))
-	case n > 1 && reads:
-		ch.fill = fillCopy
-	case n > 1:
-		ch.fill = fillFresh
-	case reads && !i.geo.extended:
-		ch.fill, ch.host = fillNothing, e.Offset()
-	default:
-		ch.fill, ch.host = fillZeros, e.Offset()
-	}
-	return nil
-}
-
-// mapping is the L2 entry of a cluster, loaded if need be.
-func (i *Image) mapping(cluster uint64) (mapping, error) {
-	i.cache.mu.Lock()
-	defer i.cache.mu.Unlock()
-	t, err := i.loadTable(cluster >> i.geo.l2Bits)
-	if err != nil || t == nil {
-		return mapping{}, err
-	}
-	return t.mapping(cluster & (i.geo.l2Entries() - 1)), nil
-}
-
-// poisonError says which L2 entry is wrong.
-func (i *Image) poisonError(cluster uint64) error {
-	table := L1Entry(i.l1[cluster>>i.geo.l2Bits].entry.Load()).Offset()
-	index := cluster & (i.geo.l2Entries() - 1)
-	return corrupt("L2 entry", table+index*8*uint64(i.geo.entryWords()),
-		"makes no sense for disk byte %d; run check", cluster<<i.geo.clusterBits)
-}
-
-// write takes space and fills it, refcounts and contents, and makes both
-// durable. Nothing refers to it yet.
+// write takes space and fills it, refcounts and contents. Nothing refers to it
+// yet, and nothing may before it is durable.
 func (p *placement) write() error {
 	if err := p.takeTables(); err != nil {
 		return err
@@ -132,7 +88,7 @@ func (p *placement) write() error {
 			return err
 		}
 	}
-	return p.image.datasync()
+	return nil
 }
 
 // takeTables takes a cluster, which is zeros, for each missing L2 table, and
@@ -217,6 +173,9 @@ func (p *placement) hint(k int) uint64 {
 	}
 	if ch.cluster == 0 {
 		return 0
+	}
+	if host := p.image.hostInFlight(ch.cluster - 1); host != 0 {
+		return host>>p.image.geo.clusterBits + 1
 	}
 	m, err := p.image.mapping(ch.cluster - 1)
 	if err != nil || m.entry.Compressed() || m.entry.Offset() == 0 {

@@ -186,14 +186,18 @@ func useImageOfQEMU(t *testing.T, path string, disk []byte, seed uint64) {
 		t.Fatal(err)
 	}
 	m := storage.NewMem(data)
-	i := reopen(t, m)
+	f := storage.NewRecorder(m)
+	if seed%2 == 1 { // zeros by flags and writes
+		f.Inject(storage.Fault{Kind: storage.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
+	}
+	i := reopen(t, f)
 	mustRead(t, i, disk)
 	scribble(t, i, disk, seed)
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
 	mustSatisfyQEMU(t, m, disk)
-	i = reopen(t, m)
+	i = reopen(t, f)
 	if err := i.MakeZero(0, i.size); err != nil {
 		t.Fatal(err)
 	}

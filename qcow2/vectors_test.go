@@ -88,9 +88,7 @@ func TestVectors(t *testing.T) {
 			}
 			checkVectorInfo(t, &v, i)
 			checkVectorZones(t, &v, i)
-			if got := diskSHA(t, i); v.RawSHA != "" && got != v.RawSHA {
-				t.Errorf("disk has sha256 %s, want %s", got, v.RawSHA)
-			}
+			checkVectorDisk(t, &v, i)
 		})
 	}
 }
@@ -150,13 +148,40 @@ func condition(z *ZonedInfo, k uint32, e ZoneEntry) int {
 	return 4
 }
 
-// diskSHA hashes the whole virtual disk, or "" if that is too large to be worth
-// it.
+// checkVectorDisk compares the disk's hash. Hashing zeros takes long, so if a v6
+// image holds the same disk, what isn't zero is compared with that.
+func checkVectorDisk(t *testing.T, v *vector, i *Image) {
+	if v.RawSHA == "" {
+		return
+	}
+	if twin := sameDiskInV6(t, v); twin != nil && v.Layout != "v6" {
+		if content(t, i) != content(t, twin) {
+			t.Errorf("the disk is not the one with sha256 %s", v.RawSHA)
+		}
+		return
+	}
+	if got := diskSHA(t, i); got != v.RawSHA {
+		t.Errorf("disk has sha256 %s, want %s", got, v.RawSHA)
+	}
+}
+
+// sameDiskInV6 is nil if there is none.
+func sameDiskInV6(t *testing.T, v *vector) *Image {
+	for _, w := range loadVectors(t) {
+		if w.Layout == "v6" && w.RawSHA == v.RawSHA && filepath.Base(w.File) == filepath.Base(v.File) {
+			i, err := Open(w.image(t), OpenOptions{ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return i
+		}
+	}
+	return nil
+}
+
+// diskSHA hashes the whole virtual disk.
 func diskSHA(t testing.TB, i *Image) string {
 	t.Helper()
-	if i.VirtualSize() > 1<<30 {
-		return ""
-	}
 	h := sha256.New()
 	buf := make([]byte, 1<<20)
 	for off := uint64(0); off < i.VirtualSize(); off += uint64(len(buf)) {

@@ -31,12 +31,16 @@ func (i *Image) zeroStep(off, n uint64) (Extent, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	x, err := i.lookupResolved(off, min(n, batchClusters<<i.geo.clusterBits))
+	if x.Kind == Shared || x.Kind == Compressed {
+		i.waitWhileBusy(off>>i.geo.clusterBits, 1)
+		x, err = i.lookupResolved(off, min(n, i.geo.clusterSize()-i.geo.inCluster(off)))
+	}
 	if err != nil {
 		return x, err
 	}
 	switch x.Kind {
 	case Data:
-		return i.exclusivePart(off, x)
+		return i.exclusivePart(x)
 	case Shared, Compressed:
 		return i.zeroCluster(off, n)
 	case Corrupt:
@@ -59,8 +63,8 @@ func (i *Image) lookupResolved(off, n uint64) (Extent, error) {
 }
 
 // exclusivePart cuts a Data run to the leading clusters whose refcount really
-// is one. If that is none, the first cluster is dealt with otherwise.
-func (i *Image) exclusivePart(off uint64, x Extent) (Extent, error) {
+// is one; an L2 entry that lies about its first cluster is an error.
+func (i *Image) exclusivePart(x Extent) (Extent, error) {
 	first, last := x.Host>>i.geo.clusterBits, (x.Host+x.Len-1)>>i.geo.clusterBits
 	for c := first; c <= last; c++ {
 		n, err := i.refs.get(c)
@@ -171,5 +175,6 @@ func (i *Image) zeroHost(off, host, n uint64) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.waitWhileBusy(off>>i.geo.clusterBits, 1)
 	return i.remap(off>>i.geo.clusterBits, i.zeroMapping(host))
 }
