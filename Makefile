@@ -16,7 +16,7 @@ PREFIX ?= /usr
 
 export ZQUBLKD_SIZE := $(SIZE)
 
-.PHONY: all build deps unit race procs1 scenarios scenario test test-full demo install clean
+.PHONY: all build deps unit race procs1 scenarios scenario vm test test-full demo install clean
 
 all: build
 
@@ -50,6 +50,10 @@ test: deps build unit race procs1 scenarios
 
 test-full:
 	$(MAKE) test SIZE=full
+
+# A command of your own in a machine: make vm K=7.3 CMD='modprobe ublk_drv; zqublkd features'
+vm: build
+	tests/vm/run --kernel $(K) --file $(BIN)/zqublkd --file tests/scenarios sh -c '$(CMD)'
 
 demo: build
 	tests/demo/run
