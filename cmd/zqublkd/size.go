@@ -7,21 +7,10 @@ import (
 	"strings"
 )
 
-// size is a number of bytes given as 4096, 64K, 256M, 1G or 2T (powers of
-// 1024); it is a flag value (pflag.Value).
-type size uint64
-
-func (s *size) Set(text string) error {
-	n, err := parseSize(text)
-	*s = size(n)
-	return err
-}
-
-func (s *size) String() string { return formatSize(uint64(*s)) }
-func (s *size) Type() string   { return "size" }
-
 const sizeUnits = "KMGTPE"
 
+// parseSize reads a number of bytes given as 4096, 64K, 256M, 1G or 2T (powers
+// of 1024).
 func parseSize(text string) (uint64, error) {
 	t := strings.TrimSpace(text)
 	for _, tail := range []string{"iB", "B", "b"} {
