@@ -57,6 +57,9 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
+	if d.cfg.Cache == CacheNone && d.disk.file.DirectFd() < 0 {
+		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
+	}
 	select {
 	case err := <-d.failed:
 		return errors.Join(ErrQueue, err)
@@ -88,7 +91,7 @@ func (d *Device) bringUp() error {
 
 // start brings a new device up, step by step.
 func (d *Device) start() error {
-	for _, step := range []func() error{d.openDisk, d.openControl, d.addDevice, d.claimDevice, d.makeState, d.startDisk,
+	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.claimDevice, d.makeState, d.startDisk,
 		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
 		if err := step(); err != nil {
 			return err

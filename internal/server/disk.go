@@ -51,9 +51,6 @@ func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Direct && file.DirectFd() < 0 {
-		o.Log.Warn("the image file takes no direct I/O: its data goes through the page cache")
-	}
 	d, err := openDiskIn(file, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, file.Close()))

@@ -27,6 +27,24 @@ func (d *Device) orphan() (Record, bool) {
 	return Record{}, false
 }
 
+// buryDead deletes what dead daemons without recovery have left of this image,
+// whose lock shows that they are dead: their devices can't come back.
+func (d *Device) buryDead() error {
+	records, err := Records(d.cfg.RunDir)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Image != d.cfg.Image || r.Alive || r.Recovery != RecoveryOff {
+			continue
+		}
+		if err := deleteOrphan(d.cfg.RunDir, r.ID); err != nil {
+			d.log.WithError(err).WithField("device", r.Node).Warn("what a dead daemon has left could not be deleted")
+		}
+	}
+	return nil
+}
+
 func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
 
 // takeOver serves the device of a dead daemon, which the kernel has kept, with
