@@ -89,7 +89,7 @@ func New(g Geometry, l Limits, entries []Entry, o Observer) (*Device, error) {
 func (d *Device) load(i uint32, e Entry) error {
 	z := &d.zones[i]
 	if d.geo.IsConventional(i) {
-		z.cond = NotWP
+		// Its condition is NotWP already, the zero one.
 		if e.Condition == ReadOnly || e.Condition == Offline {
 			z.cond = e.Condition
 		}

@@ -92,11 +92,10 @@ func (d *Device) EndReset(op *Op, err error) *Op {
 	out.end(op, err)
 	if !op.all {
 		d.endOwned(op.Zone, op, err, &out)
-	} else {
-		for i := d.geo.Conventional; i < op.upto; i++ {
-			d.endOwned(i, op, err, &out)
-		}
-		op.all = false
+		return out.head
+	}
+	for i := d.geo.Conventional; i < op.upto; i++ {
+		d.endOwned(i, op, err, &out)
 	}
 	return out.head
 }
@@ -123,7 +122,6 @@ func (d *Device) endOwned(i uint32, op *Op, err error, out *answers) {
 		if op.Kind == OpFinish {
 			z.done = d.geo.Capacity(i)
 		}
-		z.wp = z.done
 		d.setCondition(i, z, cells[op.Kind][z.cond].Next)
 		d.changed(i, z)
 	}
@@ -146,7 +144,6 @@ func (d *Device) BeginResetAll(op *Op) (Verdict, error) {
 		}
 	}
 	if len(d.Owned(op)) == 0 {
-		op.all = false
 		return Done, nil
 	}
 	return Granted, nil

@@ -76,7 +76,6 @@ func (l *opList) pop() *Op {
 	} else {
 		l.last.next = o.next
 	}
-	o.next = nil
 	return o
 }
 

@@ -269,6 +269,15 @@ func TestReusedOp(t *testing.T) {
 			ok a         -> a ok
 			reset-all a  -> granted
 			owned a      -> [0 2]`},
+		{name: "a reset of all zones that found nothing to do begins anew", zones: "em em", text: `
+			read a 0 1   -> granted 0
+			reset-all b  -> parked
+			ok a         -> b again
+			again b      -> done
+			append a 0 1 -> granted at 0
+			ok a         -> a ok
+			reset-all b  -> granted
+			owned b      -> [0]`},
 		{name: "a parked write that is given up becomes a reset of all zones", zones: "cl:1 cl:1", text: `
 			reset-all b  -> granted
 			ok b         -> b ok

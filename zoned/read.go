@@ -21,10 +21,8 @@ func (d *Device) BeginRead(op *Op, off, n uint64) (v Verdict, readable uint64, e
 		return Parked, 0, nil
 	}
 	z.readers++
-	if at := off - d.geo.Start(op.Zone); at < z.done {
-		readable = min(n, z.done-at)
-	}
-	return Granted, readable, nil
+	at := min(off-d.geo.Start(op.Zone), z.done)
+	return Granted, min(n, z.done-at), nil
 }
 
 // EndRead ends a granted read and returns the parked requests that can go on;

@@ -50,6 +50,16 @@ func TestR18_ReportChecksItsArguments(t *testing.T) {
 	}
 }
 
+func TestReportPastAShortLastZone(t *testing.T) {
+	p := newPlayer(t, script{zones: "em em", last: 5})
+	if diff := cmp.Diff([]uint64{8}, starts(p.dev.Report(12, 1))); diff != "" {
+		t.Error(diff)
+	}
+	if got := p.dev.Report(13, 1); len(got) != 0 {
+		t.Errorf("a report from the first byte past the disk: %v", got)
+	}
+}
+
 func starts(infos []zoned.Info) []uint64 {
 	var all []uint64
 	for _, i := range infos {

@@ -75,7 +75,7 @@ daemon_of() { zqublkd list --json | jq ".[] | select(.id == $1) | .pid"; }
 # gone PID
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# no_devices: the driver has none, not even one that only an opener keeps.
+# no_devices: the driver has none, with or without a disk.
 no_devices() { [ -z "$(ls /sys/class/ublk-char 2>/dev/null)" ]; }
 
 attr() { echo "$(<"/sys/block/${dev#/dev/}/queue/$1")"; }

@@ -53,14 +53,9 @@ func Cases() []Case {
 		appendCases, parallelCases, faultCases, powerCases, degradedCases)
 }
 
-// missing is the first thing that c needs and d has not.
-func (c Case) missing(d *drive) string {
-	for _, n := range c.Needs {
-		if !n.met(d) {
-			return n.What
-		}
-	}
-	return ""
+// suits: the device has what c needs.
+func (c Case) suits(d *drive) bool {
+	return !slices.ContainsFunc(c.Needs, func(n Need) bool { return !n.met(d) })
 }
 
 // inCondition brings the zone into a condition with two blocks of data, if it

@@ -125,7 +125,7 @@ func (c cell) act(z zone, was zoned.Info) {
 	case "write-fails":
 		c.fault(z, z.write(wp, z.d.block))
 	case "read":
-		c.expect(z.d, z.read(0, z.d.blocks(4)))
+		c.expect(z.d, z.read(0, z.d.blocks(2)))
 	case "write":
 		c.expect(z.d, z.write(wp, z.d.block))
 	default:

@@ -9,16 +9,17 @@ import (
 	"zqublkd/zoned"
 )
 
-// AnswerTime is how long a device may take to answer one request.
+// AnswerTime is how long a device may take to answer a request.
 const AnswerTime = 20 * time.Second
 
 // drive is a target and what it must hold.
 type drive struct {
 	Target
-	geo     zoned.Geometry
-	lim     zoned.Limits
-	block   uint64
-	content *content
+	geo      zoned.Geometry
+	lim      zoned.Limits
+	block    uint64
+	content  *content
+	patience time.Duration
 
 	seen     []zoned.Info // reported, and nothing was asked for since
 	acts     []string     // of this case
@@ -28,7 +29,7 @@ type drive struct {
 
 func newDrive(t Target) *drive {
 	g := t.Geometry()
-	return &drive{Target: t, geo: g, lim: t.Limits(), block: t.Block(),
+	return &drive{Target: t, geo: g, lim: t.Limits(), block: t.Block(), patience: AnswerTime,
 		content: newContent(g.ZoneSize, g.Zones(), g.Conventional), degraded: map[uint32]bool{}}
 }
 
@@ -73,8 +74,8 @@ func (d *drive) answered(what any, request func() syscall.Errno) syscall.Errno {
 	select {
 	case e := <-answer:
 		return e
-	case <-time.After(AnswerTime):
-		panic(failure{text: fmt.Sprintf("%v: no answer after %s", what, AnswerTime), hung: true})
+	case <-time.After(d.patience):
+		panic(failure{text: fmt.Sprintf("%v: no answer after %s", what, d.patience), hung: true})
 	}
 }
 

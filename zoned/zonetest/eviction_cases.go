@@ -102,7 +102,7 @@ var evictionCases = []Case{
 		d.refuses(refused, closed.write(0, d.block), closed.write(d.blocks(2), d.block))
 		d.are(zoned.ImplicitOpen, open...)
 	}},
-	{"limits/too-long-closes-nobody", []Need{moreActive}, func(d *drive) {
+	{"limits/too-long-closes-nobody", []Need{moreActive, unusableTail}, func(d *drive) {
 		open, closed := d.split(d.maxOpen())
 		closed.fillUpTo(0, closed.capacity()-d.block)
 		d.does(closed.close())
@@ -111,10 +111,10 @@ var evictionCases = []Case{
 		d.are(zoned.ImplicitOpen, open...)
 	}},
 	{"limits/no-active-slot-closes-nobody", []Need{moreActive, activeLimit}, func(d *drive) {
-		active, next := d.split(d.maxActive())
-		d.writeEach(active...)
+		_, open := d.atBothLimits()
+		next := d.zone(d.maxActive())
 		d.refuses(noActiveSlot, next.write(0, d.block), next.open())
-		d.are(zoned.ImplicitOpen, active[len(active)-d.maxOpen():]...)
+		d.are(zoned.ImplicitOpen, open...)
 	}},
 	{"limits/reset-and-close-leave-the-order", []Need{moreActive, severalOpen}, func(d *drive) {
 		open, next := d.split(d.maxOpen())

@@ -27,6 +27,15 @@ func (d *drive) closeEach(zones ...zone) {
 	}
 }
 
+// atBothLimits takes all open slots, implicitly, and all active ones.
+func (d *drive) atBothLimits() (closed, open []zone) {
+	active := d.zones(d.maxActive())
+	closed, open = active[d.maxOpen():], active[:d.maxOpen()]
+	d.closeEach(closed...)
+	d.writeEach(open...)
+	return closed, open
+}
+
 // split divides the first zones: n of them, and the next after these.
 func (d *drive) split(n int) (zones []zone, next zone) { return d.zones(n), d.zone(n) }
 
@@ -162,19 +171,15 @@ var activeLimitCases = []Case{
 		d.closeEach(active...)
 		d.refuses(refused, next.write(d.block, d.block))
 	}},
-	// Of zones written one after the other, up to the active limit, the first
-	// are closed and the last open: neither must keep the first from opening.
 	{"limits/closed-zone-opens-at-the-active-limit", []Need{activeLimit, moreActive}, func(d *drive) {
-		active, _ := d.split(d.maxActive())
-		d.writeEach(active...)
-		d.does(active[0].open())
-		active[0].is(zoned.ExplicitOpen, d.block)
+		closed, _ := d.atBothLimits()
+		d.does(closed[0].open())
+		closed[0].is(zoned.ExplicitOpen, d.block)
 	}},
 	{"limits/closed-zone-is-written-at-the-active-limit", []Need{activeLimit, moreActive}, func(d *drive) {
-		active, _ := d.split(d.maxActive())
-		d.writeEach(active...)
-		d.does(active[0].write(d.block, d.block))
-		active[0].is(zoned.ImplicitOpen, d.blocks(2))
+		closed, _ := d.atBothLimits()
+		d.does(closed[0].write(d.block, d.block))
+		closed[0].is(zoned.ImplicitOpen, d.blocks(2))
 	}},
 	{"limits/finish-needs-no-active-slot", []Need{activeLimit}, func(d *drive) {
 		active, next := d.split(d.maxActive())

@@ -1,6 +1,7 @@
 package zonetest
 
 import (
+	"fmt"
 	"sync"
 	"syscall"
 
@@ -9,6 +10,7 @@ import (
 
 // tally runs n requests at the same time and counts their answers.
 func (d *drive) tally(n int, request func(k int) syscall.Errno) map[syscall.Errno]int {
+	d.acts = append(d.acts, fmt.Sprintf("%d requests at the same time", n))
 	answers := make([]syscall.Errno, n)
 	d.answered("requests at the same time", func() syscall.Errno {
 		var all sync.WaitGroup

@@ -4,22 +4,16 @@ import "zqublkd/zoned"
 
 var powerCases = []Case{
 	{"power/conditions", []Need{powerCycles}, func(d *drive) {
-		z := d.zones(3)
+		z := d.zones(5)
 		z[0].inCondition(zoned.Closed)
 		z[1].inCondition(zoned.Full)
-		z[2].inCondition(zoned.ExplicitOpen)
+		z[2].inCondition(zoned.ImplicitOpen)
+		d.does(z[3].open())
 		d.powerCycle()
-		z[0].is(zoned.Closed, d.blocks(2))
-		z[1].is(zoned.Full, 0)
+		d.are(zoned.Closed, z[0], z[2])
+		d.are(zoned.Full, z[1])
+		d.are(zoned.Empty, z[3], z[4]) // opened, but not written
 		z[2].is(zoned.Closed, d.blocks(2))
-		for _, z := range d.zones(4) {
-			z.contains(0, d.blocks(8))
-		}
-	}},
-	{"power/opened-but-unwritten-is-empty", []Need{powerCycles}, func(d *drive) {
-		d.does(d.zone(0).open())
-		d.powerCycle()
-		d.zone(0).is(zoned.Empty, 0)
 	}},
 	{"power/no-zone-stays-open", []Need{powerCycles, openLimit}, func(d *drive) {
 		open, _ := d.split(d.maxOpen())
@@ -40,46 +34,29 @@ var powerCases = []Case{
 	}},
 	{"power/write-goes-on", []Need{powerCycles}, func(d *drive) {
 		z := d.zone(0)
-		for k := range 2 {
-			d.does(z.write(d.blocks(k), d.block))
-			d.powerCycle()
-			z.is(zoned.Closed, d.blocks(k+1))
-			d.refuses(refused, z.write(d.blocks(k), d.block), z.write(d.blocks(k+2), d.block))
+		d.does(z.write(0, d.blocks(2)))
+		d.powerCycle()
+		d.refuses(refused, z.write(d.block, d.block), z.write(d.blocks(3), d.block))
+		d.does(z.write(d.blocks(2), d.block))
+		z.is(zoned.ImplicitOpen, d.blocks(3))
+	}},
+	{"power/data", []Need{powerCycles}, func(d *drive) {
+		z, full := d.zones(3), d.lastZone()
+		full.fillUpTo(0, full.capacity())
+		for _, z := range z[:2] { // data that must not come back
+			z.fillUpTo(0, z.capacity())
+			d.does(z.reset())
 		}
-		z.contains(0, d.blocks(8))
-	}},
-	{"power/full-of-data", []Need{powerCycles}, func(d *drive) {
-		z := d.lastZone()
-		z.fillUpTo(0, z.capacity())
+		d.does(z[0].write(0, d.blocks(2)), z[0].finish(), z[2].write(0, d.blocks(5)))
+		for i := range d.geo.Conventional {
+			d.does(zone{d, i}.write(d.blocks(5), d.blocks(2)))
+		}
 		d.powerCycle()
-		z.is(zoned.Full, 0)
-		z.contains(0, z.size())
-		d.refuses(refused, z.write(0, d.block))
-	}},
-	{"power/finished-tail-is-zero", []Need{powerCycles}, func(d *drive) {
-		z := d.zone(0)
-		z.fillUpTo(0, z.capacity())
-		d.does(z.reset(), z.write(0, d.blocks(2)), z.finish())
-		d.powerCycle()
-		z.is(zoned.Full, 0)
-		z.contains(0, z.size())
-	}},
-	{"power/reset-zone-reads-zeros", []Need{powerCycles}, func(d *drive) {
-		z := d.zone(0)
-		z.fillUpTo(0, z.capacity())
-		d.does(z.reset())
-		d.powerCycle()
-		z.contains(0, z.size())
-		d.does(z.write(0, d.block), z.finish())
-		d.powerCycle()
-		z.contains(0, z.capacity())
-	}},
-	{"power/conventional-data", []Need{powerCycles, conventionalZones}, func(d *drive) {
-		z := d.conventional()
-		d.does(z.write(d.blocks(5), d.blocks(2)), z.write(z.size()-d.block, d.block))
-		d.powerCycle()
-		z.contains(d.blocks(5), d.blocks(2))
-		z.contains(z.size()-d.block, d.block)
+		for _, z := range []zone{z[0], z[1], z[2], full} {
+			z.contains(0, z.size())
+		}
+		d.does(z[1].write(0, d.block), z[1].finish())
+		z[1].contains(0, z[1].size())
 	}},
 }
 

@@ -116,7 +116,7 @@ var capacityCases = []Case{
 		z.is(zoned.Full, 0)
 		z.contains(0, z.capacity())
 	}},
-	{"capacity/a-block-too-long", nil, func(d *drive) {
+	{"capacity/a-block-too-long", []Need{unusableTail}, func(d *drive) {
 		z := d.zone(0)
 		z.fillUpTo(0, z.capacity()-d.blocks(2))
 		d.refuses(refused, z.write(z.capacity()-d.blocks(2), d.blocks(3)))

@@ -10,9 +10,12 @@ import (
 	"zqublkd/zoned"
 )
 
-// maxIO is the largest request, in bytes. The kernel would cut a larger one
-// into several, of which some may succeed.
-const maxIO = 1 << 20
+// maxIO is the largest request, in bytes, on pages that lie anywhere. The
+// kernel would cut a larger one into several, of which some may succeed.
+const (
+	maxIO = 256 * page // BIO_MAX_VECS, include/linux/bio.h
+	page  = 4096
+)
 
 // Device is a zonetest.Target over the node of a zoned block device.
 type Device struct {
@@ -76,14 +79,18 @@ func (d *Device) Read(off uint64, p []byte) syscall.Errno {
 // Write implements zonetest.Target. After a failure it asks for a report of
 // the zone, without which the kernel would refuse what follows.
 func (d *Device) Write(off uint64, p []byte) syscall.Errno {
-	buf := aligned(len(p))
-	copy(buf, p)
-	n, err := unix.Pwrite(d.fd, buf, int64(off))
-	errno := moved(n, len(p), err)
+	errno := d.pwrite(off, p)
 	if errno != 0 {
 		report(d.fd, off, 1)
 	}
 	return errno
+}
+
+func (d *Device) pwrite(off uint64, p []byte) syscall.Errno {
+	buf := aligned(len(p))
+	copy(buf, p)
+	n, err := unix.Pwrite(d.fd, buf, int64(off))
+	return moved(n, len(p), err)
 }
 
 func moved(n, want int, err error) syscall.Errno {
@@ -99,7 +106,6 @@ func moved(n, want int, err error) syscall.Errno {
 
 // aligned is n bytes where direct I/O takes them.
 func aligned(n int) []byte {
-	const page = 4096
 	buf := make([]byte, n+page)
 	at := -int(uintptr(unsafe.Pointer(&buf[0]))) & (page - 1)
 	return buf[at : at+n : at+n]

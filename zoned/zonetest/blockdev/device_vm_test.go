@@ -6,23 +6,20 @@ import (
 	"flag"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"zqublkd/zoned/zonetest"
 )
 
 var (
 	node    = flag.String("device", "", "node of the zoned block device; its data is lost")
-	cycle   = flag.String("cycle", "", "command that stops the device and starts it again")
-	degrade = flag.String("degrade", "", "command that makes a zone read-only or offline, see Hooks")
-	driver  = flag.String("driver", "", "whose known differences count: null_blk, or nobody's but the kernel's")
-	without = flag.String("without", "", "cases that can't run, as `need; need`, exactly")
+	cycle   = flag.String("cycle", "", "shell command that stops the device and starts it again")
+	folder  = flag.String("null_blk", "", "folder of the device in configfs, if it is one of null_blk")
+	without = flag.String("without", "", "exactly what the device does not have of what cases need: `this; that`")
 )
 
-// TestDevice runs all cases on a device that nobody else uses.
-func TestDevice(t *testing.T) {
+func open(t *testing.T) *Device {
 	if *node == "" {
 		t.Fatal("-device names the zoned block device to test, in a machine of its own")
 	}
@@ -30,21 +27,55 @@ func TestDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	target := Hooks{Cycle: *cycle, Degrade: *degrade}.Target(d)
-	zonetest.Run(t, target, Differences(*driver, release(t))...)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// TestDevice runs all cases on a device that nobody else uses.
+func TestDevice(t *testing.T) {
+	target, driver := targetOf(open(t))
 	want := strings.Split(*without, "; ")
 	slices.Sort(want)
 	if got := zonetest.Missing(target); !slices.Equal(got, want) {
-		t.Errorf("no case ran that needs\n\t%s\nwant that of\n\t%s", strings.Join(got, "; "), strings.Join(want, "; "))
+		t.Fatalf("the device has no\n\t%s\nwant it to have no\n\t%s", strings.Join(got, "; "), strings.Join(want, "; "))
 	}
+	zonetest.Run(t, target, Differences(driver)...)
 }
 
-// release is the kernel's, as "6.12.117".
-func release(t *testing.T) string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		t.Fatal(err)
+func targetOf(d *Device) (target zonetest.Target, driver string) {
+	switch {
+	case *folder != "":
+		return NullBlk{d, *folder}, "null_blk"
+	case *cycle != "":
+		return Cycled{d, *cycle}, ""
 	}
-	return unix.ByteSliceToString(u.Release[:])
+	return d, ""
+}
+
+// TestReportAfterFailure is why Write asks for a report: the kernel refuses
+// good writes, too, once one has failed in a zone that it knows.
+func TestReportAfterFailure(t *testing.T) {
+	d := open(t)
+	if e := d.ResetAll(); e != 0 {
+		t.Fatalf("reset of all zones: %v", e)
+	}
+	first := d.geo.Start(d.geo.Conventional)
+	p := make([]byte, d.block)
+	for k, step := range []struct {
+		at   uint64 // block
+		want syscall.Errno
+		then func()
+	}{
+		{at: 0}, {at: 1}, // good ones
+		{at: 3, want: syscall.EIO}, // misplaced
+		{at: 2, want: syscall.EIO, then: func() { report(d.fd, first, 1) }}, // good, but
+		{at: 2}, {at: 3},
+	} {
+		if e := d.pwrite(first+step.at*d.block, p); e != step.want {
+			t.Fatalf("write %d, of block %d: got %v, want %v", k, step.at, e, step.want)
+		}
+		if step.then != nil {
+			step.then()
+		}
+	}
 }

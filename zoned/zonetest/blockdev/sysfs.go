@@ -38,9 +38,9 @@ func (q queue) numbers(into map[string]*uint64) error {
 // describe fills in what the kernel says of the device.
 func (d *Device) describe() error {
 	q := queueOf(d.path)
-	var chunk, zones, open, active, kilobytes uint64
+	var chunk, zones, open, active, kilobytes, segments uint64
 	if err := q.numbers(map[string]*uint64{"chunk_sectors": &chunk, "nr_zones": &zones, "max_open_zones": &open,
-		"max_active_zones": &active, "logical_block_size": &d.block, "max_hw_sectors_kb": &kilobytes}); err != nil {
+		"max_active_zones": &active, "logical_block_size": &d.block, "max_hw_sectors_kb": &kilobytes, "max_segments": &segments}); err != nil {
 		return err
 	}
 	if zones == 0 {
@@ -51,7 +51,7 @@ func (d *Device) describe() error {
 		return fmt.Errorf("report of %s: %w", d.path, errno)
 	}
 	d.limits = zoned.Limits{MaxOpen: uint32(open), MaxActive: uint32(active)}
-	d.maxIO = min(kilobytes<<10, maxIO)
+	d.maxIO = min(kilobytes<<10, segments*page, maxIO)
 	d.geo = zoned.Geometry{Size: chunk * sector * zones, ZoneSize: chunk * sector}
 	for _, z := range infos {
 		if z.Conventional {
