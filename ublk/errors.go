@@ -10,7 +10,7 @@ import (
 
 // What can keep a program from using the driver at all, and how a command can end without an answer.
 var (
-	ErrNoDriver        = errors.New("the ublk driver is not loaded: run modprobe ublk_drv (there is no " + ControlPath + ")")
+	ErrNoDriver        = errors.New("the ublk driver is not loaded (there is no " + ControlPath + "): run modprobe ublk_drv; if that finds no module, a kernel with it is needed, Linux 6.6 or newer")
 	ErrPermission      = errors.New("no right to use " + ControlPath + ": run as root (CAP_SYS_ADMIN)")
 	ErrIOUringDisabled = uring.ErrDisabled
 	ErrTimeout         = errors.New("the driver did not answer in time")

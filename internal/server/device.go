@@ -156,11 +156,8 @@ func (d *Device) wanted() (need, like ublk.Features) {
 func (d *Device) addDevice() error {
 	need, like := d.wanted()
 	has, err := d.ctl.Features()
-	if err != nil {
-		return fmt.Errorf("%w too old, it can't say its features: Linux 6.6 or newer is needed (%w)", ErrKernel, err)
-	}
-	if missing := has.Missing(need); missing != 0 {
-		return fmt.Errorf("%w without %s: Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED is needed, see `zqublkd features`", ErrKernel, missing)
+	if err := checkFeatures(has, need, err); err != nil {
+		return err
 	}
 	d.info, err = d.ctl.AddDevice(ublk.AddOptions{
 		ID: d.cfg.ID, Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: maxSectors * ublk.SectorBytes,
@@ -170,6 +167,17 @@ func (d *Device) addDevice() error {
 		return err
 	}
 	d.later(d.deleteDevice)
+	return nil
+}
+
+// checkFeatures judges the driver's answer to what its features are.
+func checkFeatures(has, need ublk.Features, err error) error {
+	if err != nil {
+		return fmt.Errorf("%w too old, it can't say its features: Linux 6.6 or newer is needed (%w)", ErrKernel, err)
+	}
+	if missing := has.Missing(need); missing != 0 {
+		return fmt.Errorf("%w without %s: Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED is needed, see `zqublkd features`", ErrKernel, missing)
+	}
 	return nil
 }
 

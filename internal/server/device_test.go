@@ -1,0 +1,46 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+)
+
+func TestCheckFeatures(t *testing.T) {
+	need := ublk.FeatureZoned | ublk.FeatureUserCopy
+	for name, c := range map[string]struct {
+		has  ublk.Features
+		err  error
+		want string // "": accepted
+	}{
+		"Linux 6.12":               {0x1fe, nil, ""},
+		"Linux 7.3":                {0x1fffff, nil, ""},
+		"no zones in the kernel":   {0x0fe, nil, "without ZONED: Linux 6.6 or newer with CONFIG_BLK_DEV_ZONED"},
+		"neither zones nor copies": {0x7e, nil, "without USER_COPY"},
+		"before GET_FEATURES":      {0, unix.EOPNOTSUPP, "too old"},
+	} {
+		err := checkFeatures(c.has, need, c.err)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.want != "" && (!errors.Is(err, ErrKernel) || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestParseMount(t *testing.T) {
+	point, source := parseMount("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
+	if point != "/mnt2" || source != "/dev/root" {
+		t.Errorf("got %q, %q", point, source)
+	}
+	for _, line := range []string{"", "a b c", "36 35 98:0 /mnt1 /mnt2 rw", " - ", "1 2 3 4 5 - x"} {
+		if point, source := parseMount(line); point != "" || source != "" {
+			t.Errorf("%q: got %q, %q", line, point, source)
+		}
+	}
+}
