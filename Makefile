@@ -16,12 +16,16 @@ PREFIX ?= /usr
 
 export ZQUBLKD_SIZE := $(SIZE)
 
-.PHONY: all build deps unit race procs1 scenarios scenario vm test test-full demo install clean
+.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full demo install clean
 
 all: build
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/zqublkd ./cmd/zqublkd
+
+# The conformance cases for a block device, to be run in the VM.
+zonetest:
+	CGO_ENABLED=0 $(GO) test -c -trimpath -tags vm -o $(BIN)/zonetest ./zoned/zonetest/blockdev
 
 # What the tests need of the machine: Debian packages, and kernels and a guest
 # for the VMs in a cache outside the tree. Says what it does.
@@ -40,10 +44,10 @@ race:
 procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
 
-scenarios: build
+scenarios: build zonetest
 	$(GO) test -tags vm -count=1 -v -timeout 28m ./tests
 
-scenario: build
+scenario: build zonetest
 	$(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
 
 test: deps build unit race procs1 scenarios

@@ -32,6 +32,12 @@ func (d *Device) Listed() int { return len(d.implicit) }
 // Stamp is when zone i was last written, as eviction sees it.
 func (d *Device) Stamp(i uint32) uint64 { return d.zones[i].stamp.Load() }
 
+// HoldLimits keeps everybody from taking a slot until release is called.
+func (d *Device) HoldLimits() (release func()) {
+	d.limits.Lock()
+	return d.limits.Unlock
+}
+
 // Check looks for broken invariants while no call is being made.
 func (d *Device) Check() error {
 	if !d.limits.TryLock() {

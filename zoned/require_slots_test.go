@@ -3,6 +3,7 @@ package zoned_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"zqublkd/zoned"
 )
@@ -51,6 +52,32 @@ func TestWritesLeaveTheClockAlone(t *testing.T) {
 		if d.Stamp(0) != 0 {
 			t.Errorf("%s: an explicitly open zone has stamp %d", name, d.Stamp(0))
 		}
+	}
+}
+
+// TestOpenZonesNeedNoSharedLock: once a zone is open, its reads and writes wait
+// for nobody who opens others.
+func TestOpenZonesNeedNoSharedLock(t *testing.T) {
+	for _, zone := range []string{"oi:1", "oe:1"} {
+		p := newPlayer(t, script{zones: zone + " em fu", limits: zoned.Limits{MaxOpen: 2}})
+		release := p.dev.HoldLimits()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do(t, p.dev, "append", nil, 0, 1)
+			do(t, p.dev, "append", errIO, 0, 1)
+			do(t, p.dev, "read", nil, 0, 8)
+			do(t, p.dev, "append", nil, 16, 1)
+			do(t, p.dev, "close", nil, 0)
+			do(t, p.dev, "reset", nil, 16)
+		}()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: something takes the lock of the limits", zone)
+		}
+		release()
+		<-done
 	}
 }
 

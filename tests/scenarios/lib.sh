@@ -8,6 +8,7 @@ started=$EPOCHSECONDS
 work=$(mktemp -d "/tmp/$scenario.XXXX")
 cd "$work"
 ulimit -c 0
+: "${SIZE:=small}" # or full
 
 say() { echo "   $*"; }
 pass() { echo "ok $* (at $((EPOCHSECONDS - started)) s)"; }

@@ -37,6 +37,9 @@ func Run(t *testing.T, target Target, differences ...Difference) (ran []string) 
 			continue
 		}
 		one := func(t *testing.T) {
+			if x := known[c.Name]; x.Ruins {
+				t.Skipf("ruins the device: %q, because %s", x.Seen, x.Why)
+			}
 			ran = append(ran, c.Name)
 			d.judge(t, c, known)
 		}
@@ -82,16 +85,13 @@ func (d *drive) suited() error {
 
 // judge runs one case and holds how it ends against what is known.
 func (d *drive) judge(t *testing.T, c Case, known map[string]Difference) {
-	x, differs := known[c.Name]
-	if x.Ruins {
-		t.Skipf("ruins the device: %q, because %s", x.Seen, x.Why)
-	}
 	if f := d.try(d.start); f != nil {
 		d.lost = true
 		t.Fatalf("before the case: %s", f.text)
 	}
 	f := d.run(c)
 	d.lost = f != nil && f.hung
+	x, differs := known[c.Name]
 	switch ok, text := verdict(f, x, differs); {
 	case !ok:
 		t.Errorf("%s\nrequests: %s", text, strings.Join(d.acts, "; "))

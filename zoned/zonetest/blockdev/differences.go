@@ -23,6 +23,7 @@ func Differences(driver string) []zonetest.Difference {
 const (
 	cut       = "the block layer cuts a request at a zone boundary, and each piece is a good one where it is"
 	end       = "the kernel answers for the end of the disk itself, as for any block device"
+	endOfRead = "the kernel answers for the end of the disk itself: nothing is read, which is no error to read(2)"
 	ioctlSpan = "the kernel checks itself what an ioctl names: whole zones of the disk"
 	dirty     = "null_blk fills what it reads above the write pointer with 0xff bytes; we give zeros, as the format demands"
 	finishing = "null_blk wants the slots for a finish that a write would want; the zone keeps none, so we want none"
@@ -58,12 +59,12 @@ func ruins(name, seen, why string) difference {
 
 // Of two for the same case the later one counts.
 var differences = []difference{
-	kernel("boundary/write-across", "got success, ", cut),
+	kernel("boundary/write-across", "got success, zone", cut),
 	kernel("boundary/write-across-behind-the-capacity", "from empty at 0 to implicit-open at", cut),
-	kernel("boundary/write-across-conventional", "got success, ", cut),
+	kernel("boundary/write-across-conventional", "got success, zone", cut),
 	kernel("boundary/read-across", "got success, want EIO", cut),
 	kernel("boundary/write-outside-the-disk", "got ENOSPC, want EIO", end),
-	kernel("boundary/read-outside-the-disk", "got ENODATA, want EIO", end),
+	kernel("boundary/read-outside-the-disk", "got ENODATA, want EIO", endOfRead),
 	kernel("boundary/open-outside-the-disk", "got EINVAL, want EIO", ioctlSpan),
 	kernel("boundary/close-outside-the-disk", "got EINVAL, want EIO", ioctlSpan),
 	kernel("boundary/finish-outside-the-disk", "got EINVAL, want EIO", ioctlSpan),

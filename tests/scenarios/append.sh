@@ -1,0 +1,82 @@
+# NVMe zone appends, through an NVMe target that has our device as its namespace:
+# the one way to append from user space.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/fs.sh"
+load_driver
+modprobe nvme-loop
+modprobe nvmet
+nvmet=/sys/kernel/config/nvmet
+
+# target: exports dev; sets nvme to the namespace's block device and generic to
+# its character device.
+target() {
+	mkdir "$nvmet/subsystems/t"
+	echo 1 >"$nvmet/subsystems/t/attr_allow_any_host"
+	mkdir "$nvmet/subsystems/t/namespaces/1"
+	echo "$dev" >"$nvmet/subsystems/t/namespaces/1/device_path"
+	echo 1 >"$nvmet/subsystems/t/namespaces/1/enable"
+	mkdir "$nvmet/ports/1"
+	echo loop >"$nvmet/ports/1/addr_trtype"
+	ln -s "$nvmet/subsystems/t" "$nvmet/ports/1/subsystems/t"
+	nvme connect -t loop -n t --hostnqn=nqn.2014-08.org.nvmexpress:uuid:$uuid --hostid=$uuid >/dev/null
+	eventually 30 [ -b /dev/nvme0n1 ]
+	nvme=/dev/nvme0n1 generic=/dev/ng0n1
+}
+
+untarget() {
+	nvme disconnect -n t >/dev/null
+	rm "$nvmet/ports/1/subsystems/t"
+	rmdir "$nvmet/ports/1" "$nvmet/subsystems/t/namespaces/1" "$nvmet/subsystems/t"
+}
+
+uuid=4c1c7e7e-6a5b-4d0f-9c3a-0d5f9a3b7e11
+here=$(dirname "$0")
+
+# life NAME BLOCK CREATE-OPTION...
+life() {
+	local name=$1 block=$2 image=$work/disk.qcow2 zone
+	shift 2
+	zqublkd create -o zone.mode=host-managed,size=128M,zone.size=16M,zone.capacity=12M "$@" "$image" >/dev/null
+	add "$image"
+	target
+	zone=$(((16 << 20) / block))
+	trace_appends
+	python3 "$here/appends.py" $generic 1 "$block" $((0 * zone)) $((2 * zone)) $((5 * zone)) >lines
+	[ "$(appended)" -ge 512 ] || die "$(appended) appends reached the device, want 512"
+	equal "CPUs that sent appends" "$(grep -o '\[0[0-9]*\]' $tracing/trace | sort -u | wc -l)" "$(nproc)"
+	python3 "$here/landed.py" $nvme "$block" <lines >ends
+	untarget
+	del
+	add "$image"
+	python3 "$here/landed.py" "$dev" "$block" <lines | cmp - ends
+	while read -r start end; do
+		equal "write pointer of the zone at block $start" \
+			"$(blkzone report -o $((start * block / 512)) -c 1 "$dev" | sed -E 's/.*wptr (\S+) .*/\1/')" \
+			"$(printf '0x%06x' $(((end - start) * block / 512)))"
+	done <ends
+	full
+	del
+	verify_image "$image"
+	rm "$image"
+	pass "$name"
+}
+
+# full: what does not fit below the capacity takes nothing, what fits exactly
+# fills the zone. The target makes an internal error of our EIO.
+full() {
+	local at=$((3 * zone)) end=$((3 * zone + (12 << 20) / block))
+	target
+	dd if=/dev/urandom of=data bs=32k count=2 status=none
+	dd if=/dev/zero of=$nvme bs=1M seek=48 count=11 oflag=direct status=none
+	dd if=/dev/zero of=$nvme bs=32k seek=$(((48 + 11) * 32)) count=31 oflag=direct status=none
+	fails "Internal Error" nvme zns zone-append $nvme -s $at -z 65536 -d data
+	nvme zns zone-append $nvme -s $at -z 32768 -d data >said
+	grep -q "LBA $(printf %x $((end - 32768 / block)))$" said || die "$(cat said), want the last 32 KiB"
+	fails "Internal Error" nvme zns zone-append $nvme -s $at -z 32768 -d data
+	dd if=$nvme bs=32k skip=$((48 * 32 + 12 * 32 - 1)) count=1 iflag=direct status=none | cmp -n 32768 - data
+	untarget
+}
+
+life "blocks of 4096" 4096
+life "blocks of 512" 512 --logical-block-size 512 -o zone.max_open_zones=2,zone.max_active_zones=4
+leftovers

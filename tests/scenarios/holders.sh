@@ -1,0 +1,47 @@
+# A device that somebody holds is not deleted unless forced, and del says who it is.
+. "$(dirname "$0")/lib.sh"
+load_driver
+
+create() { zqublkd create --force -o "size=128M,zone.mode=host-managed,zone.size=8M,$2" "$1" >/dev/null; }
+
+create disk.qcow2 zone.conventional_zones=1
+add disk.qcow2
+mkzonefs -f "$dev" >/dev/null
+modprobe zonefs
+mkdir mnt
+mount -t zonefs "$dev" mnt
+refused 6 "$dev is in use: mounted at $work/mnt; .*--force" zqublkd del "$id"
+umount mnt
+modprobe dm-mod
+dmsetup create held --table "0 $((128 << 11)) linear $dev 0"
+refused 6 "$dev is in use: used by /dev/dm-0.*; .*--force" zqublkd del "$id"
+dmsetup remove held
+python3 -E -S -c 'import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
+os.write(1, b"open\n")
+time.sleep(600)' "$dev" >holding &
+holder=$!
+until [ -s holding ]; do sleep 0.05; done
+refused 6 "$dev is in use: .*process $holder \(python3\).*; .*--force" zqublkd del "$id"
+zqublkd del --force "$id" 2>/dev/null
+kill $holder
+wait $holder 2>/dev/null || true
+until_ok no_devices
+leftovers
+pass "held by a mount, by dm, by a process"
+
+create disk.qcow2 zone.size=8M
+add disk.qcow2
+modprobe nvmet
+subsystem=/sys/kernel/config/nvmet/subsystems/held
+mkdir -p $subsystem/namespaces/1
+echo -n "$dev" >$subsystem/namespaces/1/device_path
+echo 1 >$subsystem/namespaces/1/enable
+refused 6 "$dev is in use: .*nvmet.*; .*--force" zqublkd del "$id"
+echo 0 >$subsystem/namespaces/1/enable
+rmdir $subsystem/namespaces/1 $subsystem
+del
+pass "held by nvmet"
+
+leftovers
+pass "done"

@@ -1,0 +1,121 @@
+# The unit, installed from the files of the folder systemd: an image becomes a
+# device by `systemctl start`, and nothing by `systemctl stop`.
+. "$(dirname "$0")/lib.sh"
+
+files=$(dirname "$0")/../systemd
+install -D "$(type -P zqublkd)" /usr/bin/zqublkd
+install -D -m 644 -t /usr/lib/systemd/system "$files"/zqublkd@.service
+install -D -m 644 "$files"/zqublkd.tmpfiles.conf /usr/lib/tmpfiles.d/zqublkd.conf
+install -D -m 644 "$files"/zqublkd.modules-load.conf /usr/lib/modules-load.d/zqublkd.conf
+install -D -m 644 -t /usr/lib/udev/rules.d "$files"/60-zqublkd.rules
+systemd-analyze verify /usr/lib/systemd/system/zqublkd@.service 2>&1 | grep -F zqublkd@.service && die "systemd finds faults in the unit"
+systemctl daemon-reload
+udevadm control --reload
+systemd-tmpfiles --create zqublkd.conf
+systemctl restart systemd-modules-load
+[ -d /run/zqublkd ] || die "tmpfiles made no run directory"
+[ -d /sys/module/ublk_drv ] || die "modules-load loaded no driver"
+pass "installed"
+
+unit_of() { systemd-escape --path --template=zqublkd@.service "$1"; }
+
+# journal UNIT [OPTION...]: what the unit logged.
+journal() {
+	journalctl --sync
+	journalctl --boot --output=cat --unit "$@"
+}
+logged() { journal "$1" | grep -q -- "$2"; }
+
+create() { zqublkd create --force -o size=64M,zone.mode=host-managed,zone.size=8M "$1" >/dev/null; }
+
+# served UNIT: sets dev by what the daemon of the unit says of itself.
+served() {
+	equal "state of $1" "$(systemctl is-active "$1")" active
+	dev=$(zqublkd list --json | jq -r ".[] | select(.pid == $(systemctl show --value --property=MainPID "$1")) | .node")
+	[ -b "$dev" ] || die "$1 is active, but '$dev' is no device"
+}
+
+# in_service IMAGE: the life of a unit for it.
+in_service() {
+	local image=$1 unit
+	unit=$(unit_of "$image")
+	mkdir -p "$(dirname "$image")"
+	create "$image"
+	systemctl start "$unit"
+	served "$unit"
+	[[ $(systemctl show --value --property=StatusText "$unit") = "$dev serves "* ]] || die "status: $(systemctl show --property=StatusText "$unit")"
+	logged "$unit" "serving.*$dev" || die "journal: $(journal "$unit")"
+	equal "warnings in the journal" "$(journal "$unit" --priority=warning --grep . 2>&1 | grep -v -e '-- No entries' || true)" ""
+	head -c 1M /dev/urandom >data
+	dd if=data of="$dev" bs=64k oflag=direct conv=notrunc status=none
+	systemctl restart "$unit"
+	served "$unit"
+	equal "data after a restart" "$(dd if="$dev" bs=1M count=1 iflag=direct status=none | sum)" "$(sum data)"
+	systemctl stop "$unit"
+	equal "state after stop" "$(systemctl is-active "$unit" || true)" inactive
+	leftovers
+	logged "$unit" stopping || die "journal: $(journal "$unit")"
+	zqublkd report "$image" | grep -q 'start: 0x000000000, .*wptr 0x000800' || die "the write pointer of $image is lost"
+	pass "$unit"
+}
+in_service "$work/disk.qcow2"
+verify_image "$work/disk.qcow2"
+in_service "$work/disks, old/a-b  c\\d 100% %f é.qcow2"
+in_service "$work/price in \$HOME \${USER}.qcow2"
+
+# udev looks at a new device, but does not watch it.
+unit=$(unit_of "$work/disk.qcow2")
+systemctl start "$unit"
+served "$unit"
+udevadm settle
+number=$(stat -c '%Hr:%Lr' "$dev")
+[ -e "/run/udev/data/b$number" ] || die "udev does not know $dev"
+[ ! -e "/run/udev/watch/b$number" ] || die "udev watches $dev"
+systemctl stop "$unit"
+pass "udev"
+
+# Options of all units.
+mkdir -p /etc/default
+echo 'ZQUBLKD_OPTIONS="--queues 1 --read-only"' >/etc/default/zqublkd
+systemctl start "$unit"
+served "$unit"
+equal "queues" "$(ls "/sys/block/${dev#/dev/}/mq")" 0
+equal "read-only" "$(attr ../ro)" 1
+systemctl stop "$unit"
+rm /etc/default/zqublkd
+leftovers
+pass "options"
+
+# An image that can't be served, and one that is not there.
+echo "no image" >text
+for name in text nothing; do
+	bad=$(unit_of "$work/$name")
+	! systemctl start "$bad" 2>/dev/null || die "$bad started"
+	until_ok systemctl is-failed "$bad"
+	logged "$bad" "$work/$name.*\(not a qcow2 image\|no such file\)" || die "journal: $(journal "$bad")"
+	systemctl reset-failed "$bad"
+done
+leftovers
+pass "bad images"
+
+# A daemon that dies comes back, and the image with it.
+systemctl start "$unit"
+served "$unit"
+dd if=data of="$dev" bs=64k seek=128 oflag=direct conv=notrunc,fsync status=none
+pid=$(systemctl show --value --property=MainPID "$unit")
+kill -KILL "$pid"
+back() {
+	local now
+	now=$(systemctl show --value --property=MainPID "$unit")
+	[ "$now" != 0 ] && [ "$now" != "$pid" ] && systemctl is-active "$unit"
+}
+until_ok back
+served "$unit"
+equal "data after kill" "$(dd if="$dev" bs=1M skip=8 count=1 iflag=direct status=none | sum)" "$(sum data)"
+systemctl stop "$unit"
+leftovers
+verify_image "$work/disk.qcow2"
+pass "a daemon that was killed"
+
+[ -d /run/zqublkd ] || die "the run directory went with the units"
+pass "done"

@@ -1,0 +1,124 @@
+//go:build vm
+
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zqublkd/tests/vm"
+)
+
+// scenario is a script of the folder scenarios and where it runs.
+type scenario struct {
+	name    string
+	kernels []string
+	limit   time.Duration
+	memory  int // MiB
+	boot    vm.BootStyle
+	files   []string // to take along, beside the program and the scripts
+}
+
+var bothKernels = []string{vm.Linux6_12, vm.Linux7_3}
+
+// scenarios lists every script; one that is missing here fails TestListed.
+var scenarios = []scenario{
+	{name: "smoke", kernels: bothKernels},
+	{name: "first", kernels: bothKernels},
+	{name: "demo", kernels: []string{vm.Linux6_12}, files: []string{"demo"}},
+	{name: "kill", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "sysfs", kernels: bothKernels},
+	{name: "reports", kernels: bothKernels},
+	{name: "rules", kernels: bothKernels},
+	{name: "conformance", kernels: bothKernels, files: []string{"../bin/zonetest"}},
+	{name: "cycles", kernels: bothKernels},
+	{name: "lifecycle", kernels: bothKernels},
+	{name: "holders", kernels: bothKernels},
+	{name: "errors", kernels: []string{vm.Linux6_1, vm.Linux6_12, vm.Linux7_3}},
+	{name: "systemd", kernels: bothKernels, boot: vm.BootSystemd, files: []string{"../systemd"}},
+	{name: "btrfs", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "f2fs", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
+	{name: "zonefs", kernels: bothKernels},
+	{name: "fio", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "append", kernels: bothKernels},
+}
+
+// binary is the program under test, built by `make build` without cgo.
+const binary = "../bin/zqublkd"
+
+// slots bounds how many machines run at once: each has two CPUs, emulated.
+var slots = make(chan struct{}, 2)
+
+func TestScenarios(t *testing.T) {
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("%v: run `make build` first", err)
+	}
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			for _, k := range s.kernels {
+				t.Run(k, func(t *testing.T) {
+					t.Parallel()
+					slots <- struct{}{}
+					defer func() { <-slots }()
+					s.run(t, k)
+				})
+			}
+		})
+	}
+}
+
+func (s scenario) run(t *testing.T, kernel string) {
+	memory, limit := s.resources()
+	r := vm.Run(t, vm.Config{
+		Kernel: kernel, MemoryMiB: memory, Boot: s.boot, Limit: limit,
+		Files: append([]string{binary, "scenarios"}, s.files...), Env: []string{"SIZE=" + size()},
+	}, "bash", "/opt/zqublkd/scenarios/"+s.name+".sh")
+	if r.Status != 0 {
+		t.Fatalf("exit status %d", r.Status)
+	}
+}
+
+// resources are the machine's MiB of memory, where the files of a scenario are,
+// too, and the time it may take.
+func (s scenario) resources() (memory int, limit time.Duration) {
+	memory, limit = s.memory, s.limit
+	if memory == 0 {
+		memory = 2048
+	}
+	if limit == 0 {
+		limit = 5 * time.Minute
+	}
+	if size() == "full" {
+		return 3 * memory, 4 * limit
+	}
+	return memory, limit
+}
+
+func size() string {
+	if s := os.Getenv("ZQUBLKD_SIZE"); s != "" {
+		return s
+	}
+	return "small"
+}
+
+// TestListed keeps scripts from being forgotten.
+func TestListed(t *testing.T) {
+	listed := map[string]bool{"lib": true, "fs": true}
+	for _, s := range scenarios {
+		listed[s.name] = true
+	}
+	files, err := filepath.Glob("scenarios/*.sh")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, f := range files {
+		if name := strings.TrimSuffix(filepath.Base(f), ".sh"); !listed[name] {
+			t.Errorf("%s is not in the list of scenarios", f)
+		}
+	}
+}
