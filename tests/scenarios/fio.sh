@@ -13,7 +13,7 @@ run() {
 	shift
 	fio --name=job --filename="$dev" --zonemode=zbd --direct=1 --thread --numjobs=$jobs --group_reporting \
 		--size=$((zones / jobs))z --offset_increment=$((zones / jobs))z --io_size=${mib}M \
-		--verify=crc32c --verify_fatal=1 --output-format=json --output=out "$@" || die "fio, $name: $(cat out)"
+		--verify=crc32c --verify_fatal=1 --output-format=json --output=out "$@" || die "fio, $name: $(sed '/^{/,$d' out)"
 	sed -n '/^{/,$p' out >json # notes come before it
 	equal "errors of fio, $name" "$(jq '[.jobs[].error] | add' json)" 0
 	say "$name: $(jq '[.jobs[].write.total_ios] | add' json) writes, $(jq '[.jobs[].read.total_ios] | add' json) reads"

@@ -93,6 +93,7 @@ for name in text nothing; do
 	! systemctl start "$bad" 2>/dev/null || die "$bad started"
 	until_ok systemctl is-failed "$bad"
 	logged "$bad" "$work/$name.*\(not a qcow2 image\|no such file\)" || die "journal: $(journal "$bad")"
+	[ $name = nothing ] || equal "restarts of $bad" "$(systemctl show --value --property=NRestarts "$bad")" 0
 	systemctl reset-failed "$bad"
 done
 leftovers
