@@ -211,7 +211,7 @@ func (l *linear) spec() porcupine.Model {
 }
 
 func TestLinearizable(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed(t, budget()/10)
 	for n := 0; n < budget()/10; n += linearClients * linearCalls {
 		seed++
 		l := newLinear(t, seed)

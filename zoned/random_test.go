@@ -10,7 +10,7 @@ import (
 // TestRandomOperations runs long random conversations, many of them.
 func TestRandomOperations(t *testing.T) {
 	const each = 500
-	seed := rand.Uint64()
+	seed := seed(t, budget())
 	for n := 0; n < budget(); n += each {
 		pcg := rand.New(rand.NewPCG(seed, uint64(n)))
 		pick := picker(func(_ string, n int) int { return pcg.IntN(n) })

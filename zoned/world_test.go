@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -12,6 +13,18 @@ import (
 
 // operations is how much the random tests do. `make test-full` gives millions.
 var operations = flag.Int("zoned.ops", defaultOperations, "random operations against the model; a tenth as many concurrent ones of each kind")
+
+var fixedSeed = flag.Uint64("zoned.seed", 0, "seed of the random tests; 0 takes another one each time")
+
+// seed is what a random test starts from. It is logged, to start from again.
+func seed(t *testing.T, operations int) uint64 {
+	s := *fixedSeed
+	if s == 0 {
+		s = rand.Uint64()
+	}
+	t.Logf("seed %d, %d operations", s, operations)
+	return s
+}
 
 // budget is that number, less with -short.
 func budget() int {
