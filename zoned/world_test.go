@@ -12,7 +12,7 @@ import (
 )
 
 // operations is how much the random tests do. `make test-full` gives millions.
-var operations = flag.Int("zoned.ops", defaultOperations, "random operations against the model; a tenth as many concurrent ones of each kind")
+var operations = flag.Int("zoned.ops", defaultOperations, "random operations against the model; as many concurrent ones, and a tenth as many checked for linearizability")
 
 var fixedSeed = flag.Uint64("zoned.seed", 0, "seed of the random tests; 0 takes another one each time")
 
