@@ -30,6 +30,7 @@ zonetest:
 # What the tests need of the machine: Debian packages, and kernels and a guest
 # for the VMs in a cache outside the tree. Says what it does.
 deps:
+	@command -v gcc >/dev/null || { echo "deps: installing gcc with apt-get, for go test -race"; apt-get install -qy --no-install-recommends gcc libc6-dev; }
 	tests/vm/setup
 
 unit:
