@@ -68,12 +68,29 @@ func (c Config) Run(ctx context.Context, argv ...string) (Result, error) {
 		return Result{}, err
 	}
 	defer os.RemoveAll(work)
-	r := &run{Config: c, mark: newMark(), complaints: complaints{allow: c.Allow}}
-	baggage, err := pack(work, r.mark, c, argv)
-	if err != nil {
-		return Result{}, err
+	for try := 1; ; try++ {
+		r := &run{Config: c, mark: newMark(), complaints: complaints{allow: c.Allow}}
+		baggage, err := pack(work, r.mark, c, argv)
+		if err != nil {
+			return Result{}, err
+		}
+		result, err := r.boot(ctx, im, baggage)
+		if try == bootTries || result.Booted != 0 || !errors.Is(err, ErrDown) {
+			return result, err
+		}
+		fmt.Fprintf(c.Stderr, "vm: the kernel died while it booted, before anything of ours ran; trying again. %v\n", firstLine(err))
 	}
-	return r.boot(ctx, im, baggage)
+}
+
+// bootTries is how often a machine is started whose kernel dies before it has
+// begun the command: emulated processors now and then trip over the kernel
+// patching its own code (an int3 Oops at boot), which says nothing of what is
+// to be tested.
+const bootTries = 3
+
+func firstLine(err error) string {
+	lines := strings.SplitN(err.Error(), "\n", 3)
+	return strings.TrimSpace(strings.Join(lines[:min(2, len(lines))], " "))
 }
 
 func (r *run) boot(ctx context.Context, im images, baggage string) (Result, error) {
