@@ -8,13 +8,12 @@ create() { zqublkd create -o "zone.mode=host-managed,$1" "${2-new.qcow2}"; }
 
 create size=64M,zone.size=8M disk.qcow2 >/dev/null
 
-# The driver is not loaded, or there is none (6.1). (--cache: tmpfs of that kernel
-# takes no direct I/O, which add would mention.)
-refused $kernel_lacks 'ublk driver is not loaded .*run modprobe ublk_drv' zqublkd add --cache writeback disk.qcow2
+# The driver is not loaded, or there is none (6.1).
+refused $kernel_lacks 'ublk driver is not loaded .*run modprobe ublk_drv' zqublkd add disk.qcow2
 refused $kernel_lacks 'ublk driver is not loaded .*run modprobe ublk_drv' zqublkd features
 if [[ $kernel = 6.1.* ]]; then
 	fails 'not found' modprobe ublk_drv
-	refused $kernel_lacks 'Linux 6\.6 or newer' zqublkd add --cache writeback disk.qcow2
+	refused $kernel_lacks 'Linux 6\.6 or newer' zqublkd add disk.qcow2
 	zqublkd check disk.qcow2 >/dev/null
 	leftovers
 	pass "done: no ublk"

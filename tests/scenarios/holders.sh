@@ -28,6 +28,7 @@ kill $holder
 wait $holder 2>/dev/null || true
 until_ok no_devices
 leftovers
+verify_image disk.qcow2
 pass "held by a mount, by dm, by a process"
 
 create disk.qcow2 zone.size=8M

@@ -93,6 +93,25 @@ var parallelCases = []Case{
 		}), 8, refused)
 		d.does(z.reset(), z.write(0, d.block))
 	}},
+	// Who comes first is open, but everybody gets an answer, and the zone works
+	// on.
+	{"parallel/everything-in-one-zone", nil, func(d *drive) {
+		z := d.zone(0)
+		manage := []zoned.Operation{zoned.OpOpen, zoned.OpClose, zoned.OpFinish, zoned.OpReset}
+		got := d.tally(24, func(k int) syscall.Errno {
+			for at := range 8 {
+				d.Write(z.start()+d.blocks(at), make([]byte, d.block))
+				d.Read(z.start(), make([]byte, d.blocks(4)))
+				if e := d.Manage(manage[(at+k)%len(manage)], z.start()); e != 0 && e != refused {
+					return e
+				}
+			}
+			return 0
+		})
+		d.answers(got, 24, refused)
+		d.does(z.reset(), z.write(0, d.blocks(2)))
+		z.contains(0, d.blocks(2))
+	}},
 	{"parallel/resets-of-all", nil, func(d *drive) {
 		for _, z := range d.zones(3) {
 			d.does(z.write(0, d.block))
