@@ -109,7 +109,6 @@ func (d *Device) load(i uint32, e Entry) error {
 		c = e.Condition
 	}
 	d.setCondition(i, z, c)
-	d.touch(z)
 	return nil
 }
 
@@ -131,11 +130,11 @@ func (d *Device) setCondition(i uint32, z *zone, c Condition) {
 		return
 	}
 	d.count(z.cond, c)
-	if z.cond == ImplicitOpen {
-		z.stamp.Store(0)
-	}
 	z.cond = c
-	if c == ImplicitOpen && d.lim.MaxOpen != 0 {
+	switch {
+	case c != ImplicitOpen:
+		z.stamp.Store(0)
+	case d.lim.MaxOpen != 0:
 		d.list(i, z)
 	}
 }

@@ -7,7 +7,7 @@ func (d *Device) take(z *zone, op *Op, next Condition) error {
 	if next.Active() && !z.cond.Active() && full(d.active.Load(), d.lim.MaxActive) {
 		return d.refusal(op, z, RuleActiveLimit, uint64(d.lim.MaxActive))
 	}
-	if next.Open() && !z.cond.Open() && !d.makeRoom() {
+	if next.Open() && !z.cond.Open() && !d.makeRoom(z) {
 		return d.refusal(op, z, RuleOpenLimit, uint64(d.lim.MaxOpen))
 	}
 	return nil
@@ -17,30 +17,35 @@ func (d *Device) openFull() bool { return full(d.open.Load(), d.lim.MaxOpen) }
 
 func full(n int64, limit uint32) bool { return limit != 0 && n >= int64(limit) }
 
-// makeRoom sees to it that one more zone may be open: if need be it closes the
-// implicitly open zone that was written longest ago. False: there is none. The
-// caller holds limits and the lock of a zone that is not open.
-func (d *Device) makeRoom() bool {
+// makeRoom sees to it that z may be opened: if need be it closes the implicitly
+// open zone that was written longest ago. False: there is none. The caller
+// holds limits and z.mu.
+func (d *Device) makeRoom(z *zone) bool {
 	for d.openFull() {
 		i, stamp := d.leastRecent()
 		if stamp == 0 {
 			// The slot of the last one may have come back just now.
 			return !d.openFull()
 		}
-		d.evict(i, stamp)
+		d.evict(i, stamp, z)
 	}
 	return true
 }
 
-// evict closes zone i if it was last written at stamp and its slot is needed.
-// Neither is sure before its lock is held: other zones are written, and slots
-// given back, without limits.
-func (d *Device) evict(i uint32, stamp uint64) {
-	z := &d.zones[i]
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.stamp.Load() == stamp && d.openFull() {
-		d.close(i, z, cells[OpEvict][z.cond])
+// evict closes zone i, last written at stamp, for a write that opens z, unless
+// it was written or a slot given back meanwhile: neither needs limits.
+//
+// Both locks are held from the moment that counts as the time of that write.
+// Otherwise somebody could see zone i open after it, or zone i closed before
+// it, and a write in a third zone in between would be of the wrong age.
+func (d *Device) evict(i uint32, stamp uint64, z *zone) {
+	victim := &d.zones[i]
+	victim.mu.Lock()
+	defer victim.mu.Unlock()
+	now := d.clock.Add(1)
+	if victim.stamp.Load() == stamp && d.openFull() {
+		z.stamp.Store(now)
+		d.close(i, victim, cells[OpEvict][victim.cond])
 	}
 }
 
@@ -70,15 +75,20 @@ func (d *Device) unlist(at int) {
 	d.implicit = d.implicit[:last]
 }
 
+// list makes z, which has become implicitly open, a candidate for eviction.
 func (d *Device) list(i uint32, z *zone) {
+	if z.stamp.Load() == 0 {
+		z.stamp.Store(d.clock.Add(1))
+	}
 	if !z.listed {
 		z.listed = true
 		d.implicit = append(d.implicit, i)
 	}
 }
 
-// touch marks z, whose lock is held, as the most recently written zone, if it
-// may ever be evicted. The shared clock is left alone when z is that already.
+// touch marks z, open and with its lock held, as the most recently written
+// zone, if it may ever be evicted. The shared clock is left alone when z is
+// that already.
 func (d *Device) touch(z *zone) {
 	if d.lim.MaxOpen == 0 || z.cond != ImplicitOpen || z.stamp.Load() == d.clock.Load() {
 		return

@@ -59,7 +59,9 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 	if op.Length == 0 {
 		return Done, nil
 	}
-	if t.Next != z.cond {
+	if t.Next == z.cond {
+		d.touch(z)
+	} else {
 		if err := d.take(z, op, t.Next); err != nil {
 			return Refused, err
 		}
@@ -68,7 +70,6 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 	}
 	z.wp += op.Length
 	z.inflight.push(op)
-	d.touch(z)
 	return Granted, nil
 }
 
