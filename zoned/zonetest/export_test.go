@@ -2,14 +2,13 @@ package zonetest
 
 import "time"
 
-// Failing runs the cases on a device and returns what those say that fail. A
-// request that takes longer than patience ends it.
-func Failing(t Target, patience time.Duration) map[string]string {
+// Failure is what the named case says of a device, "" if it passes. A request
+// may take as long as patience.
+func Failure(t Target, name string, patience time.Duration) string {
 	d := newDrive(t)
 	d.patience = patience
-	failed := map[string]string{}
 	for _, c := range Cases() {
-		if !c.suits(d) {
+		if c.Name != name || !c.suits(d) {
 			continue
 		}
 		f := d.try(d.start)
@@ -17,14 +16,11 @@ func Failing(t Target, patience time.Duration) map[string]string {
 			f = d.run(c)
 		}
 		if f == nil {
-			continue
+			return ""
 		}
-		failed[c.Name] = f.text
-		if f.hung {
-			return failed
-		}
+		return f.text
 	}
-	return failed
+	return "no such case, or it can't run"
 }
 
 // Verdict is what the runner makes of a case that failed with text, or passed.

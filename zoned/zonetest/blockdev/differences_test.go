@@ -64,12 +64,18 @@ func table() string {
 	for at := 0; at < len(differences); {
 		x := differences[at]
 		var cases []string
-		for ; at < len(differences) && differences[at].Why == x.Why && differences[at].driver == x.driver && differences[at].Seen == x.Seen; at++ {
+		for ; at < len(differences) && alike(differences[at], x); at++ {
 			cases = append(cases, differences[at].Case)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", owner(x), strings.Join(cases, ", "), x.Seen, x.Why)
 	}
 	return b.String()
+}
+
+// alike: one row tells of both.
+func alike(a, b difference) bool {
+	a.Case = b.Case
+	return a == b
 }
 
 func owner(x difference) string {
