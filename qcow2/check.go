@@ -147,7 +147,7 @@ func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*check
 // steps in order: the refcounts stored are needed to judge copied flags, all
 // references to judge refcounts.
 func (c *checker) steps() []func() error {
-	count := []func() error{c.checkFixed, c.checkZones, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
+	count := []func() error{c.checkFixed, c.checkZones, c.checkPrivate, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
 	if c.fix&countOnly != 0 {
 		return count
 	}

@@ -215,3 +215,10 @@ func (im *handImage) write(b []byte, off uint64) {
 
 // end is the size of the file in bytes.
 func (im *handImage) end() uint64 { return im.next << im.g.clusterBits }
+
+// addPrivate adds our own extension.
+func (im *handImage) addPrivate(list conditionList) {
+	p := PrivateExtension{conditions: list}
+	im.h.Extensions = append(im.h.Extensions, Extension{ExtPrivate, p.encode()})
+	im.writeHeader()
+}

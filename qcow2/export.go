@@ -27,8 +27,9 @@ const exportStep = 1 << 20
 // short leaves no image.
 //
 // Above the write pointer a sequential zone reads as zeros by rule, whatever
-// the image holds there. The write pointers are those read when src was opened:
-// nobody may write to it since then.
+// the image holds there, and an offline zone, which nobody can read, altogether.
+// The write pointers are those read when src was opened: nobody may write to it
+// since then.
 func Export(src *Image, out storage.File, o ExportOptions) error {
 	if err := src.refused(UseRead); err != nil {
 		return err
@@ -153,8 +154,11 @@ func (i *Image) ruledTo(off uint64) (end uint64, zero bool) {
 	}
 	k := uint32(off / i.zones.ZoneSize)
 	end = min(i.zones.ZoneStart(k)+i.zones.ZoneSize, i.size)
-	if i.entries[k].Conventional {
+	switch {
+	case i.entries[k].Conventional:
 		return end, false
+	case i.private != nil && i.private.conditions.at(k) == ZoneOffline:
+		return end, true
 	}
 	if wp := min(i.entries[k].WP, i.zones.WritableEnd(k)); off < wp {
 		return wp, false

@@ -171,15 +171,21 @@ func TestExportZeroesAboveWritePointers(t *testing.T) {
 	cases := []struct {
 		name         string
 		zone2        uint64
+		condition    ZoneCondition
 		first, other byte // of zone 2, at 0 and 512 bytes
 	}{
-		{"empty", 2 * zone, 0, 0},
-		{"written", 2*zone + 512, 'B', 0},
-		{"full", 3 * zone, 'B', 'B'},
+		{"empty", 2 * zone, ZoneNormal, 0, 0},
+		{"written", 2*zone + 512, ZoneNormal, 'B', 0},
+		{"full", 3 * zone, ZoneNormal, 'B', 'B'},
+		{"read-only", 2*zone + 512, ZoneReadOnly, 'B', 0},
+		{"offline", 3 * zone, ZoneOffline, 0, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			im.putZone(2, c.zone2)
+			if err := reopen(t, im).SetZoneConditions(ConditionRun{2, 1, c.condition}); err != nil {
+				t.Fatal(err)
+			}
 			out := new(storage.Mem)
 			if err := Export(mustOpen(t, im), out, ExportOptions{ClusterSize: 4096}); err != nil {
 				t.Fatal(err)

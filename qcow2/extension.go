@@ -18,6 +18,7 @@ const (
 	ExtDataFile      ExtensionType = 0x44415441
 	ExtZoned         ExtensionType = 0x007a6264 // "\0zbd", the zoned format series
 	ExtPrivate       ExtensionType = 0x7a717562 // "zqub", ours: see PrivateExtension
+	ExtVoid          ExtensionType = 0x7a717576 // "zquv", ours: its data means nothing
 )
 
 // Extension is one header extension. Unknown ones are kept as they are.

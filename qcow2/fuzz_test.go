@@ -50,7 +50,7 @@ func FuzzParseExtensions(f *testing.F) {
 }
 
 func FuzzPrivateExtension(f *testing.F) {
-	p := PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{7, []byte("abc")}}}
+	p := PrivateExtension{LogicalBlockSize: 4096, conditions: conditionList{{1, 2, ZoneOffline}}, unknown: []privateRecord{{7, []byte("abc")}}}
 	f.Add(p.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := parsePrivate(b)
@@ -58,7 +58,7 @@ func FuzzPrivateExtension(f *testing.F) {
 			return
 		}
 		again, err := parsePrivate(p.encode())
-		if err != nil || again.LogicalBlockSize != p.LogicalBlockSize || len(again.unknown) != len(p.unknown) {
+		if err != nil || again.LogicalBlockSize != p.LogicalBlockSize || len(again.unknown) != len(p.unknown) || len(again.conditions) != len(p.conditions) {
 			t.Fatalf("%+v became %+v: %v", p, again, err)
 		}
 	})

@@ -73,7 +73,8 @@ type Header struct {
 	Compression           CompressionType
 	Extensions            []Extension
 
-	rest []byte // header bytes past the fields known here, kept as they are
+	length uint64 // bytes of the fixed fields as read; the extensions follow
+	rest   []byte // header bytes past the fields known here, kept as they are
 }
 
 // ClusterSize is the size of a cluster in bytes.
@@ -105,6 +106,7 @@ func ParseHeader(b []byte) (*Header, error) {
 	if err := h.checkFixed(); err != nil {
 		return nil, err
 	}
+	h.length = uint64(length)
 	return h, h.decodeArea(cluster, length)
 }
 

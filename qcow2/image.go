@@ -42,7 +42,7 @@ type Image struct {
 	failure atomic.Pointer[error] // set once, by the first failed flush
 }
 
-// Header is the decoded header as read at open. It must not be changed.
+// Header is the decoded header. It must not be changed.
 func (i *Image) Header() *Header { return i.header }
 
 // Zoned describes the zones, nil for a plain image.

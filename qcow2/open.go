@@ -71,6 +71,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err := i.loadZones(o.Force); err != nil {
 		return nil, err
 	}
+	i.judgeConditions()
 	return i, i.loadL1()
 }
 

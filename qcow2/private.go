@@ -12,10 +12,15 @@ import (
 // u32 length in bytes, data padded to 8 bytes. A tag with bit 31 must be
 // understood by whoever writes to the image; other unknown records are kept.
 // Large data belongs into clusters of its own with a record pointing to them.
+//
+//	1           logical block size: u32, bytes
+//	0x80000002  zones that are read-only or offline: u32 first zone, u32 zones,
+//	            u32 condition (0xd, 0xf) for each run of zones, in order
 type PrivateExtension struct {
 	LogicalBlockSize uint32 // bytes: 512 or 4096; 0 if not recorded
 
-	unknown []privateRecord
+	conditions conditionList
+	unknown    []privateRecord
 }
 
 type privateRecord struct {
@@ -27,8 +32,9 @@ const (
 	privateVersion = 1
 	privateHeader  = 8 // bytes, of the extension and of each record
 
-	tagLogicalBlockSize = 1
 	tagMustUnderstand   = 1 << 31
+	tagLogicalBlockSize = 1
+	tagConditions       = 2 | tagMustUnderstand
 )
 
 // DefaultLogicalBlockSize is that of images that don't record one, in bytes.
@@ -70,11 +76,19 @@ func parseRecord(b []byte) (privateRecord, uint64, error) {
 	return r, padded, nil
 }
 
-func (p *PrivateExtension) adopt(r privateRecord) error {
-	if r.tag != tagLogicalBlockSize {
-		p.unknown = append(p.unknown, r)
-		return nil
+func (p *PrivateExtension) adopt(r privateRecord) (err error) {
+	switch r.tag {
+	case tagLogicalBlockSize:
+		return p.adoptBlockSize(r)
+	case tagConditions:
+		p.conditions, err = parseConditions(r.data)
+		return err
 	}
+	p.unknown = append(p.unknown, r)
+	return nil
+}
+
+func (p *PrivateExtension) adoptBlockSize(r privateRecord) error {
 	if len(r.data) != 4 {
 		return fmt.Errorf("private extension has a logical block size of %d bytes' width: %w", len(r.data), ErrCorrupt)
 	}
@@ -101,6 +115,9 @@ func (p *PrivateExtension) encode() []byte {
 	if p.LogicalBlockSize != 0 {
 		size := binary.BigEndian.AppendUint32(nil, p.LogicalBlockSize)
 		b = privateRecord{tagLogicalBlockSize, size}.append(b)
+	}
+	if len(p.conditions) > 0 {
+		b = privateRecord{tagConditions, p.conditions.encode()}.append(b)
 	}
 	for _, r := range p.unknown {
 		b = r.append(b)

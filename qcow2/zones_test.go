@@ -189,7 +189,8 @@ func TestPlainImageHasNoZones(t *testing.T) {
 }
 
 func TestPrivateExtension(t *testing.T) {
-	p := &PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{7, []byte("abc")}, {8, []byte{}}}}
+	p := &PrivateExtension{LogicalBlockSize: 4096, conditions: conditionList{{3, 2, ZoneOffline}},
+		unknown: []privateRecord{{7, []byte("abc")}, {8, []byte{}}}}
 	got, err := parsePrivate(p.encode())
 	if err != nil {
 		t.Fatal(err)
@@ -204,6 +205,7 @@ func TestPrivateExtension(t *testing.T) {
 		"odd width":     append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, 0, 0, 0, 1, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0),
 		"odd block":     append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 2, 1, 0, 0, 0, 0),
 		"newer version": {0, 0, 0, 2, 0, 0, 0, 0},
+		"conditions":    append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, privateRecord{tagConditions, []byte("abc")}.append(nil)...),
 	} {
 		if _, err := parsePrivate(b); err == nil {
 			t.Errorf("%s: accepted", name)

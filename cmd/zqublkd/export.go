@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,10 @@ func newExport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
-		Args:  exactly("IMAGE", "OUT"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: `Write the disk of an image as a plain qcow2 that any qemu-img reads. Offline
+zones, which can't be read, become zeros; their data stays in IMAGE.`,
+		Args: exactly("IMAGE", "OUT"),
+		RunE: func(c *cobra.Command, args []string) error {
 			img, f, err := openImage(args[0], share)
 			if err != nil {
 				return err
@@ -32,10 +35,24 @@ func newExport() *cobra.Command {
 				// What there is of it is no image, and would only be in the way.
 				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, os.Remove(args[1])))
 			}
+			noteOffline(c, img)
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite an existing file")
 	addShare(c, &share)
 	return c
+}
+
+// noteOffline says what of the disk is not in its export.
+func noteOffline(c *cobra.Command, img *qcow2.Image) {
+	var runs []string
+	for _, r := range img.ZoneConditions() {
+		if r.Condition == qcow2.ZoneOffline {
+			runs = append(runs, r.String())
+		}
+	}
+	if len(runs) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: offline zones are zeros in the export: %s\n", strings.Join(runs, ", "))
+	}
 }

@@ -46,7 +46,7 @@ func TestConformance(t *testing.T) {
 			if err := s.check(); err != nil {
 				t.Errorf("check of the image: %v", err)
 			}
-			for _, must := range []string{"appends", "power cycles", "failing writes"} {
+			for _, must := range []string{"appends", "power cycles", "failing writes", "read-only and offline zones"} {
 				if slices.Contains(missing, must) {
 					t.Errorf("no case with %s ran", must)
 				}
@@ -89,22 +89,27 @@ func (s *served) serve() {
 
 // check: the image must be clean.
 func (s *served) check() error {
-	var f storage.File = s.mem
-	if s.mem == nil {
-		opened, err := storage.Open(s.path, storage.Options{ReadOnly: true})
-		if err != nil {
-			return err
+	return s.withFile(func(f storage.File) error {
+		r, err := qcow2.Check(f, qcow2.CheckOptions{})
+		if err == nil && r.ExitCode() != 0 {
+			var text strings.Builder
+			r.WriteText(&text)
+			err = errors.New(text.String())
 		}
-		defer opened.Close()
-		f = opened
+		return err
+	})
+}
+
+// withFile calls use with the image's file, which nobody serves.
+func (s *served) withFile(use func(storage.File) error) error {
+	if s.mem != nil {
+		return use(s.mem)
 	}
-	r, err := qcow2.Check(f, qcow2.CheckOptions{})
-	if err == nil && r.ExitCode() != 0 {
-		var text strings.Builder
-		r.WriteText(&text)
-		err = errors.New(text.String())
+	f, err := storage.Open(s.path, storage.Options{})
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(use(f), f.Close())
 }
 
 func (s *served) Geometry() zoned.Geometry { return s.sim.disk.geo }
@@ -149,14 +154,45 @@ func (s *served) Report(off uint64, n int) ([]zoned.Info, syscall.Errno) {
 	return infos, 0
 }
 
-func (s *served) PowerCycle() error {
+func (s *served) PowerCycle() error { return s.cycle(func() error { return nil }) }
+
+// cycle calls between while nobody serves the image, which must be clean then.
+func (s *served) cycle(between func() error) error {
 	if err := s.sim.shut(); err != nil {
+		return err
+	}
+	if err := between(); err != nil {
 		return err
 	}
 	if err := s.check(); err != nil {
 		return fmt.Errorf("check of the image: %w", err)
 	}
 	s.serve()
+	return nil
+}
+
+// SetCondition implements zonetest.Degrader. A zone that is to be empty becomes
+// what it was, and is reset.
+func (s *served) SetCondition(zone uint32, c zoned.Condition) error {
+	run := qcow2.ConditionRun{First: zone, Zones: 1, Condition: qcow2.ZoneCondition(c)}
+	if c == zoned.Empty {
+		run.Condition = qcow2.ZoneNormal
+	}
+	err := s.cycle(func() error {
+		return s.withFile(func(f storage.File) error {
+			img, err := qcow2.Open(f, qcow2.OpenOptions{})
+			if err != nil {
+				return err
+			}
+			return errors.Join(img.SetZoneConditions(run), img.Close())
+		})
+	})
+	if err != nil || c != zoned.Empty {
+		return err
+	}
+	if errno := s.Manage(zoned.OpReset, s.Geometry().Start(zone)); errno != 0 {
+		return fmt.Errorf("reset of zone %d: %w", zone, errno)
+	}
 	return nil
 }
 

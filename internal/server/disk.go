@@ -102,6 +102,11 @@ func entriesOf(img *qcow2.Image) []zoned.Entry {
 	for i, e := range table {
 		entries[i] = zoned.Entry{WP: e.WP}
 	}
+	for _, r := range img.ZoneConditions() {
+		for k := range r.Zones {
+			entries[r.First+k].Condition = zoned.Condition(r.Condition)
+		}
+	}
 	return entries
 }
 

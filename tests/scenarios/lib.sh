@@ -88,7 +88,7 @@ verify_image() {
 	local image=$1 copy=$work/verify-copy.qcow2 out=$work/verify-export.qcow2
 	zqublkd check "$image" >/dev/null || die "zqublkd check $image: $(zqublkd check "$image" 2>&1)"
 	cp --sparse=always "$image" "$copy"
-	printf '\0' | dd of="$copy" bs=1 seek=79 conv=notrunc status=none
+	hide_zones "$copy"
 	check_leaks "$copy" "$(table_clusters "$image")"
 	rm -f "$copy" "$out"
 	zqublkd export "$image" "$out"
@@ -98,6 +98,14 @@ verify_image() {
 	del
 	rm -f "$out"
 	say "image verified: $(basename "$image")"
+}
+
+# hide_zones IMAGE: clears incompatible bit 5, and no other, for programs that
+# don't know zones.
+hide_zones() {
+	local byte
+	byte=$(od -An -tu1 -j79 -N1 "$1")
+	printf "\\x$(printf %02x $((byte & ~0x20)))" | dd of="$1" bs=1 seek=79 conv=notrunc status=none
 }
 
 table_clusters() {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+)
+
+func newZone() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "zone",
+		Short: "Change single zones of an image that is not served",
+	}
+	c.AddCommand(newZoneSet())
+	return c
+}
+
+func newZoneSet() *cobra.Command {
+	var zones []string
+	var condition, runDir string
+	c := &cobra.Command{
+		Use:   "set IMAGE --zone N[-M][,...] --condition read-only|offline|normal",
+		Short: "Make zones read-only or offline, as a failing drive does, or normal again",
+		Long: `Make zones read-only or offline, as a failing drive does, or normal again. Data
+and write pointers stay as they are: a zone that becomes normal is what it was.
+
+  zqublkd zone set disk.qcow2 --zone 3,7-9 --condition offline`,
+		Args: exactly("IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			runs, err := parseRuns(zones, condition)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := server.Unserved(runDir, args[0]); err != nil {
+				return err
+			}
+			if err := setConditions(args[0], runs); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringSliceVar(&zones, "zone", nil, "numbers of zones, and ranges of them, from 0")
+	c.Flags().StringVar(&condition, "condition", "", "read-only, offline or normal")
+	addRunDir(c, &runDir)
+	return c
+}
+
+func setConditions(path string, runs []qcow2.ConditionRun) error {
+	f, err := storage.Open(path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	img, err := qcow2.Open(f, qcow2.OpenOptions{})
+	if err == nil {
+		err = errors.Join(img.SetZoneConditions(runs...), img.Close())
+	}
+	return errors.Join(err, f.Close())
+}
+
+// parseRuns reads zones as 3, or 7-9 with both ends, and what they shall be.
+func parseRuns(zones []string, condition string) ([]qcow2.ConditionRun, error) {
+	c, err := parseCondition(condition)
+	if err != nil {
+		return nil, err
+	}
+	if len(zones) == 0 {
+		return nil, errors.New("--zone: name the zones to change")
+	}
+	var runs []qcow2.ConditionRun
+	for _, text := range zones {
+		from, to, isRange := strings.Cut(text, "-")
+		if !isRange {
+			to = from
+		}
+		first, err1 := strconv.ParseUint(from, 10, 31)
+		last, err2 := strconv.ParseUint(to, 10, 31)
+		if err1 != nil || err2 != nil || last < first {
+			return nil, fmt.Errorf("--zone %q: give the number of a zone, or the first and the last one as 7-9", text)
+		}
+		runs = append(runs, qcow2.ConditionRun{First: uint32(first), Zones: uint32(last - first + 1), Condition: c})
+	}
+	return runs, nil
+}
+
+func parseCondition(name string) (qcow2.ZoneCondition, error) {
+	for _, c := range []qcow2.ZoneCondition{qcow2.ZoneReadOnly, qcow2.ZoneOffline, qcow2.ZoneNormal} {
+		if c.String() == name {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("--condition %q: must be read-only, offline or normal", name)
+}

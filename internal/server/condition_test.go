@@ -1,0 +1,121 @@
+package server
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+func setConditions(t *testing.T, image string, runs ...qcow2.ConditionRun) {
+	t.Helper()
+	f, err := storage.Open(image, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := qcow2.Open(f, qcow2.OpenOptions{})
+	if err == nil {
+		err = errors.Join(img.SetZoneConditions(runs...), img.Close(), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A zone that was taken from its users has its data and write pointer again
+// when it comes back, whatever they tried meanwhile.
+func TestDegradedZonesComeBack(t *testing.T) {
+	path := newImage(t, small())
+	s := newSim(t, path, 1, 4)
+	data := pattern(1, 64<<10)
+	for _, zone := range []uint64{2, 3} {
+		must(t, "write", s.write(zone*testZone, data))
+	}
+	s.close()
+	setConditions(t, path, qcow2.ConditionRun{First: 2, Zones: 1, Condition: qcow2.ZoneReadOnly}, qcow2.ConditionRun{First: 3, Zones: 1, Condition: qcow2.ZoneOffline})
+	s = newSim(t, path, 1, 4)
+	s.mustRead(2*testZone, data)
+	if _, errno := s.read(3*testZone, 4096); errno != unix.EIO {
+		t.Errorf("read of an offline zone: %v", errno)
+	}
+	for _, zone := range []uint64{2, 3} {
+		for name, errno := range map[string]unix.Errno{"write": s.write(zone*testZone+64<<10, data),
+			"reset": s.zone(ublk.OpZoneReset, zone*testZone), "finish": s.zone(ublk.OpZoneFinish, zone*testZone)} {
+			if errno != unix.EIO {
+				t.Errorf("%s of zone %d: %v", name, zone, errno)
+			}
+		}
+	}
+	must(t, "reset of all zones", s.zone(ublk.OpZoneResetAll, 0))
+	s.close()
+	checkImage(t, path)
+	setConditions(t, path, qcow2.ConditionRun{First: 2, Zones: 2})
+	s = newSim(t, path, 1, 4)
+	for _, zone := range []uint64{2, 3} {
+		s.mustRead(zone*testZone, data)
+		must(t, "write", s.write(zone*testZone+64<<10, data))
+	}
+	s.close()
+	checkImage(t, path)
+}
+
+// A daemon that takes over goes on with degraded zones as they were.
+func TestDegradedZonesOutliveTheDaemon(t *testing.T) {
+	d := newDeath(t)
+	d.sim.close()
+	setConditions(t, d.image, qcow2.ConditionRun{First: 2, Zones: 1, Condition: qcow2.ZoneReadOnly}, qcow2.ConditionRun{First: 4, Zones: 1, Condition: qcow2.ZoneOffline})
+	d.serve(func(s StateShape) (*StateFile, error) { return CreateState(d.state, s) })
+	before := d.report(0, 8)
+	d.die()
+	d.revive()
+	for i, z := range d.report(0, 8) {
+		if z != before[i] {
+			t.Errorf("zone %d: %+v, was %+v", i, z, before[i])
+		}
+	}
+	if c := zoned.Condition(d.report(0, 8)[2].Cond); c != zoned.ReadOnly {
+		t.Errorf("zone 2 is %v", c)
+	}
+	d.sim.close()
+}
+
+func TestUnserved(t *testing.T) {
+	dir := t.TempDir()
+	image := filepath.Join(dir, "disk.qcow2")
+	run := filepath.Join(dir, "run")
+	for _, c := range []struct {
+		name   string
+		served string
+		alive  bool
+		how    Recovery
+		refuse bool
+	}{
+		{"alive", image, true, RecoveryOff, true},
+		{"dead", image, false, RecoveryOff, false},
+		{"waiting for a daemon", image, false, RecoveryReissue, true},
+		{"another image", image + "x", true, RecoveryReissue, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			claim, err := claimDevice(run, 7, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := claim.write(Record{ID: 7, Node: "/dev/ublkb7", Image: c.served, Recovery: c.how}); err != nil {
+				t.Fatal(err)
+			}
+			if !c.alive {
+				claim.lock.Close()
+			}
+			if err := Unserved(run, image); errors.Is(err, storage.ErrInUse) != c.refuse || (err != nil) != c.refuse {
+				t.Error(err)
+			}
+			claim.remove()
+		})
+	}
+}

@@ -1,0 +1,75 @@
+package qcow2
+
+import "slices"
+
+// ZoneConditions lists the zones that are read-only or offline, in order. Their
+// write pointers and data are as the rest of the image has them: a zone that
+// becomes normal again is what it was.
+func (i *Image) ZoneConditions() []ConditionRun {
+	if i.private == nil {
+		return nil
+	}
+	return i.private.conditions
+}
+
+// judgeConditions compares the conditions with the zones there are.
+func (i *Image) judgeConditions() {
+	if i.private == nil || i.zones == nil && i.isZoned() {
+		return
+	}
+	if err := i.private.conditions.fits(i.zones); err != nil {
+		i.refuse(UseRead, err)
+		i.private.conditions = nil
+	}
+}
+
+// SetZoneConditions gives the zones of each run its condition, in order,
+// durably and at once: a crash leaves all of it or nothing. It is no call for a
+// disk in use. Errors: *OptionError for zones that can't have it,
+// *UnsupportedError when the header has no room for so many runs.
+func (i *Image) SetZoneConditions(runs ...ConditionRun) error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	var p PrivateExtension
+	if i.private != nil {
+		p = *i.private
+	}
+	before := p.conditions
+	for _, r := range runs {
+		if err := i.checkRun(r); err != nil {
+			return err
+		}
+		p.conditions = p.conditions.with(r)
+	}
+	if slices.Equal(before, p.conditions) {
+		return nil
+	}
+	if err := i.replaceExtension(Extension{ExtPrivate, p.encode()}); err != nil {
+		return err
+	}
+	i.private = &p
+	return nil
+}
+
+func (i *Image) checkRun(r ConditionRun) error {
+	z := i.zones
+	switch {
+	case z == nil:
+		return &OptionError{"zone", r, "a plain image has no zones"}
+	case r.Zones == 0 || r.end() > uint64(z.Zones):
+		return &OptionError{"zone", r, "the image has zones 0 to " + lastOf(z)}
+	case r.First < z.Conventional:
+		return &OptionError{"zone", r, "conventional zones are neither read-only nor offline; the sequential ones are " + sequentialOf(z)}
+	}
+	return nil
+}
+
+func lastOf(z *ZonedInfo) string { return ConditionRun{First: z.Zones - 1, Zones: 1}.String() }
+
+func sequentialOf(z *ZonedInfo) string {
+	if z.Conventional == z.Zones {
+		return "none"
+	}
+	return ConditionRun{First: z.Conventional, Zones: z.Zones - z.Conventional}.String()
+}
