@@ -1,7 +1,7 @@
 // Command mutate breaks a package in every place it knows how to, one at a
 // time, and lists what no test of the package notices.
 //
-//	go run ./tests/mutate [-dir zoned] [-only limits.go]
+//	go run ./tests/mutate [-dir zoned] [-only limits.go] [-progress FILE]
 //
 // Nothing is written to the source tree: a changed file reaches the compiler
 // as an overlay. A survivor that can't be noticed, because the program does
@@ -26,9 +26,10 @@ import (
 //go:embed survivors.txt
 var survivorsText string
 
-// A mutant that hangs or takes all memory is noticed, too.
+// A mutant that hangs or takes all memory is noticed, too. The tests take a
+// quarter of a second.
 const (
-	patience = 30 * time.Second
+	patience = 10 * time.Second
 	memory   = "4000000" // KiB of each process
 )
 
@@ -37,6 +38,7 @@ func main() {
 	dir := flag.String("dir", "zoned", "directory of the package")
 	only := flag.String("only", "", "this file of it alone")
 	list := flag.Bool("list", false, "list the mutants, run nothing")
+	state := flag.String("progress", "", "keep verdicts in this file, and go on after those that are there")
 	flag.Parse()
 	mutants, err := packageMutants(*dir, *only)
 	if err != nil {
@@ -48,7 +50,11 @@ func main() {
 		}
 		return
 	}
-	if !run(*dir, mutants, reasons(survivorsText)) {
+	p, err := resume(*state, *dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !run(*dir, mutants, reasons(survivorsText), p) {
 		os.Exit(1)
 	}
 }
@@ -92,11 +98,17 @@ func reasons(text string) map[string]string {
 }
 
 // run tests all mutants; false: something survived and should not have.
-func run(dir string, mutants []mutant, known map[string]string) bool {
+func run(dir string, mutants []mutant, known map[string]string, p *progress) bool {
 	counts := map[verdict]int{}
 	good := true
 	for _, m := range mutants {
-		v := try(dir, m)
+		v, ok := p.done[m.String()]
+		if !ok {
+			v = try(dir, m)
+			if err := p.add(m, v); err != nil {
+				log.Fatal(err)
+			}
+		}
 		counts[v]++
 		if v != survived {
 			continue
@@ -120,6 +132,8 @@ const (
 	survived
 	invalid
 )
+
+var verdictNames = [...]string{noticed: "noticed", survived: "survived", invalid: "invalid"}
 
 // try runs the tests of the package with one mutant in it.
 func try(dir string, m mutant) verdict {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -93,5 +94,42 @@ func TestReasons(t *testing.T) {
 	got := reasons("p.go f: a => b because it is the same\n\nno reason\n")
 	if diff := cmp.Diff(map[string]string{"p.go f: a => b": "it is the same"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	dir := t.TempDir()
+	source, state := filepath.Join(dir, "p.go"), filepath.Join(dir, "progress")
+	if err := os.WriteFile(source, []byte(sample), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mutants, err := packageMutants(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() *progress {
+		p, err := resume(state, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for k, v := range []verdict{noticed, survived, invalid} {
+		if err := open().add(mutants[k], v); err != nil { // cut after each
+			t.Fatal(err)
+		}
+	}
+	open().file.WriteString("noticed p.go f: cut sho")
+	want := map[string]verdict{mutants[0].String(): noticed, mutants[1].String(): survived, mutants[2].String(): invalid}
+	if diff := cmp.Diff(want, open().done); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.WriteFile(source, []byte(sample+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if p := open(); len(p.done) != 0 {
+			t.Errorf("the package has changed, and %v are remembered", p.done)
+		}
 	}
 }
