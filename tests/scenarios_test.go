@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{name: "sysfs", kernels: bothKernels},
 	{name: "reports", kernels: bothKernels},
 	{name: "rules", kernels: bothKernels},
+	{name: "conditions", kernels: bothKernels},
 	{name: "conformance", kernels: bothKernels, files: []string{"../bin/zonetest"}},
 	{name: "cycles", kernels: bothKernels},
 	{name: "lifecycle", kernels: bothKernels},
@@ -108,7 +109,7 @@ func size() string {
 
 // TestListed keeps scripts from being forgotten.
 func TestListed(t *testing.T) {
-	listed := map[string]bool{"lib": true, "fs": true}
+	listed := map[string]bool{"lib": true, "fs": true, "zones": true}
 	for _, s := range scenarios {
 		listed[s.name] = true
 	}

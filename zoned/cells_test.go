@@ -15,22 +15,22 @@ import (
 // or the rule that refuses. A zone has 2 of its 6 bytes written, but those
 // that can't have.
 const cellsWanted = `
-            nw     em      oi      oe      cl    fu     ro     ol
-read        nw     em      oi      oe      cl    fu     ro     !ol
-write       nw     oi+o+a  oi      oe      oi+o  !fu    !ro    !ol
-append      !nw    oi+o+a  oi      oe      oi+o  !fu    !ro    !ol
-write-rest  nw     fu      fu-o-a  fu-o-a  fu-a  !fu    !ro    !ol
-append-rest !nw    fu      fu-o-a  fu-o-a  fu-a  !fu    !ro    !ol
-write-fails nw     oi+o+a  oi      oe      oi+o  !fu    !ro    !ol
-open        !nw    oe+o+a  oe      oe      oe+o  !fu    !ro    !ol
-close       !nw    em      cl-o    cl-o    cl    fu     !ro    !ol
-finish      !nw    fu      fu-o-a  fu-o-a  fu-a  fu     !ro    !ol
-reset       !nw    em      em-o-a  em-o-a  em-a  em     !ro    !ol
-reset-all   nw     em      em-o-a  em-o-a  em-a  em     ro     ol
+            nw     em      oi      oe      cl    fu     ro     of
+read        nw     em      oi      oe      cl    fu     ro     !of
+write       nw     oi+o+a  oi      oe      oi+o  !fu    !ro    !of
+append      !nw    oi+o+a  oi      oe      oi+o  !fu    !ro    !of
+write-rest  nw     fu      fu-o-a  fu-o-a  fu-a  !fu    !ro    !of
+append-rest !nw    fu      fu-o-a  fu-o-a  fu-a  !fu    !ro    !of
+write-fails nw     oi+o+a  oi      oe      oi+o  !fu    !ro    !of
+open        !nw    oe+o+a  oe      oe      oe+o  !fu    !ro    !of
+close       !nw    em      cl-o    cl-o    cl    fu     !ro    !of
+finish      !nw    fu      fu-o-a  fu-o-a  fu-a  fu     !ro    !of
+reset       !nw    em      em-o-a  em-o-a  em-a  em     !ro    !of
+reset-all   nw     em      em-o-a  em-o-a  em-a  em     ro     of
 `
 
 var cellRules = map[string]zoned.Rule{
-	"!nw": zoned.RuleConventional, "!fu": zoned.RuleFull, "!ro": zoned.RuleReadOnly, "!ol": zoned.RuleOffline,
+	"!nw": zoned.RuleConventional, "!fu": zoned.RuleFull, "!ro": zoned.RuleReadOnly, "!of": zoned.RuleOffline,
 }
 
 func TestEveryCell(t *testing.T) {

@@ -29,7 +29,7 @@ var conditionNames = map[Condition][2]string{
 	Closed:       {"closed", "cl"},
 	ReadOnly:     {"read-only", "ro"},
 	Full:         {"full", "fu"},
-	Offline:      {"offline", "ol"},
+	Offline:      {"offline", "of"},
 }
 
 func (c Condition) String() string {

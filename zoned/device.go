@@ -77,7 +77,6 @@ func New(g Geometry, l Limits, entries []Entry, o Observer) (*Device, error) {
 		return nil, fmt.Errorf("%d zone entries for a disk of %d zones", len(entries), g.Zones())
 	}
 	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, len(entries))}
-	d.clock.Store(1) // 0 is no zone's time
 	for i := range entries {
 		if err := d.load(uint32(i), entries[i]); err != nil {
 			return nil, err

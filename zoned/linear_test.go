@@ -62,6 +62,8 @@ type linearClient struct {
 	reqs []*request // that this client may begin or end; others come and go
 	rand *rand.Rand
 	ops  []porcupine.Operation
+
+	requests int // begun for the first time
 }
 
 // yielder makes goroutines meet inside the device: it gives way while a zone's
@@ -139,6 +141,7 @@ func (c *linearClient) begin(r *request) {
 		for r.kind = "reset-all"; r.kind == "reset-all"; {
 			r.kind = kinds[c.rand.IntN(len(kinds))]
 		}
+		c.requests++
 		r.off, r.n = i*c.zone, 1+c.rand.IntN(4)
 		if r.kind == "write" {
 			r.off = int(c.dev.State(uint32(i)).WP)
@@ -211,8 +214,9 @@ func (l *linear) spec() porcupine.Model {
 }
 
 func TestLinearizable(t *testing.T) {
-	seed := seed(t, budget()/10)
-	for n := 0; n < budget()/10; n += linearClients * linearCalls {
+	seed := seed(t)
+	requests, calls := 0, 0
+	for requests < budget()/10 {
 		seed++
 		l := newLinear(t, seed)
 		var all sync.WaitGroup
@@ -223,7 +227,9 @@ func TestLinearizable(t *testing.T) {
 		var history []porcupine.Operation
 		for _, c := range l.clients {
 			history = append(history, c.ops...)
+			requests += c.requests
 		}
+		calls += len(history)
 		if got := porcupine.CheckOperationsTimeout(l.spec(), history, 20*time.Second); got != porcupine.Ok {
 			t.Fatalf("seed %d: %s\n%+v\n%s", seed, got, l.setup, describe(history))
 		}
@@ -231,6 +237,7 @@ func TestLinearizable(t *testing.T) {
 			t.Fatalf("seed %d: %v\n%s", seed, err, describe(history))
 		}
 	}
+	t.Logf("%d concurrent operations in %d calls, linearizable by the model", requests, calls)
 }
 
 func describe(history []porcupine.Operation) string {

@@ -21,7 +21,7 @@ func TestConditionCodes(t *testing.T) {
 		{0x4, "closed", "cl", false, true},
 		{0xd, "read-only", "ro", false, false},
 		{0xe, "full", "fu", false, false},
-		{0xf, "offline", "ol", false, false},
+		{0xf, "offline", "of", false, false},
 		{0x9, "condition-0x9", "??", false, false},
 	}
 	for k, w := range want {

@@ -179,7 +179,7 @@ func TestParkedBehindOwners(t *testing.T) {
 
 func TestResetAll(t *testing.T) {
 	runScripts(t, []script{
-		{name: "what there is to reset", zones: "cv em cl:1 oe:0 fu ro:2 ol:1 oi:1", limits: zoned.Limits{MaxOpen: 2}, text: `
+		{name: "what there is to reset", zones: "cv em cl:1 oe:0 fu ro:2 of:1 oi:1", limits: zoned.Limits{MaxOpen: 2}, text: `
 			reset-all a  -> granted
 			owned a      -> [2 3 4 7]
 			counts       -> open 2, active 3, implicit 1
@@ -189,7 +189,7 @@ func TestResetAll(t *testing.T) {
 			zone 2       -> empty 16
 			zone 5       -> read-only 42
 			zone 6       -> offline 49`},
-		{name: "nothing to do", zones: "cv em ro:2 ol em", text: `
+		{name: "nothing to do", zones: "cv em ro:2 of em", text: `
 			reset-all a  -> done
 			append a 8 1 -> granted at 8`},
 		{name: "no sequential zone at all", zones: "cv cv", text: `

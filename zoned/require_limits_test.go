@@ -186,7 +186,7 @@ func TestR11_ZonesReallyLeaveTheLists(t *testing.T) {
 
 func TestR14_ClosedZonesAreActiveAtStart(t *testing.T) {
 	runScripts(t, []script{
-		{name: "counted before anybody looks", zones: "cl:1 cl:5 em fu ro:1 ol:1", limits: twoActive, text: `
+		{name: "counted before anybody looks", zones: "cl:1 cl:5 em fu ro:1 of:1", limits: twoActive, text: `
 			counts       -> open 0, active 2, implicit 0
 			write a 16 1 -> refused: too many active zones
 			write a 1 1  -> granted

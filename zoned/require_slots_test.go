@@ -194,7 +194,7 @@ func TestR70_FillingAClosedZoneFreesItsSlot(t *testing.T) {
 
 func TestEvictionOnlyWhenTheRequestWillSucceed(t *testing.T) {
 	runScripts(t, []script{
-		{name: "not for a request that breaks another rule", zones: "oi:1 em fu ro:1 ol", limits: oneOpen, text: `
+		{name: "not for a request that breaks another rule", zones: "oi:1 em fu ro:1 of", limits: oneOpen, text: `
 			write a 9 1  -> refused: not at the write pointer
 			write a 8 7  -> refused: beyond the zone capacity
 			append a 8 7 -> refused: beyond the zone capacity

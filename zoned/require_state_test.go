@@ -37,7 +37,7 @@ func TestR06_EachLimitHasItsOwnError(t *testing.T) {
 
 // TestR12_LookingChangesNothing: reports and states only read.
 func TestR12_LookingChangesNothing(t *testing.T) {
-	p := newPlayer(t, script{zones: "cv em oi:1 oe:0 cl:1 fu ro:1 ol", limits: zoned.Limits{MaxOpen: 2, MaxActive: 3}})
+	p := newPlayer(t, script{zones: "cv em oi:1 oe:0 cl:1 fu ro:1 of", limits: zoned.Limits{MaxOpen: 2, MaxActive: 3}})
 	p.begin("a", []string{"append", "a", "16", "1"})
 	calls, before := p.seen.calls, p.dev.Report(0, 8)
 	for i := range uint32(8) {
@@ -130,7 +130,7 @@ func TestR17_NoAppendLimit(t *testing.T) {
 // each line; here each rule is broken once.
 func TestR20_RefusalsLeaveNoLock(t *testing.T) {
 	p := newPlayer(t, script{
-		zones:  "cv oe:1 cl:1 em fu ro ol",
+		zones:  "cv oe:1 cl:1 em fu ro of",
 		limits: zoned.Limits{MaxOpen: 1, MaxActive: 2, MaxAppend: 6},
 	})
 	p.play(`

@@ -66,7 +66,7 @@ func TestR02_ConventionalZonesHaveNoRules(t *testing.T) {
 			close a 0    -> refused: conventional zone
 			finish a 0   -> refused: conventional zone
 			reset a 0    -> refused: conventional zone`},
-		{name: "read-only and offline", zones: "cv-ro cv-ol em", text: `
+		{name: "read-only and offline", zones: "cv-ro cv-of em", text: `
 			read a 1 2   -> granted 2
 			write b 0 1  -> refused: zone is read-only
 			read c 8 1   -> refused: zone is offline

@@ -78,7 +78,7 @@ func newPlayer(t *testing.T, s script) *player {
 
 var conditionsByShort = map[string]zoned.Condition{
 	"em": zoned.Empty, "oi": zoned.ImplicitOpen, "oe": zoned.ExplicitOpen, "cl": zoned.Closed,
-	"fu": zoned.Full, "ro": zoned.ReadOnly, "ol": zoned.Offline,
+	"fu": zoned.Full, "ro": zoned.ReadOnly, "of": zoned.Offline,
 }
 
 func parseZones(t testing.TB, text string, last uint64) (zoned.Geometry, []zoned.Entry) {
@@ -95,7 +95,7 @@ func parseZones(t testing.TB, text string, last uint64) (zoned.Geometry, []zoned
 		switch short {
 		case "cv":
 			geo.Conventional++
-		case "cv-ro", "cv-ol":
+		case "cv-ro", "cv-of":
 			geo.Conventional++
 			short = short[3:]
 		case "fu":

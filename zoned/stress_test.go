@@ -156,7 +156,7 @@ func (s *stress) audit(t *testing.T) {
 			acked[key] = append(acked[key], a)
 		}
 	}
-	t.Logf("%d operations, %d resets of zone 1", answered, s.resets[1].Load())
+	t.Logf("%d concurrent operations answered, %d resets of zone 1", answered, s.resets[1].Load())
 	if answered != s.begun.Load() || answered == 0 {
 		t.Errorf("%d requests begun, %d answered", s.begun.Load(), answered)
 	}

@@ -12,17 +12,17 @@ import (
 )
 
 // operations is how much the random tests do. `make test-full` gives millions.
-var operations = flag.Int("zoned.ops", defaultOperations, "random operations against the model; as many concurrent ones, and a tenth as many checked for linearizability")
+var operations = flag.Int("zoned.ops", defaultOperations, "random requests against the model; as many concurrent ones, and a tenth as many checked for linearizability")
 
 var fixedSeed = flag.Uint64("zoned.seed", 0, "seed of the random tests; 0 takes another one each time")
 
 // seed is what a random test starts from. It is logged, to start from again.
-func seed(t *testing.T, operations int) uint64 {
+func seed(t *testing.T) uint64 {
 	s := *fixedSeed
 	if s == 0 {
 		s = rand.Uint64()
 	}
-	t.Logf("seed %d, %d operations", s, operations)
+	t.Logf("seed %d", s)
 	return s
 }
 
@@ -48,7 +48,8 @@ type world struct {
 	m    *model
 	reqs []*request
 	log  []string
-	done int
+
+	requests int // begun for the first time
 }
 
 // request is one place for a request, used again and again.
@@ -180,7 +181,9 @@ func (w *world) step(pick picker) error {
 }
 
 func (w *world) begin(r *request, again bool) error {
-	w.done++
+	if !again {
+		w.requests++
+	}
 	r.op.Owner = r
 	v, more, err := begin(w.dev, &r.op, r.kind, []uint64{uint64(r.off), uint64(r.n)})
 	r.state = map[zoned.Verdict]requestState{zoned.Granted: begun, zoned.Parked: waits}[v]
@@ -193,7 +196,6 @@ func (w *world) begin(r *request, again bool) error {
 }
 
 func (w *world) end(r *request, fails bool) error {
-	w.done++
 	var io error
 	if fails {
 		io = errIO

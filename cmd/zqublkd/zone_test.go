@@ -74,7 +74,7 @@ func TestZoneSet(t *testing.T) {
 	}
 	out, err := runCommand(t, "report", image)
 	lines := strings.Split(out, "\n")
-	if err != nil || !strings.Contains(lines[2], "zcond:13(ro)") || !strings.Contains(lines[3], "zcond:15(ol)") || !strings.Contains(lines[5], "zcond: 1(em)") {
+	if err != nil || !strings.Contains(lines[2], "zcond:13(ro)") || !strings.Contains(lines[3], "zcond:15(of)") || !strings.Contains(lines[5], "zcond: 1(em)") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, _ = runCommand(t, "info", image); !strings.Contains(out, "5 empty, 1 read-only, 1 offline") {

@@ -51,8 +51,9 @@ limited="unlimited active zones; unlimited open zones; a capacity of the zone si
 unlimited="a limit of active zones; a limit of open zones; a limit of two or more open zones; more active than open zones; a capacity below the zone size"
 
 ours limits "size=28M,logical_block_size=512,zone.size=2M,zone.capacity=1M,zone.conventional_zones=2,zone.max_open_zones=3,zone.max_active_zones=5" \
-	-without "$always; $limited; read-only and offline zones" \
-	-cycle "zqublkd del 0 && zqublkd add --id 0 $work/disk.qcow2"
+	-without "$always; $limited" \
+	-cycle "zqublkd del 0 && zqublkd add --id 0 $work/disk.qcow2" \
+	-degrade "zqublkd del 0 && zqublkd zone set $work/disk.qcow2 --zone \$ZONE --condition \$CONDITION && zqublkd add --id 0 $work/disk.qcow2"
 theirs null_blk-limits "$always; $limited; power cycles; requests as large as a zone" . \
 	size=28 blocksize=512 zone_size=2 zone_capacity=1 zone_nr_conv=2 zone_max_open=3 zone_max_active=5
 # What block size, capacity and limits make a difference to.

@@ -94,7 +94,11 @@ verify_image() {
 	zqublkd export "$image" "$out"
 	qemu-img check -q "$out" >/dev/null || die "qemu-img check of the export failed: $(qemu-img check "$out" 2>&1)"
 	add "$image" --read-only
-	qemu-img compare -q -T none -f qcow2 -F raw "$out" "$dev" || die "the export and $dev differ"
+	if zqublkd report "$image" -U | grep -q '(of)'; then
+		say "the export and $dev are not compared: nobody can read offline zones"
+	else
+		qemu-img compare -q -T none -f qcow2 -F raw "$out" "$dev" || die "the export and $dev differ"
+	fi
 	del
 	rm -f "$out"
 	say "image verified: $(basename "$image")"

@@ -2,13 +2,13 @@
 O_DIRECT and the kernel's zone ioctls, and fails at the first surprise.
 
     write ZONE OFFSET LENGTH [ERRNO]         the error that write(2) must give
-    read ZONE OFFSET LENGTH data|zeros       data: what write wrote there
+    read ZONE OFFSET LENGTH data|zeros|ERRNO data: what write wrote there
     open|close|finish|reset ZONE [ERRNO]
     resetall
     zone ZONE CONDITION [WP]                 what the kernel reports of it
 
 Offsets, lengths and write pointers are bytes from the start of the zone, with K
-and M. Conditions are those of blkzone: nw em oi oe cl fu."""
+and M. Conditions are those of blkzone: nw em oi oe cl fu ro of."""
 
 import errno
 import fcntl
@@ -70,6 +70,9 @@ def write(zone, offset, length, want=None):
 def read(zone, offset, length, what):
     start, length = place(zone, offset), size(length)
     buffer[:length] = b"\xee" * length  # nothing of it may stay
+    if what not in ("data", "zeros"):
+        with memoryview(buffer)[:length] as view:
+            return expect(what, os.preadv, fd, [view], start)
     with memoryview(buffer)[:length] as view:
         if os.preadv(fd, [view], start) != length:
             raise AssertionError("short read")

@@ -15,6 +15,7 @@ import (
 var (
 	node    = flag.String("device", "", "node of the zoned block device; its data is lost")
 	cycle   = flag.String("cycle", "", "shell command that stops the device and starts it again")
+	degrade = flag.String("degrade", "", "shell command that makes $ZONE $CONDITION while the device is stopped, which it does, too")
 	folder  = flag.String("null_blk", "", "folder of the device in configfs, if it is one of null_blk")
 	without = flag.String("without", "", "exactly what the device does not have of what cases need: `this; that`")
 )
@@ -46,6 +47,8 @@ func targetOf(d *Device) (target zonetest.Target, driver string) {
 	switch {
 	case *folder != "":
 		return NullBlk{d, *folder}, "null_blk"
+	case *degrade != "":
+		return Degraded{Cycled{d, *cycle}, *degrade}, ""
 	case *cycle != "":
 		return Cycled{d, *cycle}, ""
 	}
