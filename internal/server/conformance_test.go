@@ -33,6 +33,8 @@ func TestConformance(t *testing.T) {
 			Size: 1 << 20, Conventional: 1, MaxOpen: 4, MaxActive: 4, MaxAppendBytes: 128 << 10}}},
 		{"no limits, large zones", false, qcow2.CreateOptions{Size: 28 << 20, LogicalBlockSize: 4096, Zone: &qcow2.ZoneOptions{
 			Size: 4 << 20, Capacity: 3 << 20, Conventional: 1}}},
+		{"zones smaller than a cluster", false, qcow2.CreateOptions{Size: 4 << 20, LogicalBlockSize: 512, ClusterSize: 1 << 20, Zone: &qcow2.ZoneOptions{
+			Size: 256 << 10, Capacity: 192 << 10, Conventional: 1, MaxOpen: 3, MaxActive: 5}}},
 		{"open limit, small clusters", false, qcow2.CreateOptions{Size: 4 << 20, LogicalBlockSize: 512, ClusterSize: 512, Zone: &qcow2.ZoneOptions{
 			Size: 256 << 10, Capacity: 192 << 10, MaxOpen: 2}}},
 	} {
@@ -71,7 +73,9 @@ func (s *served) create(o qcow2.CreateOptions, inFile bool) {
 		return
 	}
 	s.mem = storage.NewMem(nil)
-	if err := qcow2.Create(s.mem, o); err != nil {
+	if o.Zone.Size < o.ClusterSize {
+		createSmallZones(s.t, s.mem, o)
+	} else if err := qcow2.Create(s.mem, o); err != nil {
 		s.t.Fatal(err)
 	}
 }

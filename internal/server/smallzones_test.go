@@ -1,0 +1,49 @@
+package server
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+)
+
+// createSmallZones makes an image of layout v6 as others may: with zones smaller
+// than a cluster. Create refuses that, so it makes one with larger zones, which
+// are cut: in the header's extension and in the zone table.
+func createSmallZones(t *testing.T, m *storage.Mem, o qcow2.CreateOptions) {
+	t.Helper()
+	cut := *o.Zone
+	o.Zone = &qcow2.ZoneOptions{Size: o.ClusterSize}
+	if err := qcow2.Create(m, o); err != nil {
+		t.Fatal(err)
+	}
+	img, err := qcow2.Open(m, qcow2.OpenOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zones := uint32(o.Size / cut.Size)
+	for _, e := range img.Header().Extensions {
+		if e.Type != qcow2.ExtZoned {
+			continue
+		}
+		for at, v := range map[int]uint32{4: uint32(cut.Size), 8: uint32(cut.Capacity), 12: cut.Conventional, 16: zones, 20: cut.MaxActive, 24: cut.MaxOpen} {
+			binary.BigEndian.PutUint32(e.Data[at:], v)
+		}
+		binary.BigEndian.PutUint64(e.Data[32:], uint64(zones)*8)
+	}
+	var table []byte
+	for k := range zones {
+		word := uint64(k) * cut.Size
+		if k < cut.Conventional {
+			word |= 1 << 59
+		}
+		table = binary.LittleEndian.AppendUint64(table, word)
+	}
+	header, err := img.Header().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.WriteAt(header, 0)
+	m.WriteAt(table, int64(img.Zoned().TableOffset))
+}
