@@ -4,7 +4,7 @@
 #   make test        every test at its small size; under 30 minutes on 2 cores
 #   make unit        the inner loop: vet, staticcheck, unit tests
 #   make scenario S=btrfs K=6.12    one VM scenario
-#   make test-full   the sizes that docs/verification.md records
+#   make test-full   the sizes that docs/verification.md records; some of them: STEPS="model race"
 
 SHELL := /bin/bash
 GO ?= go
@@ -54,7 +54,7 @@ scenario: build zonetest
 test: deps build unit race procs1 scenarios
 
 test-full: deps build zonetest
-	tests/full
+	tests/full $(STEPS)
 
 # A command of your own in a machine: make vm K=7.3 CMD='modprobe ublk_drv; zqublkd features'
 vm: build

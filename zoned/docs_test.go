@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -55,53 +54,6 @@ func rulesTable() string {
 		fmt.Fprintf(&b, "| %s | %s |\n", r, unix.ErrnoName(r.Errno()))
 	}
 	return b.String()
-}
-
-// TestDocumentedRequirements: each requirement is listed once, with tests that
-// exist; each test that is named after one is listed.
-func TestDocumentedRequirements(t *testing.T) {
-	const requirements = 71
-	tests := testsOfPackage(t)
-	listed := map[string]bool{}
-	rows := regexp.MustCompile(`(?m)^\| R(\d+) \| [^|]+ \| ([^|]+) \|$`).FindAllStringSubmatch(read(t, page), -1)
-	for k, row := range rows {
-		if row[1] != fmt.Sprint(k+1) {
-			t.Fatalf("%s: R%s where R%d should be", page, row[1], k+1)
-		}
-		if name, isTest := strings.CutPrefix(row[2], "`Test"); isTest {
-			name = "Test" + strings.TrimSuffix(name, "`")
-			listed[name] = true
-			if !tests[name] {
-				t.Errorf("%s: R%s is proved by %s, which does not exist", page, row[1], name)
-			}
-		}
-	}
-	if len(rows) != requirements {
-		t.Errorf("%s lists %d requirements", page, len(rows))
-	}
-	for name := range tests {
-		if strings.HasPrefix(name, "TestR") && len(name) > 5 && name[5] <= '9' && !listed[name] {
-			t.Errorf("%s does not list %s", page, name)
-		}
-	}
-}
-
-// testsOfPackage finds the test functions of this directory.
-func testsOfPackage(t *testing.T) map[string]bool {
-	t.Helper()
-	files, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]bool{}
-	for _, f := range files {
-		if strings.HasSuffix(f.Name(), "_test.go") {
-			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`).FindAllStringSubmatch(read(t, f.Name()), -1) {
-				found[m[1]] = true
-			}
-		}
-	}
-	return found
 }
 
 func read(t *testing.T, name string) string {

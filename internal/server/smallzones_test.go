@@ -6,6 +6,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/ublk"
 )
 
 // createSmallZones makes an image of layout v6 as others may: with zones smaller
@@ -46,4 +47,31 @@ func createSmallZones(t *testing.T, m *storage.Mem, o qcow2.CreateOptions) {
 	}
 	m.WriteAt(header, 0)
 	m.WriteAt(table, int64(img.Zoned().TableOffset))
+}
+
+func TestR64_NeighboursKeepTheirBytes(t *testing.T) {
+	const zone = 64 << 10
+	m := storage.NewMem(nil)
+	createSmallZones(t, m, qcow2.CreateOptions{Size: 2 << 20, ClusterSize: 1 << 20, Zone: &qcow2.ZoneOptions{Size: zone, Capacity: zone}})
+	s := newSimIn(t, m, 1, 4)
+	half := pattern(1, zone/2)
+	for k := range uint64(8) {
+		must(t, "write", s.write(k*zone, half))
+	}
+	must(t, "reset", s.zone(ublk.OpZoneReset, 2*zone))
+	must(t, "finish", s.zone(ublk.OpZoneFinish, 5*zone))
+	for again := range 2 {
+		for k := range uint64(8) {
+			want := half
+			if k == 2 {
+				want = make([]byte, zone/2)
+			}
+			s.mustRead(k*zone, want)
+			s.mustRead(k*zone+zone/2, make([]byte, zone/2))
+		}
+		s.close()
+		if again == 0 {
+			s = newSimIn(t, m, 1, 4)
+		}
+	}
 }
