@@ -64,6 +64,8 @@ func parseConditions(b []byte) (conditionList, error) {
 		switch {
 		case code != uint32(ZoneReadOnly) && code != uint32(ZoneOffline):
 			return nil, fmt.Errorf("private extension gives zone %d the condition %#x, which none is: %w", r.First, code, ErrCorrupt)
+		case r.end() > 1<<32:
+			return nil, fmt.Errorf("private extension has zone conditions up to zone %d, more than can be: %w", r.end()-1, ErrCorrupt)
 		case r.Zones == 0 || uint64(r.First) < after:
 			return nil, fmt.Errorf("private extension has zone conditions out of order at zone %d: %w", r.First, ErrCorrupt)
 		}

@@ -63,7 +63,8 @@ func TestParseConditionsRefuses(t *testing.T) {
 		"no zones":          {words(1, 0, 0xf), "out of order at zone 1"},
 		"overlap":           {words(1, 3, 0xf, 3, 1, 0xd), "out of order at zone 3"},
 		"falling":           {words(5, 1, 0xf, 3, 1, 0xd), "out of order at zone 3"},
-		"behind the last":   {words(5, 1<<32-1, 0xf, 7, 1, 0xd), "out of order at zone 7"},
+		"behind the last":   {words(5, 1<<32-6, 0xf, 7, 1, 0xd), "out of order at zone 7"},
+		"too many":          {words(5, 1<<32-4, 0xf), "up to zone 4294967296"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseConditions(c.b)
@@ -82,6 +83,7 @@ func TestConditionNames(t *testing.T) {
 
 func FuzzConditions(f *testing.F) {
 	f.Add(conditionList{{1, 2, ZoneOffline}, {3, 1, ZoneReadOnly}}.encode())
+	f.Add(conditionList{{1<<32 - 1, 1<<32 - 1, ZoneOffline}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := parseConditions(b)
 		if err != nil {
