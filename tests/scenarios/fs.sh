@@ -115,12 +115,27 @@ churn() {
 trace_appends() {
 	tracing=/sys/kernel/tracing
 	mountpoint -q $tracing || mount -t tracefs tracefs $tracing
-	echo 'nr_sector > 0 && (rwbs ~ "N*" || rwbs ~ "ZA*")' >$tracing/events/block/block_rq_issue/filter
-	echo 1 >$tracing/events/block/block_rq_issue/enable
+	local event
+	echo 8192 >$tracing/buffer_size_kb
+	for event in block_rq_issue block_rq_complete; do
+		echo 'nr_sector > 0 && (rwbs ~ "N*" || rwbs ~ "ZA*")' >$tracing/events/block/$event/filter
+		echo 1 >$tracing/events/block/$event/enable
+	done
 	echo >$tracing/trace
 }
 
 appended() {
-	echo 0 >$tracing/events/block/block_rq_issue/enable
+	echo 0 >$tracing/events/block/enable
 	grep -c 'block_rq_issue: ' $tracing/trace || true
+}
+
+# appends_on_all_queues N: after appended: every CPU, each of which has a queue of
+# the device, has sent some, and N or more were on their way at the same time.
+appends_on_all_queues() {
+	local most
+	equal "queues" "$(ls "/sys/block/${dev#/dev/}/mq" | wc -l)" "$(nproc)"
+	equal "CPUs that sent appends" "$(grep block_rq_issue $tracing/trace | grep -o '\[0[0-9]*\]' | sort -u | wc -l)" "$(nproc)"
+	most=$(awk '/block_rq_issue: / { if (++now > most) most = now } /block_rq_complete: / { now-- } END { print most + 0 }' $tracing/trace)
+	[ "$most" -ge "$1" ] || die "at most $most appends were on their way at once, want $1"
+	say "up to $most appends on their way at once"
 }
