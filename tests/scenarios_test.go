@@ -46,6 +46,7 @@ var scenarios = []scenario{
 	{name: "zonefs", kernels: bothKernels},
 	{name: "fio", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "append", kernels: bothKernels},
+	{name: "zerocopy", kernels: bothKernels},
 }
 
 // binary is the program under test, built by `make build` without cgo.

@@ -55,6 +55,7 @@ type Queue struct {
 	descs []byte // the driver's array of descriptors, read only
 	wake  wakeup
 
+	auto   bool // the driver registers requests' pages with the ring
 	tags   []tag
 	gone   int // tags that came back with ENODEV
 	held   int // tags with a request that isn't answered
@@ -107,6 +108,11 @@ func (q *Queue) setup() error {
 	})
 	if err != nil {
 		return err
+	}
+	if q.auto = q.dev.info.Flags.Has(FeatureAutoBufReg); q.auto {
+		if err := q.ring.RegisterSparseBuffers(depth); err != nil {
+			return err
+		}
 	}
 	if err := q.openDescs(); err != nil {
 		return err

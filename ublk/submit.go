@@ -156,6 +156,9 @@ func (q *Queue) command(t uint16, op uint32, res int32, sector uint64) {
 		return
 	}
 	s.Command(q.dev.fd, op)
+	if q.auto {
+		s.Addr = uint64(t) | autoBufFallback<<16 // struct ublk_auto_buf_reg
+	}
 	*(*ioCmd)(unsafe.Pointer(s.Payload())) = ioCmd{queue: q.id, tag: t, result: res, addr: sector}
 }
 

@@ -63,6 +63,16 @@ func (s *SQE) WriteFixed(fd int, buf []byte, off uint64, index uint16) {
 	s.BufIndex = index
 }
 
+// ReadRegistered is a pread of n bytes at file offset off into byte at of a buffer that a driver has registered as index.
+func (s *SQE) ReadRegistered(fd int, index uint16, at uint64, n uint32, off uint64) {
+	s.Opcode, s.FD, s.Off, s.Addr, s.Len, s.BufIndex = OpReadFixed, int32(fd), off, at, n, index
+}
+
+// WriteRegistered is a pwrite of n bytes at file offset off from byte at of a buffer that a driver has registered as index.
+func (s *SQE) WriteRegistered(fd int, index uint16, at uint64, n uint32, off uint64) {
+	s.Opcode, s.FD, s.Off, s.Addr, s.Len, s.BufIndex = OpWriteFixed, int32(fd), off, at, n, index
+}
+
 // Datasync makes s an fdatasync of fd. The kernel runs it on a worker thread.
 func (s *SQE) Datasync(fd int) { s.Opcode, s.FD, s.OpFlags = OpFsync, int32(fd), fsyncDatasync }
 

@@ -26,6 +26,7 @@ type serveOptions struct {
 	readOnly bool
 	recovery string
 	cache    string
+	zeroCopy string
 	queues   uint16
 	depth    uint16
 	runDir   string
@@ -39,6 +40,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
 	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
 	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
+	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
 	addRunDir(c, &o.runDir)
@@ -60,7 +62,7 @@ func (o *serveOptions) check() error {
 func (o *serveOptions) args(image string) []string {
 	image, _ = filepath.Abs(image)
 	return []string{image, "--detached", "--log-level", logLevel,
-		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache,
+		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy,
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
 		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly)}
 }
@@ -72,7 +74,7 @@ func (o *serveOptions) config(image string) server.Config {
 	}
 	return server.Config{
 		Supervisor: supervisor, Image: image, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
-		Cache: server.Cache(o.cache), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
+		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }
 

@@ -82,6 +82,9 @@ func (q *queue) beginRead(s *slot) {
 		q.answerZeros(s, n)
 		return
 	}
+	if readable == n && q.pass(s) {
+		return
+	}
 	s.buf = q.bufs.take()[:n]
 	q.transfer(s)
 }
@@ -99,13 +102,25 @@ func (q *queue) beginWrite(s *slot) {
 	if !q.judged(s, v, err) {
 		return
 	}
-	s.off, s.buf = s.op.Start, q.bufs.take()[:n]
+	s.off = s.op.Start
 	q.disk.state.Begin(q.id, s.tag, &s.op)
-	q.fetchData(s)
+	if q.disk.ahead.short(s.op.Zone, s.op.Start+n) {
+		q.hand(s, jobReserve)
+		return
+	}
+	q.move(s)
+}
+
+// move starts the I/O of a write whose place is known.
+func (q *queue) move(s *slot) {
+	if !q.pass(s) {
+		q.fetchData(s)
+	}
 }
 
 // fetchData copies the data of a write out of the request and writes it.
 func (q *queue) fetchData(s *slot) {
+	s.buf = q.bufs.take()[:s.desc.Bytes()]
 	if got, errno := q.lane.CopyFromRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
 		s.err = copyError(got, len(s.buf), errno)
 		q.end(s)

@@ -39,7 +39,10 @@ func (l *benchLane) CopyFromRequestNow(_ uint16, _ uint32, b []byte) (int, unix.
 func (l *benchLane) CopyToRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
 	return len(b), 0
 }
-func (l *benchLane) Wake() {}
+func (l *benchLane) Wake()                                             {}
+func (l *benchLane) Registered(uint16) bool                            { return false }
+func (l *benchLane) ReadFilePages(uint16, uint8, int, uint32, uint64)  {}
+func (l *benchLane) WriteFilePages(uint16, uint8, int, uint32, uint64) {}
 
 // do sends one request through, which must not need a worker.
 func (l *benchLane) do(d ublk.IODesc) {
@@ -63,6 +66,7 @@ func newBench(b testing.TB) *benchLane {
 			b.Fatal(err)
 		}
 	}
+	s.disk.ahead.upto[1].Store(2 << 30)
 	q, err := newQueue(s.disk, 0, 4, simMaxIO)
 	if err != nil {
 		b.Fatal(err)

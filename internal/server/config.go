@@ -27,6 +27,15 @@ const (
 	CacheWriteback Cache = "writeback"
 )
 
+// ZeroCopy is whether file I/O uses the requests' own pages where it can.
+type ZeroCopy string
+
+// The choices for zero copy.
+const (
+	ZeroCopyAuto ZeroCopy = "auto" // if the kernel can (Linux 6.16)
+	ZeroCopyOff  ZeroCopy = "off"
+)
+
 // Config says what is served and how.
 type Config struct {
 	Image    string
@@ -35,6 +44,7 @@ type Config struct {
 	ReadOnly bool
 	Recovery Recovery
 	Cache    Cache
+	ZeroCopy ZeroCopy
 	Queues   uint16 // 0: one for each CPU
 	Depth    uint16 // tags of a queue
 	RunDir   string // where devices are recorded
@@ -95,6 +105,13 @@ func (c *Config) check() error {
 	case CacheNone, CacheWriteback:
 	default:
 		return fmt.Errorf("cache %q: %w: must be %s or %s", c.Cache, ErrConfig, CacheNone, CacheWriteback)
+	}
+	switch c.ZeroCopy {
+	case "":
+		c.ZeroCopy = ZeroCopyAuto
+	case ZeroCopyAuto, ZeroCopyOff:
+	default:
+		return fmt.Errorf("zero copy %q: %w: must be %s or %s", c.ZeroCopy, ErrConfig, ZeroCopyAuto, ZeroCopyOff)
 	}
 	return nil
 }

@@ -140,12 +140,16 @@ func (d *Device) openControl() (err error) {
 	return nil
 }
 
-// wanted are the driver's features that the disk needs, and those it likes.
-func (d *Device) wanted() (need, like ublk.Features) {
+// wanted are the driver's features that the disk needs, and those it likes, of
+// a driver that has these.
+func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 	need, like = ublk.FeatureUserCopy, 0
 	if d.disk.img.Zoned() != nil {
 		need |= ublk.FeatureZoned
 		like |= ublk.FeatureNoAutoPartScan
+	}
+	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.direct != 0 && has.Has(pages) {
+		like |= pages // one without the other is of no use
 	}
 	if d.cfg.Recovery == RecoveryReissue {
 		need |= ublk.FeatureRecovery | ublk.FeatureRecoveryReissue
@@ -154,8 +158,8 @@ func (d *Device) wanted() (need, like ublk.Features) {
 }
 
 func (d *Device) addDevice() error {
-	need, like := d.wanted()
 	has, err := d.ctl.Features()
+	need, like := d.wanted(has)
 	if err := checkFeatures(has, need, err); err != nil {
 		return err
 	}
@@ -215,8 +219,15 @@ func (d *Device) startDisk() error {
 }
 
 func (d *Device) describe() error {
-	return d.ctl.SetParams(d.info.ID, params(d.disk.img, d.cfg.ReadOnly))
+	p := params(d.disk.img, d.cfg.ReadOnly)
+	if d.zeroCopy() {
+		p.DMAAlignment = ublk.SectorBytes - 1 // as a drive has it; the image file is no less strict
+	}
+	return d.ctl.SetParams(d.info.ID, p)
 }
+
+// zeroCopy says that the driver registers requests' pages with the queues.
+func (d *Device) zeroCopy() bool { return d.info.Flags.Has(ublk.FeatureAutoBufReg) }
 
 // startDriver makes the disk appear.
 func (d *Device) startDriver() error {
@@ -240,7 +251,7 @@ func (d *Device) settle() error {
 func (d *Device) writeRecord() error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
-		ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache,
+		ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
 		Supervisor: d.cfg.Supervisor, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 	}
 	d.later(func() error {

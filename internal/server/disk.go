@@ -29,6 +29,8 @@ type Disk struct {
 
 	revival *revival
 
+	ahead *reserve
+
 	direct int // alignment of direct I/O, 0: none
 	zeros  []byte
 	frozen atomic.Bool // no change any more: opened so, or a barrier failed
@@ -125,7 +127,8 @@ func (d *Disk) start(tags int, state *StateFile) error {
 		return err
 	}
 	d.zones, d.state = zones, state
-	d.table = newTable(d.img, zones, t, d.img.ZoneEntries())
+	d.ahead = newReserve(d.geo)
+	d.table = newTable(d.img, zones, t, d.ahead, d.img.ZoneEntries())
 	d.flush = d.flushWith(newFlusher(d.table.flush))
 	if err := d.sweep(); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)

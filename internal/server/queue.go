@@ -17,6 +17,9 @@ type lane interface {
 	WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64)
 	CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
 	CopyToRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
+	Registered(tag uint16) bool
+	ReadFilePages(tag uint16, step uint8, fd int, n uint32, off uint64)
+	WriteFilePages(tag uint16, step uint8, fd int, n uint32, off uint64)
 	Wake()
 }
 
@@ -63,10 +66,14 @@ func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 }
 
 // Done implements ublk.Handler: the file I/O of tag has ended.
-func (q *queue) Done(_ *ublk.Queue, tag uint16, _ uint8, res int32) {
+func (q *queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
 	defer q.guard()
 	q.current = &q.slots[tag]
-	q.landed(q.current, res)
+	if way == byPages {
+		q.passed(q.current, res)
+	} else {
+		q.landed(q.current, res)
+	}
 	q.drain()
 }
 
@@ -132,6 +139,8 @@ func (q *queue) resume(s *slot) {
 		q.begin(s)
 	case thenMap:
 		q.transfer(s)
+	case thenMove:
+		q.move(s)
 	case thenEnd:
 		q.end(s)
 	case thenAnswer:

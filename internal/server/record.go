@@ -24,6 +24,7 @@ type Record struct {
 	ReadOnly   bool      `json:"read_only"`
 	Recovery   Recovery  `json:"recovery"`
 	Cache      Cache     `json:"cache"`
+	ZeroCopy   bool      `json:"zero_copy"`
 	Queues     uint16    `json:"queues"`
 	Depth      uint16    `json:"depth"`
 	Zoned      bool      `json:"zoned"`

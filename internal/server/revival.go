@@ -118,7 +118,6 @@ func (q *queue) repeat(s *slot) bool {
 		q.answer(s)
 		return true
 	}
-	s.buf = q.bufs.take()[:f.Length]
 	q.fetchData(s)
 	return true
 }

@@ -37,6 +37,7 @@ type simQueue struct {
 	events chan func()
 	quit   chan struct{}
 	reqs   []simRequest
+	pages  func(n int) (int, error) // how much of a transfer by registered pages succeeds; nil: no pages
 }
 
 type simRequest struct {
@@ -246,6 +247,28 @@ func (q *simQueue) file(tag uint16, step uint8, io func() (int, error)) {
 		}
 		q.post(func() { q.q.Done(nil, tag, step, res) })
 	}()
+}
+
+// Registered: the pages are, if the test has said so.
+func (q *simQueue) Registered(uint16) bool { return q.pages != nil }
+
+func (q *simQueue) ReadFilePages(tag uint16, step uint8, _ int, n uint32, off uint64) {
+	q.byPages(tag, step, int(n), func(b []byte) (int, error) { return q.q.disk.file.ReadAt(b, int64(off)) })
+}
+
+func (q *simQueue) WriteFilePages(tag uint16, step uint8, _ int, n uint32, off uint64) {
+	q.byPages(tag, step, int(n), func(b []byte) (int, error) { return q.q.disk.file.WriteAt(b, int64(off)) })
+}
+
+// byPages moves n bytes, or as the test wants fewer, or none with an error.
+func (q *simQueue) byPages(tag uint16, step uint8, n int, io func([]byte) (int, error)) {
+	q.file(tag, step, func() (int, error) {
+		most, err := q.pages(n)
+		if err != nil {
+			return 0, err
+		}
+		return io(q.reqs[tag].data[:most])
+	})
 }
 
 // post makes f run on the queue's goroutine, while there is one.

@@ -39,6 +39,7 @@ type step uint8
 const (
 	thenBegin  step = iota // ask the rules (again)
 	thenMap                // go on reading or writing at upto
+	thenMove               // start the I/O of a write
 	thenEnd                // the I/O has ended with err
 	thenAnswer             // the rules have ended it with err
 )

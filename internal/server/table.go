@@ -11,6 +11,7 @@ import (
 // the zone-table slots that make it visible. Whoever writes a slot holds mu.
 type table struct {
 	mu    sync.Mutex
+	ahead *reserve
 	img   *qcow2.Image
 	zones *zoned.Device
 	stale *tracker
@@ -18,8 +19,8 @@ type table struct {
 }
 
 // newTable is the table of a disk whose slots hold what entries say.
-func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, entries []qcow2.ZoneEntry) *table {
-	t := &table{img: img, zones: zones, stale: stale, saved: make([]uint64, len(entries))}
+func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, entries []qcow2.ZoneEntry) *table {
+	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: make([]uint64, len(entries))}
 	for i, e := range entries {
 		t.saved[i] = e.WP
 	}
@@ -81,6 +82,9 @@ func (t *table) reset(op *zoned.Op) *zoned.Op {
 		// Failing to give space back loses nothing: reads of an empty zone
 		// never reach the file, and a finish makes its tail zeros itself.
 		_ = t.img.MakeZero(geo.Start(i), geo.Length(i))
+		if !geo.IsConventional(i) {
+			t.ahead.forget(i)
+		}
 	}
 	return t.zones.EndReset(op, nil)
 }

@@ -26,7 +26,7 @@ func (q *queue) read(s *slot) {
 		switch e.Kind {
 		case qcow2.Data, qcow2.Shared:
 			s.piece = len(piece)
-			q.lane.ReadFile(s.tag, 0, q.disk.fd(e.Host, piece), piece, e.Host)
+			q.lane.ReadFile(s.tag, byCopy, q.disk.fd(e.Host, piece), piece, e.Host)
 			return
 		case qcow2.Zero:
 			clear(piece)
@@ -55,7 +55,7 @@ func (q *queue) write(s *slot) {
 	}
 	piece := s.buf[s.upto : s.upto+e.Len]
 	s.piece = len(piece)
-	q.lane.WriteFile(s.tag, 0, q.disk.fd(e.Host, piece), piece, e.Host)
+	q.lane.WriteFile(s.tag, byCopy, q.disk.fd(e.Host, piece), piece, e.Host)
 }
 
 // landed goes on after a piece of file I/O. A short one is finished by a
@@ -83,7 +83,7 @@ func (q *queue) end(s *slot) {
 	case s.repeated:
 		q.answer(s)
 	case s.desc.Op() == ublk.OpRead:
-		if s.err == nil {
+		if s.err == nil && s.buf != nil {
 			if got, errno := q.lane.CopyToRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
 				s.err = copyError(got, len(s.buf), errno)
 			}

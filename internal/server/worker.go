@@ -14,6 +14,7 @@ type job uint8
 const (
 	jobResolve job = iota // load the tables of its range
 	jobEnsure             // take space for its range
+	jobReserve            // the same, and host space for what the zone gets next
 	jobRead               // read all of it, whatever the clusters are
 	jobRest               // read or write what a short transfer has left
 	jobZero               // make its range zeros
@@ -114,6 +115,9 @@ func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
 	case jobEnsure:
 		*then = thenMap
 		return d.ensure(at, s.left())
+	case jobReserve:
+		*then = thenMove
+		return d.reserveAhead(s.op.Zone, at, s.desc.Bytes())
 	case jobRead:
 		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
 		clear(s.buf[s.limit:])

@@ -32,6 +32,11 @@ type File interface {
 	// promise the zeros.
 	PunchHole(off, n int64) error
 
+	// Reserve takes the space of n bytes from off in advance, so that writing
+	// there is quick and does not run out of it. Contents and length of the
+	// file stay. ErrNotSupported if the file has no such thing.
+	Reserve(off, n int64) error
+
 	// SeekData is the first offset at or after off that may hold anything but
 	// zeros, io.EOF if there is none.
 	SeekData(off int64) (int64, error)

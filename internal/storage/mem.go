@@ -124,6 +124,9 @@ func (m *Mem) Truncate(size int64) error {
 	return nil
 }
 
+// Reserve implements File: memory has no space to take.
+func (m *Mem) Reserve(off, n int64) error { return checkRange(off, n) }
+
 // PunchHole implements File.
 func (m *Mem) PunchHole(off, n int64) error {
 	if err := checkRange(off, n); err != nil {

@@ -15,10 +15,11 @@ const (
 	OpTruncate
 	OpPunch
 	OpSync
+	OpReserve // not recorded: it changes nothing
 )
 
 func (k OpKind) String() string {
-	names := [...]string{"any", "read", "write", "truncate", "punch", "sync"}
+	names := [...]string{"any", "read", "write", "truncate", "punch", "sync", "reserve"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -121,6 +122,16 @@ func (r *Recorder) change(op Op) error {
 	}
 	r.ops = append(r.ops, op)
 	return nil
+}
+
+// Reserve implements File.
+func (r *Recorder) Reserve(off, n int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.fault(OpReserve); f != nil {
+		return f.Err
+	}
+	return r.file.Reserve(off, n)
 }
 
 // Datasync implements File.
