@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+	"zqublkd/ublk"
+)
+
+// benchOps are what bench can do, by name.
+var benchOps = map[string]ublk.Op{"read": ublk.OpRead, "write": ublk.OpWrite, "append": ublk.OpZoneAppend}
+
+func newBench() *cobra.Command {
+	var op, block, cache string
+	var overwrite, asJSON bool
+	d := server.Drill{Log: logrus.StandardLogger()}
+	c := &cobra.Command{
+		Use:   "bench IMAGE",
+		Short: "Measure the engine alone on an image, without a device",
+		Long: `Sends requests to the engine that serves images, without a device and without
+the kernel's part of it, as qemu-img bench does for QEMU's. Writes and appends
+go to zones that are empty and leave data there; on a plain image they
+overwrite what it has, which has to be allowed.`,
+		Args: exactly("IMAGE"),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			n, err := parseSize(block)
+			if err != nil {
+				return usageError{fmt.Errorf("--block %s: %w", block, err)}
+			}
+			d.Image, d.Block, d.Cache = args[0], uint32(n), server.Cache(cache)
+			var ok bool
+			switch d.Op, ok = benchOps[op]; {
+			case !ok:
+				return usageError{fmt.Errorf("--op %q: must be read, write or append", op)}
+			case d.Op != ublk.OpRead && !overwrite:
+				return usageError{fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)}
+			case d.Depth == 0 || d.Depth > 4096:
+				return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", d.Depth)}
+			}
+			r, err := d.Run()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(r)
+			}
+			seconds := r.Time.Seconds()
+			fmt.Fprintf(c.OutOrStdout(), "%d %ss of %s in %.3f s: %.0f a second, %.1f MiB/s, %.2f us of CPU and %.2f enters for each\n",
+				r.Requests, op, formatSize(n), seconds, float64(r.Requests)/seconds, float64(r.Bytes)/seconds/(1<<20),
+				float64(r.CPU.Microseconds())/float64(r.Requests), float64(r.Enters)/float64(r.Requests))
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&op, "op", "read", "read, write or append")
+	f.StringVar(&block, "block", "4K", "size of a request")
+	f.Uint16Var(&d.Depth, "depth", 64, "requests at once")
+	f.Uint64Var(&d.Count, "count", 75000, "requests in all")
+	f.BoolVar(&d.Random, "random", false, "in any order")
+	f.StringVar(&cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
+	f.BoolVar(&overwrite, "overwrite", false, "allow what changes the image")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

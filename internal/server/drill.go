@@ -1,0 +1,140 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+)
+
+// Drill says how an image is exercised without a device: the engine alone, on
+// one queue.
+type Drill struct {
+	Image  string
+	Op     ublk.Op // OpRead, OpWrite or OpZoneAppend
+	Block  uint32  // bytes of a request
+	Depth  uint16  // requests at once
+	Count  uint64  // requests in all
+	Random bool    // reads, and writes of a plain image, in any order
+	Cache  Cache
+	Log    *logrus.Logger
+}
+
+// DrillResult is what a drill has cost.
+type DrillResult struct {
+	Requests uint64        `json:"requests"`
+	Bytes    uint64        `json:"bytes"`
+	Time     time.Duration `json:"nanoseconds"`
+	CPU      time.Duration `json:"cpu_nanoseconds"` // user and system, of the process
+	Enters   uint64        `json:"enters"`          // times the kernel was entered for I/O
+}
+
+// ErrDrill is an image or choice that can't be drilled.
+var ErrDrill = errors.New("can't be measured")
+
+// Run opens the image and sends Count requests. Writes to a zoned image go to
+// zones that are empty, to a plain one anywhere.
+func (c Drill) Run() (r DrillResult, err error) {
+	readOnly := c.Op == ublk.OpRead
+	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Log: c.Log})
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := d.start(int(c.Depth), nil); err != nil {
+		return r, err
+	}
+	target, err := c.target(d)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
+	}
+	// The rings want one thread for all; it ends with the goroutine.
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		var e error
+		r, e = c.run(d, target)
+		done <- e
+	}()
+	return r, <-done
+}
+
+// run drives the queue on the calling thread.
+func (c Drill) run(d *Disk, target func(n uint64) ublk.IODesc) (r DrillResult, err error) {
+	l, err := newDrillLane(d, c.Depth, max(c.Block, 4096))
+	if err != nil {
+		return r, err
+	}
+	defer l.close()
+	began, cpu := time.Now(), processTime()
+	if err := l.serve(c.Count, target); err != nil {
+		return r, err
+	}
+	return DrillResult{
+		Requests: c.Count, Bytes: c.Count * uint64(c.Block), Time: time.Since(began), CPU: processTime() - cpu, Enters: l.enters,
+	}, nil
+}
+
+// target is what the n-th request asks for.
+func (c Drill) target(d *Disk) (func(n uint64) ublk.IODesc, error) {
+	block := uint64(c.Block)
+	request := func(op ublk.Op, off uint64) ublk.IODesc {
+		return ublk.NewIODesc(op, 0, off/ublk.SectorBytes, c.Block/ublk.SectorBytes)
+	}
+	if block == 0 || block%uint64(d.img.LogicalBlockSize()) != 0 || block > maxSectors*ublk.SectorBytes {
+		return nil, fmt.Errorf("blocks of %d bytes: must be a multiple of %d and at most %d", block, d.img.LogicalBlockSize(), maxSectors*ublk.SectorBytes)
+	}
+	if d.img.Zoned() != nil && c.Op != ublk.OpRead {
+		return c.zoneWriter(d, request)
+	}
+	if c.Op == ublk.OpZoneAppend {
+		return nil, errors.New("appends are for zoned images")
+	}
+	blocks := d.geo.Size / block
+	if blocks == 0 {
+		return nil, errors.New("the disk is smaller than a block")
+	}
+	return func(n uint64) ublk.IODesc {
+		if c.Random {
+			n = rand.Uint64N(blocks)
+		}
+		return request(c.Op, n%blocks*block)
+	}, nil
+}
+
+// zoneWriter goes through the zones that are empty, one after the other.
+func (c Drill) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(n uint64) ublk.IODesc, error) {
+	if c.Random {
+		return nil, errors.New("zones are written in sequence only")
+	}
+	var starts []uint64
+	for i := d.geo.Conventional; i < d.geo.Zones(); i++ {
+		if d.zones.State(i).WP == d.geo.Start(i) {
+			starts = append(starts, d.geo.Start(i))
+		}
+	}
+	each := d.geo.ZoneCapacity / uint64(c.Block) // requests that fit into a zone
+	if most := uint64(len(starts)) * each; c.Count > most {
+		return nil, fmt.Errorf("%d requests of %d bytes: there is room for %d in the zones that are empty", c.Count, c.Block, most)
+	}
+	return func(n uint64) ublk.IODesc {
+		off := starts[n/each]
+		if c.Op == ublk.OpWrite {
+			off += n % each * uint64(c.Block)
+		}
+		return request(c.Op, off)
+	}, nil
+}
+
+// processTime is the processor time that this process has used.
+func processTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // can't fail
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"errors"
+	"testing"
+
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+)
+
+// TestDrill: what a drill writes is there, where the rules put it.
+func TestDrill(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		drill Drill
+		wp    uint64 // of the first sequential zone, bytes from its start
+		err   error
+	}{
+		{"writes", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100}, 100 * 4096, nil},
+		{"appends", Drill{Op: ublk.OpZoneAppend, Block: 16384, Depth: 32, Count: 100}, 100 * 16384, nil},
+		{"appends into the second zone", Drill{Op: ublk.OpZoneAppend, Block: 65536, Depth: 32, Count: 130}, 8 << 20, nil},
+		{"reads", Drill{Op: ublk.OpRead, Block: 4096, Depth: 8, Count: 1000, Random: true}, 0, nil},
+		{"page cache", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100, Cache: CacheWriteback}, 100 * 4096, nil},
+		{"more than there is", Drill{Op: ublk.OpWrite, Block: 1 << 20, Depth: 1, Count: 1000}, 0, ErrDrill},
+		{"random writes", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 1, Count: 1, Random: true}, 0, ErrDrill},
+		{"odd block", Drill{Op: ublk.OpRead, Block: 1000, Depth: 1, Count: 1}, 0, ErrDrill},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := newImage(t, qcow2.CreateOptions{Size: 64 << 20, Zone: &qcow2.ZoneOptions{Size: 8 << 20, Conventional: 1}})
+			d := c.drill
+			d.Image, d.Log = path, silent()
+			if d.Cache == "" {
+				d.Cache = CacheNone
+			}
+			r, err := d.Run()
+			if !errors.Is(err, c.err) || err == nil && (r.Requests != d.Count || r.Time <= 0 || r.Enters == 0 && d.Op != ublk.OpRead) {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			s := newSim(t, path, 1, 1)
+			if wp := s.disk.zones.State(1).WP; wp != 8<<20+c.wp {
+				t.Errorf("write pointer %d, want %d", wp-8<<20, c.wp)
+			}
+			s.close()
+			checkImage(t, path)
+		})
+	}
+}
