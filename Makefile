@@ -4,6 +4,7 @@
 #   make test        every test at its small size; under 30 minutes on 2 cores
 #   make unit        the inner loop: vet, staticcheck, unit tests
 #   make scenario S=btrfs K=6.12    one VM scenario
+#   make bench       measured against other block devices; docs/benchmarks.md
 #   make test-full   the sizes that docs/verification.md records; some of them: STEPS="model race"
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ PREFIX ?= /usr
 
 export ZQUBLKD_SIZE := $(SIZE)
 
-.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full demo install clean
+.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full bench demo install clean
 
 all: build
 
@@ -52,6 +53,10 @@ scenario: build zonetest
 	$(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
 
 test: deps build unit race procs1 scenarios
+
+# BENCH takes options of `bench run`: make bench BENCH='-rounds 3 -work qd32'
+bench: build
+	tests/bench/run.sh $(BENCH)
 
 test-full: deps build zonetest
 	tests/full $(STEPS)
