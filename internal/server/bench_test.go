@@ -144,3 +144,22 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkOpen opens an image of 2^20 zones and makes it ready to serve.
+func BenchmarkOpen(b *testing.B) {
+	path := newImage(b, qcow2.CreateOptions{Size: 4 << 40, ClusterSize: 1 << 20, Zone: &qcow2.ZoneOptions{Size: 4 << 20}})
+	for range b.N {
+		d, err := OpenDisk(path, DiskOptions{Log: silent()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := d.start(1, nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := d.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
