@@ -148,7 +148,7 @@ func try(dir string, m mutant) verdict {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience+time.Minute)
 	defer cancel()
-	test := exec.CommandContext(ctx, "sh", "-c", `ulimit -v `+memory+` && exec nice go test "$@"`, "sh",
+	test := exec.CommandContext(ctx, "sh", "-c", `ulimit -v `+memory+` && exec go test "$@"`, "sh",
 		"-short", "-failfast", "-vet=off", "-timeout", patience.String(), "-overlay", overlay)
 	if m.function == "-" {
 		// A test that compares the state machine's text notices any cell.
