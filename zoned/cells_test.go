@@ -179,8 +179,10 @@ func TestDeviceFollowsTable(t *testing.T) {
 }
 
 func TestLookupOfNothing(t *testing.T) {
-	if _, ok := zoned.Lookup(200, zoned.Empty); ok {
-		t.Error("there is no operation 200")
+	for _, op := range []zoned.Operation{zoned.OpEvict + 1, 200} {
+		if _, ok := zoned.Lookup(op, zoned.Empty); ok {
+			t.Errorf("operation %d exists", op)
+		}
 	}
 	if _, ok := zoned.Lookup(zoned.OpEvict, zoned.Closed); ok {
 		t.Error("a closed zone can't be evicted")
