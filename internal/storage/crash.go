@@ -1,5 +1,7 @@
 package storage
 
+import "sort"
+
 // Survives decides what of an operation that was not synced is on the disk
 // after a crash. It is asked once for a truncate or punch, and for a write
 // once per 512-byte sector of the file that the write touches: sector 0 is
@@ -41,6 +43,21 @@ func TornAt(cut, sectors int) Survives {
 	return func(op, sector int) bool { return op != cut || sector < sectors }
 }
 
+// Only keeps the operations whose bit is set in mask, by their place in list,
+// and loses the others.
+func Only(list []int, mask uint64) Survives {
+	kept := make(map[int]bool, len(list))
+	for k, op := range list {
+		kept[op] = mask>>k&1 != 0
+	}
+	return func(op, _ int) bool { return kept[op] }
+}
+
+// TornOff loses everything but the first sectors of one operation.
+func TornOff(cut, sectors int) Survives {
+	return func(op, sector int) bool { return op == cut && sector < sectors }
+}
+
 // Crash returns what the disk may hold if power fails after the first n
 // operations: everything a successful sync covers, and of the rest what
 // survives. Operations that survive apply in their order, as the page cache
@@ -52,28 +69,76 @@ func (r *Recorder) Crash(n int, survives Survives) *Mem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ops := r.ops[:min(max(n, 0), len(r.ops))]
-	durable := covered(ops)
-	m := r.base.Clone()
-	for i, op := range ops {
-		if durable[i] {
-			op.apply(m)
+	from := r.settled(len(ops))
+	durable := covered(ops, from.ops)
+	m := from.mem.Clone()
+	for i := from.ops; i < len(ops); i++ {
+		if durable[i-from.ops] {
+			ops[i].apply(m)
 		} else {
-			op.applyPart(m, func(sector int) bool { return survives(i, sector) })
+			ops[i].applyPart(m, func(sector int) bool { return survives(i, sector) })
 		}
 	}
 	return m
 }
 
-// covered tells which operations a successful sync has made durable.
-func covered(ops []Op) []bool {
-	durable := make([]bool, len(ops))
-	first := 0 // of those no sync has been tried for
-	for i, op := range ops {
-		if op.Kind != OpSync {
+// Pending lists the operations among the first n that a crash after them may
+// lose.
+func (r *Recorder) Pending(n int) []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ops := r.ops[:min(max(n, 0), len(r.ops))]
+	from := r.settled(len(ops))
+	var list []int
+	for k, durable := range covered(ops, from.ops) {
+		if !durable && ops[from.ops+k].Kind != OpSync {
+			list = append(list, from.ops+k)
+		}
+	}
+	return list
+}
+
+// settled is the last moment within the first n operations at which all before
+// was durable. What is on the disk then is computed once.
+func (r *Recorder) settled(n int) moment {
+	if len(r.moments) == 0 {
+		r.moments = []moment{{0, r.base.Clone()}}
+	}
+	last := r.moments[len(r.moments)-1]
+	for ; r.looked < n && !r.lossy; r.looked++ {
+		if op := r.ops[r.looked]; op.Kind == OpSync {
+			if r.lossy = op.Err != nil; r.lossy {
+				break
+			}
+			m := last.mem.Clone()
+			for _, op := range r.ops[last.ops:r.looked] {
+				op.apply(m)
+			}
+			last = moment{r.looked + 1, m}
+			r.moments = append(r.moments, last)
+		}
+	}
+	k := sort.Search(len(r.moments), func(k int) bool { return r.moments[k].ops > n })
+	return r.moments[k-1]
+}
+
+// moment is what the disk holds after some operations, all of them durable.
+type moment struct {
+	ops int
+	mem *Mem
+}
+
+// covered tells which operations from the given one on a successful sync has
+// made durable.
+func covered(ops []Op, from int) []bool {
+	durable := make([]bool, len(ops)-from)
+	first := from // of those no sync has been tried for
+	for i := from; i < len(ops); i++ {
+		if ops[i].Kind != OpSync {
 			continue
 		}
 		for j := first; j < i; j++ {
-			durable[j] = op.Err == nil
+			durable[j-from] = ops[i].Err == nil
 		}
 		first = i
 	}

@@ -2,17 +2,14 @@ package storage
 
 import (
 	"io"
-	"math"
 	"sync"
 )
-
-const memPage = 4096
 
 // Mem is a sparse File in memory, for tests. Its zero value is an empty file.
 type Mem struct {
 	mu    sync.RWMutex
 	size  int64
-	pages map[int64]*[memPage]byte // by page number; absent reads as zeros
+	pages pages
 }
 
 var _ File = (*Mem)(nil)
@@ -24,16 +21,11 @@ func NewMem(data []byte) *Mem {
 	return m
 }
 
-// Clone returns an independent copy.
+// Clone returns an independent copy. It costs little, whatever the size.
 func (m *Mem) Clone() *Mem {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	c := &Mem{size: m.size, pages: make(map[int64]*[memPage]byte, len(m.pages))}
-	for n, page := range m.pages {
-		copied := *page
-		c.pages[n] = &copied
-	}
-	return c
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Mem{size: m.size, pages: m.pages.clone()}
 }
 
 // Bytes returns a copy of the contents.
@@ -63,8 +55,8 @@ func (m *Mem) ReadAt(p []byte, off int64) (int, error) {
 func (m *Mem) copyOut(p []byte, off int64) {
 	for len(p) > 0 {
 		n := min(memPage-off%memPage, int64(len(p)))
-		if page := m.pages[off/memPage]; page != nil {
-			copy(p[:n], page[off%memPage:])
+		if page := m.pages.at(off); page != nil {
+			copy(p[:n], page.data[off%memPage:])
 		} else {
 			clear(p[:n])
 		}
@@ -79,28 +71,19 @@ func (m *Mem) WriteAt(p []byte, off int64) (int, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.pages == nil {
+		m.pages = make(pages)
+	}
 	total := len(p)
 	if total > 0 {
 		m.size = max(m.size, off+int64(total))
 	}
 	for len(p) > 0 {
 		n := min(memPage-off%memPage, int64(len(p)))
-		copy(m.page(off / memPage)[off%memPage:], p[:n])
+		copy(m.pages.writable(off).data[off%memPage:], p[:n])
 		p, off = p[n:], off+n
 	}
 	return total, nil
-}
-
-func (m *Mem) page(n int64) *[memPage]byte {
-	page := m.pages[n]
-	if page == nil {
-		page = new([memPage]byte)
-		if m.pages == nil {
-			m.pages = make(map[int64]*[memPage]byte)
-		}
-		m.pages[n] = page
-	}
-	return page
 }
 
 // Size implements File.
@@ -118,7 +101,7 @@ func (m *Mem) Truncate(size int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if size < m.size {
-		m.zero(size, m.size)
+		m.pages.zero(size, m.size)
 	}
 	m.size = size
 	return nil
@@ -134,22 +117,8 @@ func (m *Mem) PunchHole(off, n int64) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.zero(off, min(off+n, m.size))
+	m.pages.zero(off, min(off+n, m.size))
 	return nil
-}
-
-// zero clears [off,end), visiting only pages that exist.
-func (m *Mem) zero(off, end int64) {
-	for n, page := range m.pages {
-		first, last := max(off-n*memPage, 0), min(end-n*memPage, memPage)
-		switch {
-		case first >= last:
-		case last-first == memPage:
-			delete(m.pages, n)
-		default:
-			clear(page[first:last])
-		}
-	}
 }
 
 // SeekData implements File, with pages of 4096 bytes as the grain.
@@ -159,16 +128,11 @@ func (m *Mem) SeekData(off int64) (int64, error) {
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	first := int64(math.MaxInt64)
-	for n := range m.pages {
-		if at := max(n*memPage, off); at < min((n+1)*memPage, m.size) {
-			first = min(first, at)
-		}
-	}
-	if first == math.MaxInt64 {
+	at := m.pages.next(off)
+	if at < 0 || at >= m.size {
 		return 0, io.EOF
 	}
-	return first, nil
+	return at, nil
 }
 
 // Datasync implements File; there is nothing to do.

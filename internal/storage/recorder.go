@@ -44,6 +44,11 @@ type Recorder struct {
 	file   *Mem
 	ops    []Op
 	faults []*Fault
+	pause  func(OpKind)
+
+	moments []moment // at which all was durable, as far as looked for
+	looked  int      // operations
+	lossy   bool     // a sync has failed: no such moment after it
 }
 
 var _ File = (*Recorder)(nil)
@@ -69,6 +74,16 @@ func (r *Recorder) Len() int {
 	return len(r.ops)
 }
 
+// Pause makes every operation, once it is recorded, call f before it returns:
+// a test can let others overtake it there.
+func (r *Recorder) Pause(f func(OpKind)) { r.pause = f }
+
+func (r *Recorder) paused(k OpKind) {
+	if r.pause != nil {
+		r.pause(k)
+	}
+}
+
 // ReadAt implements File.
 func (r *Recorder) ReadAt(p []byte, off int64) (int, error) {
 	r.mu.Lock()
@@ -84,6 +99,7 @@ func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
 	if err := checkRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	defer r.paused(OpWrite)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.fault(OpWrite)
@@ -112,6 +128,7 @@ func (r *Recorder) PunchHole(off, n int64) error {
 
 // change does and records a truncate or punch; a failing one does nothing.
 func (r *Recorder) change(op Op) error {
+	defer r.paused(op.Kind)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.fault(op.Kind); f != nil {
@@ -136,6 +153,7 @@ func (r *Recorder) Reserve(off, n int64) error {
 
 // Datasync implements File.
 func (r *Recorder) Datasync() error {
+	defer r.paused(OpSync)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	op := Op{Kind: OpSync}
@@ -163,3 +181,15 @@ func (r *Recorder) DirectAlign() int { return 0 }
 
 // Close implements File. It makes nothing durable.
 func (r *Recorder) Close() error { return nil }
+
+// Sectors is how many 512-byte sectors of the file a recorded write touches; 1
+// of any other operation.
+func (r *Recorder) Sectors(op int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.ops[op]
+	if o.Kind != OpWrite {
+		return 1
+	}
+	return int((o.Off+int64(len(o.Data))-1)/sectorBytes - o.Off/sectorBytes + 1)
+}
