@@ -3,7 +3,6 @@ package qcow2
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"zqublkd/internal/storage"
 )
@@ -157,16 +156,12 @@ func (c *checker) steps() []func() error {
 
 // open reads the header and refuses what the check doesn't understand.
 func (c *checker) open() error {
-	size, err := c.f.Size()
+	d, err := newDisk(c.f)
+	if err == nil {
+		c.size = d.length.Load()
+		c.h, err = readHeader(d)
+	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCheck, err)
-	}
-	c.size = uint64(size)
-	head := make([]byte, min(c.size, 1<<MaxClusterBits))
-	if _, err := c.f.ReadAt(head, 0); err != nil && err != io.EOF {
-		return fmt.Errorf("%w: %w", ErrCheck, err)
-	}
-	if c.h, err = ParseHeader(head); err != nil {
 		return fmt.Errorf("%w: %w", ErrCheck, err)
 	}
 	if unknown := c.h.Incompatible &^ knownIncompat; unknown != 0 {

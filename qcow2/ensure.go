@@ -68,6 +68,9 @@ func (i *Image) ensureClusters(first, n, extra uint64) error {
 	if err != nil || len(p.changes) == 0 {
 		return err
 	}
+	if err := i.markDirty(); err != nil {
+		return err
+	}
 	if err = p.write(); err != nil {
 		p.undo()
 		return err

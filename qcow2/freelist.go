@@ -1,9 +1,6 @@
 package qcow2
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "sync"
 
 // freeList holds clusters nothing in memory refers to any more. Their refcounts
 // drop only after the write that removed the reference is durable: were they
@@ -50,9 +47,7 @@ func (i *Image) corrupted(err error) error {
 		return err
 	}
 	if i.header.Version >= 3 {
-		i.header.Incompatible |= IncompatCorrupt
-		word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Incompatible))
-		if i.writeMeta(regionHeader, word, incompatibleField) == nil {
+		if i.writeFeatures(i.header.Incompatible|IncompatCorrupt) == nil {
 			i.datasync()
 		}
 	}

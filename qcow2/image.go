@@ -136,6 +136,9 @@ func (i *Image) Close() error {
 	if errors.Is(err, errClosed) {
 		return nil
 	}
+	if err == nil && !i.readOnly {
+		err = i.markClean()
+	}
 	i.failure.CompareAndSwap(nil, &errClosed)
 	return err
 }

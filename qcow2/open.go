@@ -33,7 +33,8 @@ const minCachedTables = 4
 // Open opens an image in f. What it refuses, it refuses in words: ErrNotQcow2,
 // ErrTruncated, ErrCorrupt, ErrDirty, ErrWrapped, ErrUnsupported. Zone geometries
 // a kernel can't take are not refused here. Opened for writing, the image's
-// autoclear bits are cleared, as the specification demands.
+// autoclear bits are cleared, as the specification demands, and space that a
+// crash has leaked is freed.
 func Open(f storage.File, o OpenOptions) (*Image, error) {
 	i, err := load(f, o)
 	if err != nil {
@@ -44,6 +45,14 @@ func Open(f storage.File, o OpenOptions) (*Image, error) {
 	}
 	if o.ReadOnly {
 		return i, nil
+	}
+	if i.leftDirty() && !o.Lenient {
+		if err := mend(f); err != nil {
+			return nil, err
+		}
+		if i, err = load(f, o); err != nil {
+			return nil, err
+		}
 	}
 	if err := i.openWritable(o); err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func TestOpenRefuses(t *testing.T) {
 		says  string
 	}{
 		{"nothing wrong", false, func(*Header) {}, opensAnyhow, nil, ""},
-		{"dirty", false, func(h *Header) { h.Incompatible |= IncompatDirty }, opensReadOnly, ErrDirty, "check --repair"},
+		{"dirty and corrupt", false, func(h *Header) { h.Incompatible |= IncompatDirty | IncompatCorrupt }, opensReadOnly, ErrCorrupt, "marked so"},
 		{"marked corrupt", false, func(h *Header) { h.Incompatible |= IncompatCorrupt }, opensReadOnly, ErrCorrupt, "marked so"},
 		{"unknown bit", false, func(h *Header) { h.Incompatible |= 1 << 17 }, opensNever, ErrUnsupported, "unknown feature bit 17"},
 		{"unknown bit with a name", false, func(h *Header) {

@@ -24,7 +24,11 @@ func overlapImage(t *testing.T) (*storage.Mem, *Image) {
 	t.Helper()
 	m := new(storage.Mem)
 	i := create(t, m, CreateOptions{Size: 16 << 20, ClusterSize: 4096, Zone: &ZoneOptions{Size: 1 << 20}})
-	if err := errors.Join(i.WriteAt(pattern(0, 4096), 0), i.Sync()); err != nil {
+	if err := errors.Join(i.WriteAt(pattern(0, 4096), 0), i.Close()); err != nil {
+		t.Fatal(err)
+	}
+	i = reopen(t, m)
+	if err := i.Resolve(0, 1); err != nil {
 		t.Fatal(err)
 	}
 	return m, i
@@ -48,9 +52,9 @@ func TestMetadataIsNeverGivenOut(t *testing.T) {
 			if err := i.WriteAt([]byte{1}, 0); !errors.Is(err, ErrFailed) {
 				t.Errorf("another write: %v", err)
 			}
-			binary.BigEndian.PutUint64(before[incompatibleField:], uint64(IncompatZoned|IncompatCorrupt))
+			binary.BigEndian.PutUint64(before[incompatibleField:], uint64(IncompatZoned|IncompatDirty|IncompatCorrupt))
 			if after := m.Bytes(); !bytes.Equal(before, after[:len(before)]) {
-				t.Error("more than the corrupt bit has changed")
+				t.Error("more than the dirty and corrupt bits have changed")
 			}
 			if _, err := Open(m, OpenOptions{}); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("opened for writing again: %v", err)

@@ -103,6 +103,9 @@ func (i *Image) zeroCluster(off, n uint64) (Extent, error) {
 // cluster.
 func (i *Image) unmap(cluster uint64) error {
 	m, err := i.mapping(cluster)
+	if err == nil {
+		err = i.markDirty()
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,71 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"zqublkd/internal/storage"
+)
+
+// The dirty bit (incompatible bit 0) is set while refcounts may be higher than
+// what refers to them: from the first change of a refcount to an orderly Close.
+// An image that is opened for writing with it set was left by a crash, and what
+// leaked there is freed. Version 2 has no such bit: leaks stay until somebody
+// runs check --repair leaks.
+
+// markDirty sets the bit, durably, before the first refcount changes. The
+// caller holds mu.
+func (i *Image) markDirty() error {
+	if i.header.Version < 3 || i.header.Incompatible&IncompatDirty != 0 {
+		return nil
+	}
+	if err := i.writeFeatures(i.header.Incompatible | IncompatDirty); err != nil {
+		return err
+	}
+	return i.datasync()
+}
+
+// markClean takes the bit away. All that was written before becomes durable
+// first.
+func (i *Image) markClean() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.header.Incompatible&IncompatDirty == 0 {
+		return nil
+	}
+	if err := i.datasync(); err != nil {
+		return err
+	}
+	if err := i.writeFeatures(i.header.Incompatible &^ IncompatDirty); err != nil {
+		return err
+	}
+	return i.datasync()
+}
+
+// writeFeatures writes the incompatible feature bits.
+func (i *Image) writeFeatures(bits IncompatibleFeatures) error {
+	word := binary.BigEndian.AppendUint64(nil, uint64(bits))
+	if err := i.writeMeta(regionHeader, word, incompatibleField); err != nil {
+		return err
+	}
+	i.header.Incompatible = bits
+	return nil
+}
+
+// leftDirty says whether the dirty bit is all that keeps an image from being
+// written.
+func (i *Image) leftDirty() bool {
+	return i.header.Incompatible&IncompatDirty != 0 && len(i.refusals) == 1
+}
+
+// mend frees what a crash has leaked and takes the dirty bit away.
+func mend(f storage.File) error {
+	r, err := Check(f, CheckOptions{Repair: RepairLeaks})
+	if err == nil && !r.Clean() {
+		err = fmt.Errorf("%d corruptions", r.Corruptions)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (incompatible bit 0), and looking for leaked clusters failed: %w; open it read-only, or run check --repair all", ErrDirty, err)
+	}
+	return nil
+}
