@@ -138,7 +138,7 @@ func TestFailureEverywhere(t *testing.T) {
 		rec.Heal()
 		s.disk.frozen.Store(true)
 		s.shut()
-		if err := soundAfterCrash(rec.Crash(rec.Len(), storage.All)); err != nil {
+		if _, err := soundAfterCrash(rec.Crash(rec.Len(), storage.All)); err != nil {
 			t.Fatalf("operation %d failed: %v", nth, err)
 		}
 	}

@@ -72,11 +72,20 @@ func silent() *logrus.Logger {
 // newSimIn serves the image in file.
 func newSimIn(t testing.TB, file storage.File, nq, depth int) *sim {
 	t.Helper()
-	d, err := openDiskIn(file, DiskOptions{Log: silent()})
+	s, err := serveIn(t, file, nq, depth)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return simDisk(t, d, nq, depth)
+	return s
+}
+
+// serveIn is newSimIn for an image that may turn out to be beyond serving.
+func serveIn(t testing.TB, file storage.File, nq, depth int) (*sim, error) {
+	d, err := openDiskIn(file, DiskOptions{Log: silent()})
+	if err != nil {
+		return nil, err
+	}
+	return serveWith(t, d, nq, depth, nil)
 }
 
 func simDisk(t testing.TB, d *Disk, nq, depth int) *sim {
@@ -86,14 +95,22 @@ func simDisk(t testing.TB, d *Disk, nq, depth int) *sim {
 
 func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) *sim {
 	t.Helper()
-	if err := d.start(nq*depth, state); err != nil {
+	s, err := serveWith(t, d, nq, depth, state)
+	if err != nil {
 		t.Fatal(err)
+	}
+	return s
+}
+
+func serveWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) (*sim, error) {
+	if err := d.start(nq*depth, state); err != nil {
+		return nil, err
 	}
 	s := &sim{t: t, disk: d, free: make(chan simTag, nq*depth)}
 	for id := range nq {
 		s.addQueue(id, depth)
 	}
-	return s
+	return s, nil
 }
 
 func (s *sim) addQueue(id, depth int) {

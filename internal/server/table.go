@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"zqublkd/qcow2"
@@ -16,6 +18,7 @@ type table struct {
 	zones *zoned.Device
 	stale *tracker
 	saved []uint64 // what each zone's slot holds, bytes of the disk
+	part  int      // zones whose slot says they are part-written, which is active
 }
 
 // newTable is the table of a disk whose slots hold what entries say.
@@ -23,8 +26,17 @@ func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *rese
 	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: make([]uint64, len(entries))}
 	for i, e := range entries {
 		t.saved[i] = e.WP
+		t.part += t.partWritten(uint32(i), e.WP)
 	}
 	return t
+}
+
+// partWritten is 1 if a zone with that write pointer is active, else 0.
+func (t *table) partWritten(zone uint32, wp uint64) int {
+	if t.zones.Geometry().Rest(zone, wp) == zoned.Closed {
+		return 1
+	}
+	return 0
 }
 
 // flush makes everything acknowledged so far durable, with the write pointers
@@ -32,17 +44,15 @@ func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *rese
 func (t *table) flush() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var slots []qcow2.ZoneSlot
 	// The values must be older than the barrier below: a write acknowledged
 	// after it has its data nowhere safe yet.
-	t.stale.take(func(i uint32) {
-		if wp := t.zones.State(i).WP; len(t.saved) > 0 && wp != t.saved[i] {
-			slots = append(slots, qcow2.ZoneSlot{Zone: i, WP: wp})
-		}
-	})
+	slots := t.moved(nil)
+	for t.limit() > 0 && t.part+t.change(slots) > max(t.limit(), t.part) {
+		slots = t.moved(slots) // while they were read one zone became full and another active
+	}
 	err := t.img.Sync()
-	if err == nil && len(slots) > 0 {
-		err = t.writeSlots(slots)
+	if err == nil {
+		err = t.writeInOrder(slots)
 	}
 	if err != nil {
 		for _, s := range slots {
@@ -52,11 +62,66 @@ func (t *table) flush() error {
 	return err
 }
 
+// limit is the number of zones that may be active, 0 for any.
+func (t *table) limit() int { return int(t.zones.Limits().MaxActive) }
+
+// moved adds to slots those that have become stale since it was called last.
+func (t *table) moved(slots []qcow2.ZoneSlot) []qcow2.ZoneSlot {
+	before := len(slots)
+	t.stale.take(func(i uint32) {
+		if len(t.saved) == 0 {
+			return
+		}
+		wp := t.zones.State(i).WP
+		if k := slices.IndexFunc(slots[:before], func(s qcow2.ZoneSlot) bool { return s.Zone == i }); k >= 0 {
+			slots[k].WP = wp
+		} else if wp != t.saved[i] {
+			slots = append(slots, qcow2.ZoneSlot{Zone: i, WP: wp})
+		}
+	})
+	return slots
+}
+
+// change is by how many the part-written zones become more with slots.
+func (t *table) change(slots []qcow2.ZoneSlot) int {
+	n := 0
+	for _, s := range slots {
+		n += t.partWritten(s.Zone, s.WP) - t.partWritten(s.Zone, t.saved[s.Zone])
+	}
+	return n
+}
+
+// writeInOrder writes slots so that at no moment more zones are active on the
+// disk than may be: where that could be, those that make no zone active go
+// first.
+func (t *table) writeInOrder(slots []qcow2.ZoneSlot) error {
+	slices.SortFunc(slots, func(a, b qcow2.ZoneSlot) int { return cmp.Compare(a.Zone, b.Zone) })
+	var begun, others []qcow2.ZoneSlot
+	for _, s := range slots {
+		if t.change([]qcow2.ZoneSlot{s}) > 0 {
+			begun = append(begun, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	if t.limit() > 0 && len(others) > 0 && t.part+len(begun) > t.limit() {
+		if err := t.writeSlots(others); err != nil {
+			return err
+		}
+		slots = begun
+	}
+	return t.writeSlots(slots)
+}
+
 // writeSlots writes zone-table slots, durably.
 func (t *table) writeSlots(slots []qcow2.ZoneSlot) error {
+	if len(slots) == 0 {
+		return nil
+	}
 	if err := t.img.WriteZoneSlots(slots); err != nil {
 		return err
 	}
+	t.part += t.change(slots)
 	for _, s := range slots {
 		t.saved[s.Zone] = s.WP
 	}
