@@ -25,12 +25,12 @@ func (i *Image) markDirty() error {
 	return i.datasync()
 }
 
-// markClean takes the bit away. All that was written before becomes durable
-// first.
+// markClean takes the bit away, unless something has leaked. All that was
+// written before becomes durable first.
 func (i *Image) markClean() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.header.Incompatible&IncompatDirty == 0 {
+	if i.header.Incompatible&IncompatDirty == 0 || i.leaky {
 		return nil
 	}
 	if err := i.datasync(); err != nil {

@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 
@@ -27,12 +28,23 @@ func newDisk(f storage.File) (*disk, error) {
 	return d, nil
 }
 
-// read fills p; what lies past the end of the file is zeros, as QEMU reads it.
+// read fills p; what lies past the end of the file is zeros, as QEMU reads it,
+// unless the file was longer once.
 func (d *disk) read(p []byte, off uint64) error {
 	n, err := d.ReadAt(p, int64(off))
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		clear(p[n:])
-		return nil
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	clear(p[n:])
+	return d.whole()
+}
+
+// whole says whether the file is still as long as it was.
+func (d *disk) whole() error {
+	length := d.length.Load() // before the size, which grows first
+	size, err := d.Size()
+	if err == nil && uint64(size) < length {
+		err = fmt.Errorf("%w while it is in use: it ends at byte %d and had %d", ErrTruncated, size, length)
 	}
 	return err
 }

@@ -22,6 +22,7 @@
 //   - A mapping that Lookup called Data keeps its host cluster as long as the
 //     image is open. MakeZero empties clusters in place.
 //   - A failed Datasync is final: the image refuses to be written from then on.
+//     So is a failed write of metadata, unless there was no room for it.
 //   - Sizes read from the file are judged before memory is taken for them.
 //
 // # Locks

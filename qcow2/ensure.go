@@ -72,6 +72,7 @@ func (i *Image) ensureClusters(first, n, extra uint64) error {
 		return err
 	}
 	if err = p.write(); err != nil {
+		i.leaky = true
 		p.undo()
 		return err
 	}
@@ -80,10 +81,11 @@ func (i *Image) ensureClusters(first, n, extra uint64) error {
 	err = i.datasync()
 	i.mu.Lock()
 	defer i.land(p)
-	if err != nil {
-		return err
+	if err == nil {
+		err = p.publish()
 	}
-	return p.publish()
+	i.leaky = i.leaky || err != nil
+	return err
 }
 
 // waitWhileBusy waits until nothing in flight is about n clusters of the disk

@@ -35,7 +35,8 @@ var (
 
 	// ErrFailed: the image takes no more writes since an earlier error: a flush
 	// that failed, after which nothing written since the last good Sync is known
-	// to be durable, or metadata found corrupt. It stays until reopen.
+	// to be durable; a write of metadata that failed for another reason than
+	// want of space; or metadata found corrupt. It stays until reopen.
 	ErrFailed = errors.New("image takes no more writes since an error")
 
 	// ErrRange: offset or length lies outside the virtual disk.

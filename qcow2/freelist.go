@@ -35,6 +35,7 @@ func (i *Image) release(dead []run) {
 	i.unpacked.forget()
 	for _, x := range dead {
 		if err := i.refs.drop(x); err != nil {
+			i.leaky = true
 			i.corrupted(err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"zqublkd/internal/storage"
 )
 
@@ -32,6 +34,7 @@ type Image struct {
 	mu       sync.Mutex // refs and every change of the map
 	refs     *refcounts
 	inFlight []*placement // planned, being flushed, not published yet
+	leaky    bool         // something could not be given back
 	landed   sync.Cond    // one of them is gone; waits with mu
 	flusher  flusher
 
@@ -39,7 +42,7 @@ type Image struct {
 	frees    freeList
 	unpacked unpackedCluster
 
-	failure atomic.Pointer[error] // set once, by the first failed flush
+	failure atomic.Pointer[error] // set once, by the first failure that is final
 }
 
 // Header is the decoded header. It must not be changed.
@@ -124,7 +127,11 @@ func (i *Image) flush() {
 	if i.Failed() != nil {
 		return
 	}
-	if err := i.disk.Datasync(); err != nil {
+	err := i.disk.Datasync()
+	if err == nil {
+		err = i.disk.whole()
+	}
+	if err != nil {
 		i.fail(fmt.Errorf("flush failed: %w", err))
 	}
 }
@@ -145,10 +152,21 @@ func (i *Image) Close() error {
 
 var errClosed = errors.New("image is closed")
 
-// writeMeta writes metadata after checking that it lands on its own kind.
+// writeMeta writes metadata after checking that it lands on its own kind. That
+// there is no room for it leaves the file as it was; after any other error
+// nobody knows what it holds.
 func (i *Image) writeMeta(kind regionKind, b []byte, off uint64) error {
 	if err := i.regions.check(kind, off, uint64(len(b))); err != nil {
 		return i.corrupted(err)
 	}
-	return i.disk.write(b, off)
+	err := i.disk.write(b, off)
+	if err != nil && !noRoom(err) {
+		err = i.fail(fmt.Errorf("writing the %v: %w", kind, err))
+	}
+	return err
+}
+
+// noRoom says whether a write has failed for want of space only.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

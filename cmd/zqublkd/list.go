@@ -30,7 +30,7 @@ func newList() *cobra.Command {
 			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(t, "ID\tNODE\tNAME\tKIND\tSTATE\tPID\tIMAGE")
 			for _, r := range records {
-				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", r.ID, r.Node, r.Name, kindOf(r), stateOf(r), r.PID, r.Image)
+				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", r.ID, r.Node, r.Name, kindOf(r), stateOf(runDir, r), r.PID, r.Image)
 			}
 			return t.Flush()
 		},
@@ -47,12 +47,16 @@ func kindOf(r server.Record) string {
 	return "plain"
 }
 
-func stateOf(r server.Record) string {
+// stateOf is what a device is good for; its daemon knows whether it has failed.
+func stateOf(runDir string, r server.Record) string {
 	switch {
 	case !r.Alive:
 		return "dead"
 	case r.ReadOnly:
 		return "read-only"
+	}
+	if s, err := server.AskStatus(runDir, r.ID); err == nil && s.Failure != "" {
+		return "failed"
 	}
 	return "live"
 }

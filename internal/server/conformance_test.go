@@ -213,7 +213,7 @@ func (l *faultyLane) WriteFile(tag uint16, step uint8, fd int, buf []byte, off u
 		l.simQueue.WriteFile(tag, step, fd, buf, off)
 		return
 	}
-	l.file(tag, step, func() (int, error) {
+	l.file(tag, step, buf, func([]byte) (int, error) {
 		if _, err := l.q.disk.file.WriteAt(buf[:len(buf)/2], int64(off)); err != nil {
 			return 0, err
 		}

@@ -25,10 +25,11 @@ type reply struct {
 // Status is how a running device stands.
 type Status struct {
 	Record
-	Open         int  `json:"open_zones"`
-	Active       int  `json:"active_zones"`
-	ImplicitOpen int  `json:"implicitly_open_zones"`
-	Frozen       bool `json:"frozen"` // no change any more
+	Open         int    `json:"open_zones"`
+	Active       int    `json:"active_zones"`
+	ImplicitOpen int    `json:"implicitly_open_zones"`
+	Frozen       bool   `json:"frozen"`            // no change any more
+	Failure      string `json:"failure,omitempty"` // why, if it was an error
 }
 
 // listen opens the control socket and answers on it until it is closed. Its
@@ -77,10 +78,14 @@ func (d *Device) obey(cmd command) reply {
 }
 
 func (d *Device) status() Status {
-	return Status{
+	s := Status{
 		Record: d.record, Frozen: d.disk.frozen.Load(),
 		Open: d.disk.zones.Open(), Active: d.disk.zones.Active(), ImplicitOpen: d.disk.zones.ImplicitOpen(),
 	}
+	if err := d.disk.Failure(); err != nil {
+		s.Failure = err.Error()
+	}
+	return s
 }
 
 // ask sends a command to the daemon of device id.

@@ -31,9 +31,10 @@ type Disk struct {
 
 	ahead *reserve
 
-	direct int // alignment of direct I/O, 0: none
-	zeros  []byte
-	frozen atomic.Bool // no change any more: opened so, or a barrier failed
+	direct  int // alignment of direct I/O, 0: none
+	zeros   []byte
+	frozen  atomic.Bool           // no change any more: opened so, or the image has failed
+	failure atomic.Pointer[error] // how the image has failed
 
 	tasks    chan task
 	working  sync.WaitGroup
@@ -141,33 +142,14 @@ func (d *Disk) start(tags int, state *StateFile) error {
 	return nil
 }
 
-// flushWith flushes, and freezes the disk when a barrier has failed: what it
-// should have covered may be gone from the page cache without having been
-// written, so no later flush could promise anything.
+// flushWith flushes, unless nothing can have been written.
 func (d *Disk) flushWith(f *flusher) func() error {
 	return func() error {
 		if d.img.ReadOnly() {
-			return nil // nothing was written
+			return nil
 		}
-		err := f.Flush()
-		if errors.Is(err, qcow2.ErrFailed) && !d.frozen.Swap(true) {
-			d.complain("the image can't be made durable: the disk is read-only from now on; stop it, mend the storage, check the image", err, "")
-		}
-		return err
+		return f.Flush()
 	}
-}
-
-// refuseChange is the error of an operation that would change a disk that must
-// not be changed.
-func (d *Disk) refuseChange(op ublk.Op) error {
-	switch op {
-	case ublk.OpRead, ublk.OpFlush, ublk.OpReportZones:
-		return nil
-	}
-	if d.frozen.Load() {
-		return fmt.Errorf("%s: the disk is read-only: %w", op, unix.EROFS)
-	}
-	return nil
 }
 
 // fd is the descriptor for a piece of file I/O: the direct one where its
@@ -181,16 +163,6 @@ func (d *Disk) fd(host uint64, piece []byte) int {
 		return d.file.Fd()
 	}
 	return d.file.DirectFd()
-}
-
-// complain logs, off the caller's goroutine: the log may go to a file system
-// on this very disk.
-func (d *Disk) complain(msg string, err error, stack string) {
-	e := d.log.WithError(err)
-	if stack != "" {
-		e = e.WithField("stack", stack)
-	}
-	go e.Error(msg)
 }
 
 // Close flushes and closes the image. No request may be on its way.

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/qcow2"
 	"zqublkd/zoned"
 )
 
@@ -16,12 +17,15 @@ func errnoOf(err error) unix.Errno {
 	if errors.As(err, &rule) {
 		return rule.Rule.Errno()
 	}
+	if errors.Is(err, qcow2.ErrFailed) {
+		return unix.EIO // whatever it was that failed, trying again won't help
+	}
 	for _, passed := range []unix.Errno{unix.ENOSPC, unix.ENOMEM, unix.EOPNOTSUPP} {
 		if errors.Is(err, passed) {
 			return passed
 		}
 	}
-	if errors.Is(err, unix.EDQUOT) {
+	if errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
 		return unix.ENOSPC
 	}
 	return unix.EIO

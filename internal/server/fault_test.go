@@ -117,29 +117,3 @@ func TestFailedBarrier(t *testing.T) {
 		t.Error("closing a failed image says nothing")
 	}
 }
-
-// TestFailureEverywhere lets each single operation on the file fail in turn:
-// every request is answered, and what was flushed before is there after.
-func TestFailureEverywhere(t *testing.T) {
-	data := pattern(1, 16<<10)
-	for nth := 1; nth < 60; nth++ {
-		s, rec := newFaulty(t)
-		must(t, "write", s.write(testZone, data))
-		must(t, "flush", s.flush())
-		rec.Inject(storage.Fault{Kind: storage.OpAny, Nth: nth, Err: unix.EIO})
-		s.write(2*testZone, data)
-		s.write(0, data)
-		s.flush()
-		s.zone(ublk.OpZoneFinish, 2*testZone)
-		s.zone(ublk.OpZoneReset, 2*testZone)
-		s.append(3*testZone, data)
-		s.zone(ublk.OpZoneResetAll, 0)
-		s.flush()
-		rec.Heal()
-		s.disk.frozen.Store(true)
-		s.shut()
-		if _, err := soundAfterCrash(rec.Crash(rec.Len(), storage.All)); err != nil {
-			t.Fatalf("operation %d failed: %v", nth, err)
-		}
-	}
-}

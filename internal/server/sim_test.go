@@ -24,6 +24,10 @@ type sim struct {
 	queues []*simQueue
 	free   chan simTag
 	ended  sync.WaitGroup
+
+	// disturb, if any, is asked before each file I/O of n bytes: how many of them
+	// move, and the errno if none do.
+	disturb func(n int) (int, unix.Errno)
 }
 
 type simTag struct {
@@ -33,6 +37,7 @@ type simTag struct {
 
 // simQueue is one queue: its goroutine plays the locked thread.
 type simQueue struct {
+	sim    *sim
 	q      *queue
 	events chan func()
 	quit   chan struct{}
@@ -118,7 +123,7 @@ func (s *sim) addQueue(id, depth int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sq := &simQueue{q: q, events: make(chan func(), 8*depth), quit: make(chan struct{}), reqs: make([]simRequest, depth)}
+	sq := &simQueue{sim: s, q: q, events: make(chan func(), 8*depth), quit: make(chan struct{}), reqs: make([]simRequest, depth)}
 	q.lane = sq
 	for tag := range depth {
 		sq.reqs[tag].answer = make(chan simAnswer, 1)
@@ -233,7 +238,7 @@ func (q *simQueue) Wake() {
 }
 
 func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.file(tag, step, func() (int, error) {
+	q.file(tag, step, buf, func(buf []byte) (int, error) {
 		if fd < 0 {
 			n, err := q.q.disk.file.ReadAt(buf, int64(off))
 			if err == io.EOF {
@@ -246,7 +251,7 @@ func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint
 }
 
 func (q *simQueue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.file(tag, step, func() (int, error) {
+	q.file(tag, step, buf, func(buf []byte) (int, error) {
 		if fd < 0 {
 			return q.q.disk.file.WriteAt(buf, int64(off))
 		}
@@ -254,16 +259,27 @@ func (q *simQueue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uin
 	})
 }
 
-func (q *simQueue) file(tag uint16, step uint8, io func() (int, error)) {
+func (q *simQueue) file(tag uint16, step uint8, buf []byte, io func(buf []byte) (int, error)) {
 	go func() {
-		n, err := io()
-		res := int32(n)
-		var errno unix.Errno
-		if errors.As(err, &errno) {
-			res = -int32(errno)
-		}
+		res := q.fileIO(buf, io)
 		q.post(func() { q.q.Done(nil, tag, step, res) })
 	}()
+}
+
+func (q *simQueue) fileIO(buf []byte, io func(buf []byte) (int, error)) int32 {
+	if q.sim.disturb != nil {
+		n, errno := q.sim.disturb(len(buf))
+		if errno != 0 {
+			return -int32(errno)
+		}
+		buf = buf[:n]
+	}
+	n, err := io(buf)
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return -int32(errno)
+	}
+	return int32(n)
 }
 
 // Registered: the pages are, if the test has said so.
@@ -279,7 +295,7 @@ func (q *simQueue) WriteFilePages(tag uint16, step uint8, _ int, n uint32, off u
 
 // byPages moves n bytes, or as the test wants fewer, or none with an error.
 func (q *simQueue) byPages(tag uint16, step uint8, n int, io func([]byte) (int, error)) {
-	q.file(tag, step, func() (int, error) {
+	q.file(tag, step, nil, func([]byte) (int, error) {
 		most, err := q.pages(n)
 		if err != nil {
 			return 0, err

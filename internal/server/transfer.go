@@ -58,9 +58,14 @@ func (q *queue) write(s *slot) {
 	q.lane.WriteFile(s.tag, byCopy, q.disk.fd(e.Host, piece), piece, e.Host)
 }
 
-// landed goes on after a piece of file I/O. A short one is finished by a
-// worker: it is the end of the file, or a device's trouble it will name.
+// landed goes on after a piece of file I/O. A short one, or one that was
+// interrupted, is finished by a worker: it is the end of the file, or a device's
+// trouble it will name.
 func (q *queue) landed(s *slot, res int32) {
+	if errno := unix.Errno(-res); errno == unix.EINTR || errno == unix.EAGAIN {
+		q.hand(s, jobRest)
+		return
+	}
 	if res < 0 {
 		s.err = fmt.Errorf("image file, %s of zone data at %d: %w", s.desc.Op(), s.off+s.upto, unix.Errno(-res))
 		q.end(s)

@@ -61,19 +61,25 @@ func (d *Disk) work(t task) {
 	s := t.s
 	switch t.j {
 	case jobReset:
-		d.dispatch(d.table.reset(&s.op), nil)
+		list := d.table.reset(&s.op)
+		d.freeze()
+		d.dispatch(list, nil)
 		return
 	case jobFinish:
-		d.dispatch(d.table.finish(&s.op), nil)
+		list := d.table.finish(&s.op)
+		d.freeze()
+		d.dispatch(list, nil)
 		return
 	case jobFlush:
 		s.err = d.flush()
+		d.freeze()
 		s.durable = true
 		s.q.post(s, thenAnswer)
 		return
 	}
 	then := thenEnd
 	s.err = d.transferBlocking(s, t.j, &then)
+	d.freeze()
 	if s.err != nil {
 		then = thenEnd
 	}

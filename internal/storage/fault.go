@@ -24,8 +24,16 @@ func (r *Recorder) Heal() {
 	r.faults = nil
 }
 
+// Calls is how many calls of a kind there were so far, failed ones included.
+func (r *Recorder) Calls(k OpKind) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls[k]
+}
+
 // fault counts a call and returns the fault it meets, nil if it may go on.
 func (r *Recorder) fault(k OpKind) (due *Fault) {
+	r.calls[k]++
 	for _, f := range r.faults {
 		if f.counts(k) && due == nil {
 			due = f

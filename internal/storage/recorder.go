@@ -16,6 +16,8 @@ const (
 	OpPunch
 	OpSync
 	OpReserve // not recorded: it changes nothing
+
+	opKinds = iota
 )
 
 func (k OpKind) String() string {
@@ -44,6 +46,7 @@ type Recorder struct {
 	file   *Mem
 	ops    []Op
 	faults []*Fault
+	calls  [opKinds]int
 	pause  func(OpKind)
 
 	moments []moment // at which all was durable, as far as looked for

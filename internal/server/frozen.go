@@ -1,0 +1,60 @@
+package server
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+)
+
+// freeze makes the disk read-only once its image refuses to be written: after a
+// failed barrier, what it should have covered may be gone from the page cache
+// without having been written, and after a failed write of metadata nobody knows
+// what the file holds, so no later flush could promise anything. It is called
+// after whatever may have found that out, and before the answer to it.
+func (d *Disk) freeze() {
+	err := d.img.Failed()
+	if err == nil || d.frozen.Swap(true) {
+		return
+	}
+	d.failure.Store(&err)
+	d.refusals.add(fmt.Errorf("%w: %s", err, wayOut))
+	d.complain(wayOut, err, "")
+}
+
+const wayOut = "the disk is read-only from now on: stop it, mend the storage, run zqublkd check on the image"
+
+// Failure is why the disk was frozen, nil if it was not.
+func (d *Disk) Failure() error {
+	if p := d.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// refuseChange is the error of an operation that would change a disk that must
+// not be changed.
+func (d *Disk) refuseChange(op ublk.Op) error {
+	switch op {
+	case ublk.OpRead, ublk.OpFlush, ublk.OpReportZones:
+		return nil
+	}
+	if !d.frozen.Load() {
+		return nil
+	}
+	if err := d.Failure(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return fmt.Errorf("%s: the disk is read-only: %w", op, unix.EROFS)
+}
+
+// complain logs, off the caller's goroutine: the log may go to a file system
+// on this very disk.
+func (d *Disk) complain(msg string, err error, stack string) {
+	e := d.log.WithError(err)
+	if stack != "" {
+		e = e.WithField("stack", stack)
+	}
+	go e.Error(msg)
+}
