@@ -37,7 +37,7 @@ func (r *crashRun) judge(c crashState) error {
 // back at the crash.
 func (r *crashRun) judgeImage(mem *storage.Mem, n int) error {
 	rep, err := soundAfterCrash(mem)
-	if err == nil && rep.Leaks > 0 && n >= r.opened && !r.busy[n] && len(r.rec.Pending(n)) == 0 {
+	if err == nil && rep.Leaks > 0 && r.idle[n] && len(r.rec.Pending(n)) == 0 {
 		err = fmt.Errorf("%d clusters leaked while nothing was under way", rep.Leaks)
 	}
 	return err

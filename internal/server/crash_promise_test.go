@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -57,7 +58,7 @@ type promises struct {
 	flushes []*deed
 	lives   [][]*life          // of sequential zones
 	sectors map[uint64][]*deed // writes of conventional zones, by 512-byte sector
-	busy    []bool             // by operations of the file: a request is under way
+	idle    []bool             // by operations of the file: nothing is under way
 }
 
 func newPromises(rec *storage.Recorder, geo zoned.Geometry) *promises {
@@ -251,20 +252,24 @@ func (l *life) holds(start, end uint64, got []byte) error {
 	return nil
 }
 
-// settle ends the workload: it puts writes in the order of the disk, and finds
-// out between which operations of the file some request was under way.
+// settle ends the workload: it puts writes in the order of the disk and finds
+// out between which operations of the file nothing is under way: no request, and
+// the last one that was answered was a flush, so that nothing waits to be given
+// back either.
 func (p *promises) settle() {
-	change := make([]int, p.rec.Len()+2)
-	for _, d := range p.deeds {
-		if d.ended != never && d.begun.op+1 < d.ended.op {
-			change[d.begun.op+1]++
-			change[d.ended.op]--
+	sort.Slice(p.deeds, func(a, b int) bool { return p.deeds[a].ended.clock < p.deeds[b].ended.clock })
+	p.idle = make([]bool, p.rec.Len()+1)
+	for k, d := range p.deeds {
+		if !slices.Contains(p.flushes, d) {
+			continue
 		}
-	}
-	p.busy = make([]bool, p.rec.Len()+1)
-	for n, under := 0, 0; n < len(p.busy); n++ {
-		under += change[n]
-		p.busy[n] = under > 0
+		until := len(p.idle)
+		for _, later := range p.deeds[k+1:] {
+			until = min(until, later.begun.op+1, later.ended.op)
+		}
+		for n := d.ended.op; n < until; n++ {
+			p.idle[n] = true
+		}
 	}
 	for _, lives := range p.lives {
 		for _, l := range lives {

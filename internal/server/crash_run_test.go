@@ -23,9 +23,8 @@ type crashRun struct {
 	geo   zoned.Geometry
 	block uint64 // logical block, bytes
 
-	opened int    // operations of opening the image
-	buf    []byte // of the judge
-	seeds  atomic.Uint64
+	buf   []byte // of the judge
+	seeds atomic.Uint64
 	*promises
 }
 
@@ -36,7 +35,6 @@ func newCrashRun(t *testing.T, mem *storage.Mem, seed uint64) *crashRun {
 	s := newSimIn(t, rec, 2, 16)
 	r := &crashRun{t: t, s: s, rec: rec, rng: rand.New(rand.NewPCG(seed, 1)), geo: s.disk.geo, block: uint64(s.disk.img.LogicalBlockSize())}
 	r.promises = newPromises(rec, r.geo)
-	r.opened = rec.Len()
 	r.survey()
 	return r
 }
