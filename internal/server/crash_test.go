@@ -44,7 +44,6 @@ func TestCrash(t *testing.T) {
 					t.Fatalf("seed %d, %v: %v", *crashSeed, c, err)
 				}
 			}
-			t.Logf("%d states of %d operations", len(w.states), w.run.rec.Len())
 		})
 	}
 }
