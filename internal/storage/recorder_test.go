@@ -62,6 +62,8 @@ func TestCrash(t *testing.T) {
 		{"only the truncate", 5, only(3), "aa..00"},
 		{"only the punch", 5, only(4), "0a.."},
 		{"torn write", 5, TornAt(2, 1), "0b..00"},
+		{"only a part of the write", 5, TornOff(2, 1), "ab.."},
+		{"write and punch", 5, Only([]int{2, 3, 4}, 0b101), "0bb."},
 		{"count above all", 99, All, "0bb.00"},
 		{"count below all", -1, All, "...."},
 	}
@@ -75,6 +77,52 @@ func TestCrash(t *testing.T) {
 	}
 	if got := short(r.file); got != "0bb.00" {
 		t.Errorf("crashing changed the file: %s", got)
+	}
+}
+
+func TestPending(t *testing.T) {
+	r := story(t)
+	for n, want := range [][]int{nil, {0}, nil, {2}, {2, 3}, {2, 3, 4}} {
+		if diff := cmp.Diff(want, r.Pending(n)); diff != "" {
+			t.Errorf("after %d operations: %s", n, diff)
+		}
+	}
+	if n, m := r.Sectors(0), r.Sectors(1); n != 2 || m != 1 {
+		t.Errorf("the write has %d sectors, the sync %d", n, m)
+	}
+}
+
+// What waits at a failed sync stays pending for good.
+func TestPendingAfterFailedSync(t *testing.T) {
+	r := NewRecorder(new(Mem))
+	mustWrite(t, r, "a", 0)
+	r.Inject(Fault{Kind: OpSync, Nth: 1, Err: unix.EIO})
+	r.Datasync()
+	mustWrite(t, r, "b", 0)
+	r.Datasync()
+	if diff := cmp.Diff([]int{0}, r.Pending(r.Len())); diff != "" {
+		t.Error(diff)
+	}
+	if n := r.Calls(OpSync); n != 2 {
+		t.Errorf("%d syncs counted", n)
+	}
+}
+
+func TestPause(t *testing.T) {
+	r := NewRecorder(new(Mem))
+	var seen []string
+	r.Pause(func(k OpKind) {
+		seen = append(seen, k.String())
+		if r.Len() != len(seen) {
+			t.Errorf("%v paused before it was recorded", k)
+		}
+	})
+	mustWrite(t, r, "a", 0)
+	r.Datasync()
+	r.PunchHole(0, 1)
+	r.Truncate(9)
+	if diff := cmp.Diff([]string{"write", "sync", "punch", "truncate"}, seen); diff != "" {
+		t.Error(diff)
 	}
 }
 
