@@ -57,6 +57,34 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A full file system costs no space: whatever single write finds no room, what
+// was taken for it is given back at once.
+func TestNoRoomLeaksNothing(t *testing.T) {
+	for _, o := range []CreateOptions{
+		{Size: 256 << 10, ClusterSize: 512},
+		{Size: 1 << 20, ClusterSize: 4096},
+		{Size: 1 << 20, ClusterSize: 16384, ExtendedL2: true},
+	} {
+		for nth, failed := 1, true; failed; nth++ {
+			mem := new(storage.Mem)
+			create(t, mem, o)
+			f := storage.NewRecorder(mem)
+			i := reopen(t, f)
+			calls := f.Calls(storage.OpWrite)
+			f.Inject(storage.Fault{Kind: storage.OpWrite, Nth: nth, Err: unix.ENOSPC, Moved: 24 * (nth % 2)})
+			scenario(i)
+			failed = f.Calls(storage.OpWrite)-calls >= nth
+			f.Heal()
+			if err := i.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := Check(mem, CheckOptions{}); err != nil || r.Corruptions > 0 || r.Leaks > 0 {
+				t.Errorf("clusters of %d, write %d: %d corruptions, %d leaks, %v", o.ClusterSize, nth, r.Corruptions, r.Leaks, err)
+			}
+		}
+	}
+}
+
 // failAt runs the scenario with the nth operation of a kind failing, or none,
 // and returns what was done to the file.
 func failAt(t *testing.T, o CreateOptions, kind storage.OpKind, nth int) []storage.Op {

@@ -1,16 +1,19 @@
 package qcow2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // publish makes the map refer to what write has made durable, L2 table by L2
 // table, and hands the clusters the map no longer refers to to the free list. On
-// an error the tables done so far stay; of the one that failed nobody knows what
-// the file holds, so its clusters are left to leak, and the rest is undone.
+// an error the tables done so far stay, and so do the entries of the one that
+// failed that the file has; the rest is undone.
 func (p *placement) publish() error {
 	for len(p.changes) > 0 {
 		group := p.group()
 		if err := p.publishTable(group); err != nil {
-			p.forget(len(group))
+			p.recall(len(group))
 			p.undo()
 			return err
 		}
@@ -37,6 +40,38 @@ func (p *placement) forget(n int) {
 		p.tables = p.tables[1:]
 	}
 	p.changes = p.changes[n:]
+}
+
+// recall forgets those of the leading n changes, all of one L2 table, that the
+// file has though writing them has failed. A write for which there was no room
+// has left the rest of the file as it was, in the page cache and so on the disk.
+func (p *placement) recall(n int) {
+	i := p.image
+	group, tables := slices.Clone(p.changes[:n]), p.tables
+	p.forget(n)
+	linked, err := i.wordAt(i.header.L1TableOffset + group[0].cluster>>i.geo.l2Bits*8)
+	if err != nil {
+		return // they leak
+	}
+	if linked == 0 {
+		p.changes, p.tables = append(group, p.changes...), tables
+		return
+	}
+	i.l1[group[0].cluster>>i.geo.l2Bits].entry.Store(linked)
+	for k := len(group) - 1; k >= 0; k-- {
+		index := group[k].cluster & (i.geo.l2Entries() - 1)
+		word, err := i.wordAt(L1Entry(linked).Offset() + index*uint64(i.geo.entryWords())*8)
+		if err == nil && L2Entry(word).Offset() != group[k].host {
+			p.changes = append([]change{group[k]}, p.changes...)
+		}
+	}
+}
+
+// wordAt reads a word of a table in the file.
+func (i *Image) wordAt(at uint64) (uint64, error) {
+	var b [8]byte
+	err := i.disk.read(b[:], at)
+	return binary.BigEndian.Uint64(b[:]), err
 }
 
 // publishTable writes the entries, links the table if it is new, and then lets

@@ -1,6 +1,9 @@
 package qcow2
 
-import "math/rand/v2"
+import (
+	"bytes"
+	"math/rand/v2"
+)
 
 // refcounts is the reference counts of an image opened for writing, and the
 // search for free clusters in them. Clusters are counted from the start of the
@@ -134,13 +137,17 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 	if err != nil {
 		return err
 	}
+	from, to := block.span(index, n)
+	at, before := r.table[b].Offset()+from, bytes.Clone(block.Data[from:to])
 	for k := index; k < index+n; k++ {
 		block.Set(k, change(block.Get(k)))
 	}
-	from, to := block.span(index, n)
-	err = r.image.writeMeta(regionRefBlock, block.Data[from:to], r.table[b].Offset()+from)
+	err = r.image.writeMeta(regionRefBlock, block.Data[from:to], at)
 	if err != nil {
 		delete(r.blocks, b) // the file decides what it holds now
+	}
+	if noRoom(err) {
+		r.image.disk.write(before, at) // there was room for what was changed of it
 	}
 	return err
 }
