@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"zqublkd/internal/storage"
@@ -35,6 +36,25 @@ func rezoned(size, capacity uint32) func(t *testing.T) *storage.Mem {
 			table = binary.LittleEndian.AppendUint64(table, word)
 		}
 		mem.WriteAt(table, int64(binary.BigEndian.Uint64(ext[40:])))
+		return mem
+	}
+}
+
+// withReadOnly is an image with a part-written zone that is read-only: it does
+// not count as active.
+func withReadOnly(zone uint32, image func(t *testing.T) *storage.Mem) func(t *testing.T) *storage.Mem {
+	return func(t *testing.T) *storage.Mem {
+		mem := image(t)
+		s := newSimIn(t, mem, 1, 2)
+		must(t, "write", s.write(s.disk.geo.Start(zone), contents(4096, 1<<40)))
+		s.close()
+		img, err := qcow2.Open(mem, qcow2.OpenOptions{})
+		if err == nil {
+			err = errors.Join(img.SetZoneConditions(qcow2.ConditionRun{First: zone, Zones: 1, Condition: qcow2.ZoneReadOnly}), img.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		return mem
 	}
 }

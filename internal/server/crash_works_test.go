@@ -47,9 +47,9 @@ var workloads = []workload{
 	{"reset and rewrite", true, sectors(qcow2.CreateOptions{}), resetAndRewrite},
 	{"reset all", true, sectors(qcow2.CreateOptions{ClusterSize: 32768}), resetEverything},
 	{"conventional zone overwritten", true, sectors(qcow2.CreateOptions{}), overwrites},
-	{"zones full one after the other", true, zones(qcow2.CreateOptions{ClusterSize: 4096}, func(z *qcow2.ZoneOptions) {
+	{"zones full one after the other", true, withReadOnly(5, zones(qcow2.CreateOptions{ClusterSize: 4096, Size: 6 * 16 << 10}, func(z *qcow2.ZoneOptions) {
 		z.Size, z.Capacity, z.MaxActive = 16<<10, 12<<10, 2
-	}), fullOneAfterTheOther},
+	})), fullOneAfterTheOther},
 
 	{"mix, clusters of 64K", false, zones(qcow2.CreateOptions{}), mix},
 	{"mix, clusters of 512", false, zones(qcow2.CreateOptions{ClusterSize: 512}), mix},

@@ -31,8 +31,13 @@ func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *rese
 	return t
 }
 
-// partWritten is 1 if a zone with that write pointer is active, else 0.
+// partWritten is 1 if a zone with that write pointer is active, else 0. A zone
+// that is read-only or offline, which does not change while it is served, never
+// is.
 func (t *table) partWritten(zone uint32, wp uint64) int {
+	if c := t.zones.State(zone).Condition; c == zoned.ReadOnly || c == zoned.Offline {
+		return 0
+	}
 	if t.zones.Geometry().Rest(zone, wp) == zoned.Closed {
 		return 1
 	}
@@ -47,7 +52,7 @@ func (t *table) flush() error {
 	// The values must be older than the barrier below: a write acknowledged
 	// after it has its data nowhere safe yet.
 	slots := t.moved(nil)
-	for t.limit() > 0 && t.part+t.change(slots) > max(t.limit(), t.part) {
+	for tries := 0; tries < 1000 && t.tooMany(slots); tries++ {
 		slots = t.moved(slots) // while they were read one zone became full and another active
 	}
 	err := t.img.Sync()
@@ -60,6 +65,12 @@ func (t *table) flush() error {
 		}
 	}
 	return err
+}
+
+// tooMany says whether more zones would be active on the disk with slots than
+// may be.
+func (t *table) tooMany(slots []qcow2.ZoneSlot) bool {
+	return t.limit() > 0 && t.part+t.change(slots) > max(t.limit(), t.part)
 }
 
 // limit is the number of zones that may be active, 0 for any.
