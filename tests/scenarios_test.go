@@ -47,7 +47,7 @@ var scenarios = []scenario{
 	{name: "fio", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "append", kernels: bothKernels},
 	{name: "zerocopy", kernels: bothKernels},
-	{name: "faults", kernels: bothKernels},
+	{name: "faults", kernels: bothKernels, limit: 8 * time.Minute},
 }
 
 // binary is the program under test, built by `make build` without cgo.
