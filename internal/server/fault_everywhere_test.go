@@ -177,7 +177,7 @@ func TestFailureEverywhere(t *testing.T) {
 }
 
 func failEachCall(t *testing.T, o qcow2.CreateOptions, errno unix.Errno, stuck bool) {
-	for _, kind := range []storage.OpKind{storage.OpRead, storage.OpWrite, storage.OpTruncate, storage.OpPunch, storage.OpSync} {
+	for _, kind := range []storage.OpKind{storage.OpRead, storage.OpWrite, storage.OpTruncate, storage.OpPunch, storage.OpReserve, storage.OpSync} {
 		noticed, step := 0, 1
 		if raceEnabled {
 			step = 9
