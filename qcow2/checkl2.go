@@ -69,7 +69,7 @@ func (c *checker) checkL2Entry(s l2Slot) error {
 		return c.checkCompressed(s)
 	}
 	c.checkEntryBits(s)
-	if s.entry.Offset() == 0 {
+	if !c.g.stored(s.entry) {
 		return nil
 	}
 	c.countFragments(s)
@@ -127,7 +127,7 @@ func (c *checker) checkEntryBits(s l2Slot) {
 	switch {
 	case !s.bitmap.Sound():
 		c.corruption(s.at, "the L2 entry at %#x has subclusters both stored and zero: %#x", s.at, uint64(s.bitmap))
-	case s.entry.Offset() == 0 && s.bitmap&l2AllAllocated != 0:
+	case !c.g.stored(s.entry) && s.bitmap&l2AllAllocated != 0:
 		c.corruption(s.at, "the L2 entry at %#x has stored subclusters without a cluster: %#x", s.at, uint64(s.bitmap))
 	}
 }

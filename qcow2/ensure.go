@@ -24,7 +24,7 @@ func (i *Image) Ensure(off, n, ahead uint64) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.ensure(off, n, ahead)
+	return i.ensure(off, n, ahead, nil)
 }
 
 // mapped says whether all of a range is known to be Data.
@@ -39,46 +39,59 @@ func (i *Image) mapped(off, n uint64) bool {
 	return true
 }
 
-// ensure is Ensure with mu held.
-func (i *Image) ensure(off, n, ahead uint64) error {
+// ensure is Ensure with mu held. data, if any, are the n bytes that the range is
+// to hold.
+func (i *Image) ensure(off, n, ahead uint64, data []byte) error {
 	if n == 0 {
 		return nil
 	}
 	first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
 	for ; first+batchClusters <= last; first += batchClusters {
-		if err := i.ensureClusters(first, batchClusters, 0); err != nil {
+		if err := i.ensureClusters(first, batchClusters, 0, off, data); err != nil {
 			return err
 		}
 	}
 	extra := min(ahead>>i.geo.clusterBits, batchClusters, i.geo.clusters(i.size)-1-last)
-	err := i.ensureClusters(first, last-first+1, extra)
+	err := i.ensureClusters(first, last-first+1, extra, off, data)
 	if err != nil && extra > 0 && i.Failed() == nil {
-		return i.ensureClusters(first, last-first+1, 0)
+		return i.ensureClusters(first, last-first+1, 0, off, data)
 	}
 	return err
 }
 
-// ensureClusters does a batch: all of it is planned, then written, then one
-// flush, then published. mu is given up during the flush, so that others go on
-// and share it; what the batch is about is kept from them as being in flight.
-func (i *Image) ensureClusters(first, n, extra uint64) error {
+// ensureClusters does a batch.
+func (i *Image) ensureClusters(first, n, extra, off uint64, data []byte) error {
 	i.waitWhileBusy(first, n)
-	p := &placement{image: i}
-	err := p.plan(first, n, extra)
-	if err != nil || len(p.changes) == 0 {
+	p := &placement{image: i, off: off, data: data}
+	if err := p.plan(first, n, extra); err != nil {
 		return err
+	}
+	return i.place(p)
+}
+
+// place does what was planned: it is written, then one flush, then published. mu
+// is given up during the flush, so that others go on and share it; what the
+// batch is about is kept from them as being in flight.
+func (i *Image) place(p *placement) error {
+	if len(p.changes) == 0 {
+		return nil
 	}
 	if err := i.markDirty(); err != nil {
 		return err
 	}
-	if err = p.write(); err != nil {
+	if err := p.write(); err != nil {
 		i.leaky = true
 		p.undo()
 		return err
 	}
+	if !p.needsFlush() {
+		err := p.publish()
+		i.leaky = i.leaky || err != nil
+		return err
+	}
 	i.inFlight = append(i.inFlight, p)
 	i.mu.Unlock()
-	err = i.datasync()
+	err := i.datasync()
 	i.mu.Lock()
 	defer i.land(p)
 	if err == nil {

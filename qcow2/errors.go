@@ -17,6 +17,10 @@ var (
 	// error found by errors.As is an *UnsupportedError.
 	ErrUnsupported = errors.New("not supported")
 
+	// ErrNotFollowed: the image names another file, and nobody allowed to open
+	// it. The error found by errors.As is a *NotFollowedError.
+	ErrNotFollowed = errors.New("a name found in an image is not followed")
+
 	// ErrDirty: incompatible bit 0 is set, refcounts may be stale.
 	ErrDirty = errors.New("image was not closed cleanly")
 
@@ -77,6 +81,20 @@ func (e *UnsupportedError) Error() string {
 
 // Is makes errors.Is(err, ErrUnsupported) true.
 func (e *UnsupportedError) Is(target error) bool { return target == ErrUnsupported }
+
+// NotFollowedError names a file that an image refers to and that was not opened.
+type NotFollowedError struct {
+	What string // "backing file", "external data file"
+	Name string // as it stands in the image
+	Why  string // what keeps it from being opened, and the way out
+}
+
+func (e *NotFollowedError) Error() string {
+	return fmt.Sprintf("%s %q, a name found in the image, is not followed: %s", e.What, e.Name, e.Why)
+}
+
+// Is makes errors.Is(err, ErrNotFollowed) true.
+func (e *NotFollowedError) Is(target error) bool { return target == ErrNotFollowed }
 
 // OptionError names an option of Create, the value given and the rule it breaks.
 type OptionError struct {

@@ -17,8 +17,9 @@ const (
 	// there. A read that ends short at the end of the file reads zeros.
 	Data
 
-	// Shared: at Host in the file, but not known to be exclusively ours: it may
-	// be read there; Ensure before writing.
+	// Shared: at Host in the file, but not known to be exclusively ours, or in
+	// the file of a layer below, which never is: it may be read there; Ensure
+	// before writing.
 	Shared
 
 	// Zero: reads as zeros, whether space is set aside for it or not; Ensure
@@ -30,9 +31,13 @@ const (
 
 	// Corrupt: the map makes no sense here; every access fails.
 	Corrupt
+
+	// absent: the image itself says nothing; its backing file does, and without
+	// one it is zeros. Lookup never returns it.
+	absent
 )
 
-var extentNames = [...]string{"outside", "miss", "data", "shared", "zero", "compressed", "corrupt"}
+var extentNames = [...]string{"outside", "miss", "data", "shared", "zero", "compressed", "corrupt", "absent"}
 
 func (k ExtentKind) String() string {
 	if int(k) < len(extentNames) {
@@ -43,20 +48,21 @@ func (k ExtentKind) String() string {
 
 // Extent is a run of the virtual disk that is stored one way.
 type Extent struct {
-	Kind ExtentKind
-	Host uint64 // byte offset in the image file; for Data and Shared
-	Len  uint64 // bytes
+	Kind  ExtentKind
+	Layer uint8  // who says so: 0 the image, 1 its backing file, 2 that one's, ...
+	Host  uint64 // byte offset in Image.Layer's file; for Data and Shared
+	Len   uint64 // bytes
 }
 
 // joins says whether next, which follows x on the virtual disk, continues it.
 func (x Extent) joins(next Extent) bool {
-	if x.Kind != next.Kind {
+	if x.Kind != next.Kind || x.Layer != next.Layer {
 		return false
 	}
 	switch x.Kind {
 	case Data, Shared:
 		return x.Host+x.Len == next.Host
-	case Zero:
+	case Zero, absent:
 		return true
 	}
 	return false

@@ -78,7 +78,7 @@ func FuzzL2Entry(f *testing.F) {
 		i := &Image{header: h, geo: geometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
 		i.disk.length.Store(1 << 40)
 		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.entryWords())
-		m := i.decodeTable(raw).mapping(0)
+		m := i.decodeTable(raw, 0).mapping(0)
 		off := i.geo.inCluster(uint64(in))
 		x := i.geo.extentOf(m, off)
 		if x.Len == 0 || x.Len > i.geo.clusterSize()-off {

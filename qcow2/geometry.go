@@ -7,6 +7,7 @@ type geometry struct {
 	refOrder     uint // log2 of bits of one refcount
 	refBlockBits uint // log2 of refcounts of one refcount block
 	extended     bool // extended L2 entries, 16 bytes with a subcluster bitmap
+	external     bool // data lies in a file of its own, at the offset it has on the disk
 }
 
 // subclusters is the number of subclusters of a cluster with extended L2.
@@ -19,6 +20,7 @@ func geometryOf(h *Header) geometry {
 		refOrder:     uint(h.RefcountOrder),
 		refBlockBits: uint(h.ClusterBits) + 3 - uint(h.RefcountOrder),
 		extended:     h.Incompatible&IncompatExtendedL2 != 0,
+		external:     h.Incompatible&IncompatDataFile != 0,
 	}
 	if g.extended {
 		g.l2Bits--
@@ -38,6 +40,13 @@ func (g *geometry) entryWords() int {
 		return 2
 	}
 	return 1
+}
+
+// stored says that an entry has a host cluster. One at offset 0 can only be in
+// a data file, and only the copied flag tells (qcow2 specification, "L2 table
+// entry").
+func (g *geometry) stored(e L2Entry) bool {
+	return e.Offset() != 0 || g.external && e.Copied()
 }
 
 // l1Needed is the number of L1 entries that map size bytes.

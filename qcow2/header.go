@@ -80,6 +80,26 @@ type Header struct {
 // ClusterSize is the size of a cluster in bytes.
 func (h *Header) ClusterSize() uint64 { return 1 << h.ClusterBits }
 
+// BackingFormat is the format of the backing file as the image records it:
+// "raw", "qcow2"; empty if it doesn't.
+func (h *Header) BackingFormat() string { return h.text(ExtBackingFormat) }
+
+// DataFile is the name of the external data file, empty if none is recorded.
+func (h *Header) DataFile() string { return h.text(ExtDataFile) }
+
+// text is the data of the first extension of a type.
+func (h *Header) text(t ExtensionType) string {
+	for _, data := range findExtensions(h.Extensions, t) {
+		return string(data)
+	}
+	return ""
+}
+
+// RawData says that the external data file is a raw image in itself.
+func (h *Header) RawData() bool {
+	return h.Incompatible&IncompatDataFile != 0 && h.Autoclear&AutoclearRawExternal != 0
+}
+
 // FeatureNames is the image's own feature name table, nil if it has none.
 func (h *Header) FeatureNames() []FeatureName {
 	for _, data := range findExtensions(h.Extensions, ExtFeatureNames) {

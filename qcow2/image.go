@@ -26,7 +26,10 @@ type Image struct {
 	codec   entryCodec
 	private *PrivateExtension // nil if the image has none
 
-	disk    *disk
+	disk    *disk          // metadata, and data unless it is external
+	data    *disk          // data: disk, or the external data file
+	base    *Base          // nil: no backing file
+	files   []storage.File // by layer: where its data is
 	regions *regionMap
 	l1      []l1slot
 	cache   l2cache
@@ -71,8 +74,8 @@ func (i *Image) LogicalBlockSize() uint32 {
 // ReadOnly says whether the image was opened read-only.
 func (i *Image) ReadOnly() bool { return i.readOnly }
 
-// File is the file given to Open.
-func (i *Image) File() storage.File { return i.disk.File }
+// File is the file that holds the data of a layer, see Extent.
+func (i *Image) File(layer uint8) storage.File { return i.files[layer] }
 
 // Failed is the error that made the image refuse writes, nil if none did.
 func (i *Image) Failed() error {
@@ -127,7 +130,13 @@ func (i *Image) flush() {
 	if i.Failed() != nil {
 		return
 	}
-	err := i.disk.Datasync()
+	err := error(nil)
+	if i.geo.external {
+		err = i.data.Datasync()
+	}
+	if err == nil {
+		err = i.disk.Datasync()
+	}
 	if err == nil {
 		err = i.disk.whole()
 	}
@@ -151,6 +160,14 @@ func (i *Image) Close() error {
 }
 
 var errClosed = errors.New("image is closed")
+
+// mayHoldData checks that a range of the data's file holds no metadata.
+func (i *Image) mayHoldData(off, n uint64) error {
+	if i.geo.external {
+		return nil
+	}
+	return i.regions.check(regionData, off, n)
+}
 
 // writeMeta writes metadata after checking that it lands on its own kind. That
 // there is no room for it leaves the file as it was; after any other error

@@ -11,38 +11,73 @@ func (i *Image) judge(cluster uint64) (change, bool, error) {
 	switch {
 	case e.poisoned():
 		return ch, false, i.poisonError(cluster)
-	case e.Compressed():
-		ch.fill = fillCopy
-	case e.Offset() == 0:
-		ch.fill = fillFresh
-	case e.Copied() && !e.Zero() && (!i.geo.extended || m.bitmap == l2AllAllocated):
+	case i.geo.stored(e) && !e.Compressed() && e.Copied() && !e.Zero() && (!i.geo.extended || m.bitmap == l2AllAllocated):
+		ch.hosted, ch.host = true, e.Offset()
 		return ch, false, nil
+	case i.geo.external:
+		err = i.judgeExternal(&ch)
+	case e.Compressed():
+		ch.wanting, ch.fill = true, fillCopy
+	case e.Offset() == 0:
+		ch.wanting, ch.fill = true, fillCopy
+		err = i.judgeEmpty(&ch)
 	default:
 		err = i.judgeHost(&ch)
 	}
 	return ch, true, err
 }
 
+// judgeExternal: in a data file every cluster of the disk has its place.
+func (i *Image) judgeExternal(ch *change) error {
+	ch.hosted, ch.host, ch.fill = true, ch.cluster<<i.geo.clusterBits, fillMissing
+	zero, err := i.readsZero(ch.old, ch.cluster)
+	if zero {
+		ch.fill = fillErase
+	}
+	return err
+}
+
+// judgeEmpty finds out whether a cluster that has no host cluster reads as zeros.
+func (i *Image) judgeEmpty(ch *change) error {
+	zero, err := i.readsZero(ch.old, ch.cluster)
+	if zero {
+		ch.fill = fillFresh
+	}
+	return err
+}
+
+// readsZero says whether a mapping is known to read as zeros.
+func (i *Image) readsZero(m mapping, cluster uint64) (bool, error) {
+	for in := uint64(0); in < i.geo.clusterSize(); {
+		x := i.geo.extentOf(m, in)
+		switch x.Kind {
+		case Zero:
+		case absent:
+			if zero, err := i.base.zero(cluster<<i.geo.clusterBits+in, x.Len); err != nil || !zero {
+				return false, err
+			}
+		default:
+			return false, nil
+		}
+		in += x.Len
+	}
+	return true, nil
+}
+
 // judgeHost decides whether a cluster that has a host cluster may keep it.
 func (i *Image) judgeHost(ch *change) error {
 	e := ch.old.entry
 	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
-	if err != nil {
-		return err
-	}
-	reads := !e.Zero() && (!i.geo.extended || ch.old.bitmap&l2AllAllocated != 0)
 	switch {
+	case err != nil:
+		return err
 	case n == 0:
 		return i.corrupted(corrupt("refcount", e.Offset(), "is 0 for a cluster in use"))
-	case n > 1 && reads:
-		ch.fill = fillCopy
 	case n > 1:
-		ch.fill = fillFresh
-	case reads && !i.geo.extended:
-		ch.fill, ch.host = fillNothing, e.Offset()
-	default:
-		ch.fill, ch.host = fillZeros, e.Offset()
+		ch.wanting, ch.fill = true, fillCopy
+		return i.judgeEmpty(ch)
 	}
+	ch.hosted, ch.host, ch.fill = true, e.Offset(), fillMissing
 	return nil
 }
 

@@ -74,6 +74,13 @@ func (i *Image) Resolve(off, n uint64) error {
 	if err := i.checkRange(off, n); err != nil || n == 0 {
 		return err
 	}
+	if err := i.resolveOwn(off, n); err != nil {
+		return err
+	}
+	return i.base.resolve(off, n)
+}
+
+func (i *Image) resolveOwn(off, n uint64) error {
 	shift := i.geo.clusterBits + i.geo.l2Bits
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()
@@ -104,7 +111,7 @@ func (i *Image) loadTable(index uint64) (*l2table, error) {
 	if err := i.disk.read(raw, e.Offset()); err != nil {
 		return nil, err
 	}
-	t := i.decodeTable(raw)
+	t := i.decodeTable(raw, index<<i.geo.l2Bits)
 	i.keepTable(index, t)
 	return t, nil
 }
@@ -137,7 +144,12 @@ func (i *Image) keepTable(index uint64, t *l2table) {
 func (i *Image) dropTable(index uint64) { i.l1[index].table.Store(nil) }
 
 func (i *Image) checkL1Entry(index uint64, e L1Entry) error {
-	at := i.header.L1TableOffset + index*8
+	return i.checkTableOffset(i.header.L1TableOffset+index*8, e)
+}
+
+// checkTableOffset judges the entry at byte at of the file that refers to an L2
+// table.
+func (i *Image) checkTableOffset(at uint64, e L1Entry) error {
 	switch {
 	case e.Reserved() != 0:
 		return corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
@@ -149,7 +161,8 @@ func (i *Image) checkL1Entry(index uint64, e L1Entry) error {
 	return nil
 }
 
-func (i *Image) decodeTable(raw []byte) *l2table {
+// decodeTable decodes the table that maps clusters of the disk from first on.
+func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
 	t := &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, len(raw)/8)}
 	for k := range t.words {
 		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
@@ -158,7 +171,7 @@ func (i *Image) decodeTable(raw []byte) *l2table {
 	i.regions.mu.RLock()
 	defer i.regions.mu.RUnlock()
 	for k := range uint64(len(t.words)) / t.step {
-		if !i.sound(t.mapping(k), end) {
+		if !i.sound(t.mapping(k), first+k, end) {
 			t.set(k, mapping{entry: l2Poison})
 		}
 	}
@@ -166,24 +179,28 @@ func (i *Image) decodeTable(raw []byte) *l2table {
 }
 
 // sound judges an L2 entry as read from a file of end bytes: one that points
-// into metadata, past the file, or has unknown bits must never be followed. The
-// caller holds regions.mu.
-func (i *Image) sound(m mapping, end uint64) bool {
+// into metadata, past the file, or has unknown bits must never be followed. Data
+// in a file of its own is at its offset on the disk, as QEMU demands. The caller
+// holds regions.mu.
+func (i *Image) sound(m mapping, cluster, end uint64) bool {
 	e := m.entry
 	if e == 0 && m.bitmap&l2AllAllocated == 0 {
 		return true
 	}
 	if e.Compressed() {
-		return true
+		return !i.geo.external
 	}
 	if e.Reserved() != 0 || e.Zero() && (i.geo.extended || i.header.Version < 3) {
 		return false
 	}
-	if i.geo.extended && (!m.bitmap.Sound() || e.Offset() == 0 && m.bitmap&l2AllAllocated != 0) {
+	if i.geo.extended && (!m.bitmap.Sound() || !i.geo.stored(e) && m.bitmap&l2AllAllocated != 0) {
 		return false
 	}
-	if e.Offset() == 0 {
+	if !i.geo.stored(e) {
 		return true
+	}
+	if i.geo.external {
+		return e.Offset() == cluster<<i.geo.clusterBits
 	}
 	return i.geo.inCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.clusterBits] == regionData
 }

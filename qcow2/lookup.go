@@ -10,6 +10,30 @@ func (i *Image) Lookup(off, n uint64) Extent {
 		return Extent{}
 	}
 	n = min(n, i.size-off)
+	x := i.extentThrough(off, n)
+	for x.Len < n {
+		next := i.extentThrough(off+x.Len, n-x.Len)
+		if !x.joins(next) {
+			break
+		}
+		x.Len += next.Len
+	}
+	x.Len = min(x.Len, n)
+	return x
+}
+
+// extentThrough is extentAt, and where that says nothing what the layers below
+// say.
+func (i *Image) extentThrough(off, n uint64) Extent {
+	x := i.extentAt(off, n)
+	if x.Kind == absent {
+		return i.base.extent(off, min(x.Len, n))
+	}
+	return x
+}
+
+// lookupOwn is Lookup in this image alone: what it says nothing about is absent.
+func (i *Image) lookupOwn(off, n uint64) Extent {
 	x := i.extentAt(off, n)
 	for x.Len < n {
 		next := i.extentAt(off+x.Len, n-x.Len)
@@ -32,7 +56,7 @@ func (i *Image) extentAt(off, n uint64) Extent {
 	if table == nil {
 		rest := i.geo.l2Coverage() - off&(i.geo.l2Coverage()-1)
 		if slot.entry.Load() == 0 {
-			return Extent{Kind: Zero, Len: rest}
+			return Extent{Kind: absent, Len: rest}
 		}
 		return Extent{Kind: Miss, Len: rest}
 	}
@@ -54,7 +78,7 @@ func (g *geometry) follow(t *l2table, index uint64, e L2Entry, kind ExtentKind, 
 	switch {
 	case kind == Data || kind == Shared:
 		step = g.clusterSize()
-	case kind != Zero || e.Offset() != 0:
+	case kind != Zero && kind != absent || g.stored(e):
 		return 0
 	}
 	rest := t.words[index+1:]
@@ -72,21 +96,32 @@ func (g *geometry) follow(t *l2table, index uint64, e L2Entry, kind ExtentKind, 
 // extentOf is the run from byte in of a cluster with mapping m on.
 func (g *geometry) extentOf(m mapping, in uint64) Extent {
 	x := g.clusterExtent(m.entry, in)
-	if !g.extended || x.Kind != Data && x.Kind != Shared {
+	if !g.extended || x.Kind == Corrupt || x.Kind == Compressed {
 		return x
 	}
 	size := g.clusterSize() / subclusters
 	sub := uint(in / size)
-	allocated := m.bitmap.Allocated(sub)
+	kind := m.bitmap.kind(sub, x.Kind)
 	end := sub + 1
-	for end < subclusters && m.bitmap.Allocated(end) == allocated {
+	for end < subclusters && m.bitmap.kind(end, x.Kind) == kind {
 		end++
 	}
 	x.Len = uint64(end)*size - in
-	if !allocated {
-		return Extent{Kind: Zero, Len: x.Len}
+	if kind != x.Kind {
+		return Extent{Kind: kind, Len: x.Len}
 	}
 	return x
+}
+
+// kind is what subcluster sub is when allocated ones are of the given kind.
+func (b L2Bitmap) kind(sub uint, allocated ExtentKind) ExtentKind {
+	switch {
+	case b.Allocated(sub):
+		return allocated
+	case b.Zero(sub):
+		return Zero
+	}
+	return absent
 }
 
 // clusterExtent is the rest of a whole cluster from byte in on.
@@ -97,8 +132,10 @@ func (g *geometry) clusterExtent(e L2Entry, in uint64) Extent {
 		return Extent{Kind: Corrupt, Len: rest}
 	case e.Compressed():
 		return Extent{Kind: Compressed, Len: rest}
-	case e.Zero() || e.Offset() == 0:
+	case e.Zero():
 		return Extent{Kind: Zero, Len: rest}
+	case !g.stored(e):
+		return Extent{Kind: absent, Len: rest}
 	case e.Copied():
 		return Extent{Kind: Data, Host: e.Offset() + in, Len: rest}
 	}

@@ -21,6 +21,12 @@ type OpenOptions struct {
 	// bug of the v5 series).
 	Force bool
 
+	// Base is the disk of the backing file the header names, Data the external
+	// data file. Without them an image that names one is refused: whoever opens
+	// it decides whether a name found in an image is followed.
+	Base *Base
+	Data storage.File
+
 	// CacheBytes bounds the memory for L2 tables; 0 is DefaultCacheBytes.
 	CacheBytes uint64
 }
@@ -75,13 +81,43 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	i.flusher.init()
 	i.regions = newRegionMap(i.geo.clusterBits)
 	i.cache.limit = cachedTables(o.CacheBytes, i.geo.clusterSize())
-	i.judgeHeader()
+	i.judgeHeader(o)
+	if err := i.adoptFiles(o); err != nil {
+		return nil, err
+	}
 	i.judgePrivate()
 	if err := i.loadZones(o.Force); err != nil {
 		return nil, err
 	}
 	i.judgeConditions()
 	return i, i.loadL1()
+}
+
+// adoptFiles notes where the data of the image and of the layers below is.
+func (i *Image) adoptFiles(o OpenOptions) (err error) {
+	i.data = i.disk
+	if i.geo.external && o.Data != nil {
+		if i.data, err = newDisk(o.Data); err != nil {
+			return err
+		}
+	}
+	if i.header.BackingFile != "" {
+		i.base = o.Base
+	}
+	i.files = append([]storage.File{i.data.File}, i.base.files()...)
+	if len(i.files) > MaxLayers {
+		return &UnsupportedError{fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), "shorten it with qemu-img rebase"}
+	}
+	return nil
+}
+
+// ReadHeader reads the header of an image.
+func ReadHeader(f storage.File) (*Header, error) {
+	d, err := newDisk(f)
+	if err != nil {
+		return nil, err
+	}
+	return readHeader(d)
 }
 
 func cachedTables(limit, clusterSize uint64) int {

@@ -61,12 +61,14 @@ func TestOpenRefuses(t *testing.T) {
 			putExtension(h, ExtFeatureNames, encodeFeatureNames([]FeatureName{{FeatureIncompatible, 17, "time travel"}}))
 		}, opensNever, ErrUnsupported, "time travel"},
 		{"data file", false, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrUnsupported, "external data file"},
+		{"plain data file", true, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrNotFollowed, "--allow-data-file"},
 		{"LUKS", false, func(h *Header) { h.CryptMethod = 2 }, opensNever, ErrUnsupported, "LUKS"},
 		{"AES", true, func(h *Header) { h.CryptMethod = 1 }, opensNever, ErrUnsupported, "AES"},
-		{"backing file", false, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, `backing file "base"`},
-		{"plain backing file", true, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, "qemu-img convert"},
+		{"backing file", false, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, `a backing file ("base")`},
+		{"plain backing file", true, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrNotFollowed, "--allow-backing"},
 		{"snapshots", false, func(h *Header) { h.SnapshotCount = 2 }, opensNever, ErrUnsupported, "2 internal snapshots"},
-		{"plain snapshots", true, func(h *Header) { h.SnapshotCount = 2 }, opensReadOnly, ErrUnsupported, "snapshot -d"},
+		{"no snapshot table", true, func(h *Header) { h.SnapshotCount = 2 }, opensReadOnly, ErrCorrupt, "snapshots"},
+		{"too many snapshots", true, func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1e6, 1<<16 }, opensReadOnly, ErrCorrupt, "1000000 snapshots"},
 		{"bit without extension", true, func(h *Header) { h.Incompatible |= IncompatZoned }, opensNever, ErrUnsupported, "bit 5"},
 		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "--force"},
 		{"two extensions", false, func(h *Header) {

@@ -18,6 +18,11 @@ func (i *Image) openWritable(o OpenOptions) error {
 		return err
 	}
 	i.readOnly = false
+	if i.header.RawData() {
+		if err := i.data.grow(i.size); err != nil {
+			return err
+		}
+	}
 	return i.disk.grow(roundUp(i.disk.length.Load(), i.geo.clusterSize()))
 }
 
@@ -42,6 +47,7 @@ func (i *Image) claimRegions() {
 		i.claim(regionL2, e.Offset(), i.geo.clusterSize())
 	}
 	i.claimRefcounts()
+	i.refuse(UseWrite, i.claimSnapshots())
 }
 
 func (i *Image) claim(kind regionKind, off, n uint64) {
@@ -108,14 +114,33 @@ func (i *Image) checkRefTableEntry(k uint64, e RefcountTableEntry) error {
 func (i *Image) loadRefcounts() error { return i.refs.findTail() }
 
 // clearAutoclear drops promises this program does not keep, durably before
-// anything else is written.
+// anything else is written. It keeps a data file raw, and bitmaps that are marked
+// as in use promise nothing.
 func (i *Image) clearAutoclear() error {
-	if i.header.Autoclear == 0 {
+	old := i.header.Autoclear
+	if old == 0 {
 		return nil
 	}
-	if err := i.writeMeta(regionHeader, make([]byte, 8), autoclearField); err != nil {
+	keep := AutoclearFeatures(0)
+	if i.geo.external {
+		keep = AutoclearRawExternal
+	}
+	if old&AutoclearBitmaps != 0 {
+		marked, err := i.markBitmaps()
+		if err != nil {
+			return err
+		}
+		if marked {
+			keep |= AutoclearBitmaps
+		}
+	}
+	i.header.Autoclear &= keep
+	if i.header.Autoclear == old {
+		return i.datasync()
+	}
+	word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Autoclear))
+	if err := i.writeMeta(regionHeader, word, autoclearField); err != nil {
 		return err
 	}
-	i.header.Autoclear = 0
 	return i.datasync()
 }

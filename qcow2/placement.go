@@ -1,6 +1,9 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // placement is one batch of changes to the map, in the order of the virtual
 // disk. Image.mu is held but for the flush between writing and publishing.
@@ -9,6 +12,9 @@ type placement struct {
 	changes     []change
 	tables      []newTable
 	first, last uint64 // clusters of the virtual disk
+
+	off  uint64 // byte of the virtual disk where data belongs
+	data []byte // nil, or what the changed clusters are to hold from off on
 }
 
 // change gives one cluster of the virtual disk a new mapping.
@@ -16,8 +22,11 @@ type change struct {
 	cluster uint64  // of the virtual disk
 	old     mapping // as Lookup sees it now
 	fill    fill
+	zero    bool   // it becomes zero by its entry: nothing is filled
+	wanting bool   // a host cluster has to be taken
+	hosted  bool   // it has a host cluster
+	taken   bool   // which was given out for this change
 	host    uint64 // byte offset of the host cluster
-	taken   bool   // host was given out for this change
 }
 
 // fill says what the host cluster has to hold before it is mapped.
@@ -26,14 +35,19 @@ type fill uint8
 const (
 	fillNothing fill = iota // it holds the right bytes already
 	fillFresh               // zeros, which a taken cluster holds
-	fillZeros               // zeros over old bytes, for what old does not map
+	fillErase               // zeros over whatever is there
+	fillMissing             // what old reads as, where that is not in its host cluster
 	fillCopy                // what old reads as
 )
+
+// empty says that there is nothing to be kept: space may be taken ahead.
+func (f fill) empty() bool { return f == fillFresh || f == fillErase }
 
 // newTable is an L2 table to be linked into the L1 table.
 type newTable struct {
 	index uint64 // in the L1 table
 	at    uint64 // byte offset in the file
+	old   uint64 // byte offset of the shared table it is a copy of, 0: none
 }
 
 // plan finds out what has to change for n clusters from first on, and for up to
@@ -45,18 +59,54 @@ func (p *placement) plan(first, n, extra uint64) error {
 			return nil
 		}
 		ch, needed, err := p.image.judge(c)
-		if c >= first+n && (err != nil || !needed || ch.fill != fillFresh) {
+		if c >= first+n && (err != nil || !needed || !ch.fill.empty()) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if needed {
+		if needed || p.dataIn(c) != nil {
 			p.changes = append(p.changes, ch)
 		}
 		p.last = c
 	}
 	return nil
+}
+
+// planZero makes n clusters from first on read as zeros without a host cluster,
+// or with a fresh one where the format has no other way. Those with keep stay
+// where they are.
+func (p *placement) planZero(first, n uint64, keep bool) error {
+	i := p.image
+	p.first, p.last = first, first+n-1
+	for c := first; c < first+n; c++ {
+		m, err := i.mapping(c)
+		if err != nil {
+			return err
+		}
+		ch := change{cluster: c, old: m, zero: true, hosted: keep, host: m.entry.Offset()}
+		if i.header.Version < 3 && i.base != nil {
+			ch.zero, ch.fill, ch.wanting = false, fillFresh, true
+		}
+		p.changes = append(p.changes, ch)
+	}
+	return nil
+}
+
+// needsFlush says whether something was written that must be durable before the
+// map refers to it: all but zeros in existing tables.
+func (p *placement) needsFlush() bool {
+	return len(p.tables) > 0 || slices.ContainsFunc(p.changes, func(ch change) bool { return !ch.zero })
+}
+
+// dataIn is the part of data that belongs into a cluster, nil if none.
+func (p *placement) dataIn(cluster uint64) []byte {
+	start := cluster << p.image.geo.clusterBits
+	from, to := max(start, p.off), min(start+p.image.geo.clusterSize(), p.off+uint64(len(p.data)))
+	if from >= to {
+		return nil
+	}
+	return p.data[from-p.off : to-p.off]
 }
 
 // covers says whether clusters first to last are any business of the batch: in
@@ -91,8 +141,8 @@ func (p *placement) write() error {
 	return nil
 }
 
-// takeTables takes a cluster, which is zeros, for each missing L2 table, and
-// makes sure that existing ones are ours alone.
+// takeTables takes a cluster for each L2 table that is missing, which is zeros,
+// or not ours alone, which gets a copy.
 func (p *placement) takeTables() error {
 	i := p.image
 	last := ^uint64(0)
@@ -102,39 +152,61 @@ func (p *placement) takeTables() error {
 			continue
 		}
 		last = index
-		if e := L1Entry(i.l1[index].entry.Load()); e != 0 {
-			if err := i.ownTable(index, e); err != nil {
+		e := L1Entry(i.l1[index].entry.Load())
+		ours, err := i.ownsTable(e)
+		if err != nil || ours {
+			if err != nil {
 				return err
 			}
 			continue
 		}
-		x, err := i.refs.take(1, 0)
-		if err != nil {
-			return fmt.Errorf("taking space for an L2 table: %w", err)
+		if err := p.takeTable(index, e.Offset()); err != nil {
+			return err
 		}
-		t := newTable{index, x.first << i.geo.clusterBits}
-		if err := i.regions.add(regionL2, t.at, i.geo.clusterSize()); err != nil {
-			return i.corrupted(err)
-		}
-		p.tables = append(p.tables, t)
 	}
 	return nil
 }
 
-// ownTable refuses to change an L2 table that others refer to as well.
-func (i *Image) ownTable(index uint64, e L1Entry) error {
-	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
-	if err == nil && n != 1 {
-		err = i.corrupted(corrupt("L2 table", e.Offset(), "has refcount %d instead of 1", n))
+// ownsTable says whether there is an L2 table that nobody else refers to.
+func (i *Image) ownsTable(e L1Entry) (bool, error) {
+	if e.Offset() == 0 {
+		return false, nil
 	}
-	return err
+	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
+	if err == nil && n == 0 {
+		err = i.corrupted(corrupt("L2 table", e.Offset(), "has refcount 0"))
+	}
+	return n == 1, err
+}
+
+// takeTable takes a cluster for an L2 table and makes it a copy of the old one,
+// if there is any: snapshots keep that.
+func (p *placement) takeTable(index, old uint64) error {
+	i := p.image
+	x, err := i.refs.take(1, 0)
+	if err != nil {
+		return fmt.Errorf("taking space for an L2 table: %w", err)
+	}
+	t := newTable{index, x.first << i.geo.clusterBits, old}
+	if err := i.regions.add(regionL2, t.at, i.geo.clusterSize()); err != nil {
+		return i.corrupted(err)
+	}
+	p.tables = append(p.tables, t)
+	if old == 0 {
+		return nil
+	}
+	raw := make([]byte, i.geo.clusterSize())
+	if err := i.disk.read(raw, old); err != nil {
+		return err
+	}
+	return i.writeMeta(regionL2, raw, t.at)
 }
 
 // takeClusters takes host clusters for all changes that need one, in runs as
 // long as the changes follow each other.
 func (p *placement) takeClusters() error {
 	for k := 0; k < len(p.changes); {
-		want := p.wanting(k)
+		want := p.wantingFrom(k)
 		if want == 0 {
 			k++
 			continue
@@ -145,18 +217,18 @@ func (p *placement) takeClusters() error {
 		}
 		for c := range x.n {
 			ch := &p.changes[k+int(c)]
-			ch.host, ch.taken = (x.first+c)<<p.image.geo.clusterBits, true
+			ch.host, ch.hosted, ch.taken = (x.first+c)<<p.image.geo.clusterBits, true, true
 		}
 		k += int(x.n)
 	}
 	return nil
 }
 
-// wanting is how many changes from k on, in a row, need a host cluster.
-func (p *placement) wanting(k int) uint64 {
+// wantingFrom is how many changes from k on, in a row, need a host cluster.
+func (p *placement) wantingFrom(k int) uint64 {
 	n := uint64(0)
 	for _, ch := range p.changes[k:] {
-		if ch.host != 0 || ch.cluster != p.changes[k].cluster+n {
+		if !ch.wanting || ch.cluster != p.changes[k].cluster+n {
 			break
 		}
 		n++
@@ -182,42 +254,6 @@ func (p *placement) hint(k int) uint64 {
 		return 0
 	}
 	return m.entry.Offset()>>p.image.geo.clusterBits + 1
-}
-
-// fill gives a host cluster the contents its change needs.
-func (p *placement) fill(ch *change) error {
-	i := p.image
-	switch ch.fill {
-	case fillZeros:
-		return i.zeroUnmapped(ch.host, ch.old)
-	case fillCopy:
-		buf := make([]byte, i.geo.clusterSize())
-		if err := i.readMapping(buf, 0, ch.cluster, ch.old); err != nil {
-			return err
-		}
-		return i.writeData(buf, ch.host)
-	}
-	return nil
-}
-
-// zeroUnmapped zeros the parts of a host cluster that its mapping does not read.
-func (i *Image) zeroUnmapped(host uint64, m mapping) error {
-	if err := i.regions.check(regionData, host, i.geo.clusterSize()); err != nil {
-		return i.corrupted(err)
-	}
-	if !i.geo.extended {
-		return i.disk.zero(host, i.geo.clusterSize())
-	}
-	size := i.geo.clusterSize() / subclusters
-	for sub := uint(0); sub < subclusters; sub++ {
-		if m.bitmap.Allocated(sub) {
-			continue
-		}
-		if err := i.disk.zero(host+uint64(sub)*size, size); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // undo gives back what was taken for changes that were never published. What

@@ -82,8 +82,8 @@ func (p *placement) publishTable(group []change) error {
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()
 	at := L1Entry(i.l1[index].entry.Load()).Offset()
-	fresh := at == 0
-	if fresh {
+	link := len(p.tables) > 0 && p.tables[0].index == index
+	if link {
 		at = p.tables[0].at
 	}
 	table, err := i.loadTable(index)
@@ -94,24 +94,41 @@ func (p *placement) publishTable(group []change) error {
 		i.dropTable(index)
 		return err
 	}
-	if fresh {
-		table = &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, i.geo.clusterSize()/8)}
+	if link {
 		if err := i.linkTable(index, at); err != nil {
+			i.dropTable(index)
 			return err
 		}
+	}
+	fresh := table == nil
+	if fresh {
+		table = &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, i.geo.clusterSize()/8)}
 	}
 	for k := range group {
 		table.set(group[k].cluster&(i.geo.l2Entries()-1), i.mappingOf(&group[k]))
 	}
 	if fresh {
 		i.keepTable(index, table)
+	}
+	if link {
 		i.l1[index].entry.Store(uint64(newL1Entry(at)))
+		i.retireTable(p.tables[0].old)
 	}
 	return nil
 }
 
+// retireTable drops the reference to a table that was copied.
+func (i *Image) retireTable(at uint64) {
+	if at != 0 {
+		i.frees.add(run{at >> i.geo.clusterBits, 1})
+	}
+}
+
 // mappingOf is the entry a change makes.
 func (i *Image) mappingOf(ch *change) mapping {
+	if ch.zero {
+		return i.zeroMapping(ch)
+	}
 	m := mapping{entry: newL2Entry(ch.host)}
 	if i.geo.extended {
 		m.bitmap = l2AllAllocated
@@ -139,6 +156,22 @@ func (i *Image) writeEntries(at uint64, group []change) error {
 	return nil
 }
 
+// zeroMapping reads as zeros, with or without a host cluster. Version 2 knows no
+// zero flag: without a backing file, no entry means the same.
+func (i *Image) zeroMapping(ch *change) mapping {
+	m := mapping{}
+	if ch.hosted {
+		m.entry = newL2Entry(ch.host)
+	}
+	switch {
+	case i.geo.extended:
+		m.bitmap = l2AllAllocated << subclusters
+	case i.header.Version >= 3:
+		m.entry |= l2Zero
+	}
+	return m
+}
+
 // linkTable writes the L1 entry of a new L2 table.
 func (i *Image) linkTable(index, at uint64) error {
 	b := binary.BigEndian.AppendUint64(nil, uint64(newL1Entry(at)))
@@ -149,21 +182,24 @@ func (i *Image) linkTable(index, at uint64) error {
 // don't.
 func (i *Image) retire(group []change) {
 	for k := range group {
-		i.retireMapping(group[k].old, group[k].host)
+		i.retireMapping(group[k].old, &group[k])
 	}
 }
 
-// retireMapping drops the references of an old mapping unless it keeps its host
-// cluster.
-func (i *Image) retireMapping(old mapping, host uint64) {
+// retireMapping drops the references of an old mapping unless the change keeps
+// its host cluster.
+func (i *Image) retireMapping(old mapping, ch *change) {
 	e := old.entry
+	if i.geo.external {
+		return // nothing is counted in the data file
+	}
 	if e.Compressed() {
 		off, n := e.CompressedRange(i.geo.clusterBits)
 		first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
 		i.frees.add(run{first, last - first + 1})
 		return
 	}
-	if e.Offset() != 0 && e.Offset() != host {
+	if e.Offset() != 0 && !(ch.hosted && e.Offset() == ch.host) {
 		i.frees.add(run{e.Offset() >> i.geo.clusterBits, 1})
 	}
 }

@@ -25,15 +25,20 @@ func (i *Image) ReadAt(p []byte, off uint64) error {
 func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	x := i.Lookup(off, uint64(len(p)))
 	switch x.Kind {
-	case Data, Shared:
-		return x.Len, i.disk.read(p[:x.Len], x.Host)
 	case Zero:
 		clear(p[:x.Len])
 		return x.Len, nil
-	case Compressed:
-		return i.readCompressed(p[:x.Len], off)
 	case Miss:
 		return 0, i.Resolve(off, 1)
+	}
+	if x.Layer > 0 {
+		return x.Len, i.base.read(p[:x.Len], off)
+	}
+	switch x.Kind {
+	case Data, Shared:
+		return x.Len, i.data.read(p[:x.Len], x.Host)
+	case Compressed:
+		return i.readCompressed(p[:x.Len], off)
 	case Corrupt:
 		return 0, i.poisonError(off >> i.geo.clusterBits)
 	}
@@ -64,9 +69,7 @@ func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 	for len(p) > 0 {
 		x := i.geo.extentOf(m, in)
 		n := min(x.Len, uint64(len(p)))
-		if x.Kind == Zero {
-			clear(p[:n])
-		} else if err := i.disk.read(p[:n], x.Host); err != nil {
+		if err := i.readExtent(p[:n], cluster<<i.geo.clusterBits+in, x); err != nil {
 			return err
 		}
 		p, in = p[n:], in+n
@@ -74,24 +77,38 @@ func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 	return nil
 }
 
+// readExtent fills p, which starts at byte off of the disk, from an extent.
+func (i *Image) readExtent(p []byte, off uint64, x Extent) error {
+	switch x.Kind {
+	case Zero:
+		clear(p)
+		return nil
+	case absent:
+		return i.base.read(p, off)
+	}
+	return i.data.read(p, x.Host)
+}
+
 // WriteAt writes p at byte off of the virtual disk, taking space as needed. The
 // data is in the page cache on return, and durable after Sync.
 func (i *Image) WriteAt(p []byte, off uint64) error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	if err := i.checkRange(off, uint64(len(p))); err != nil {
+		return err
+	}
 	for len(p) > 0 {
-		if err := i.Ensure(off, uint64(len(p)), 0); err != nil {
+		x, err := i.lookupResolved(off, uint64(len(p)))
+		if err != nil {
 			return err
 		}
-		x := i.Lookup(off, uint64(len(p)))
-		if x.Kind == Miss {
-			if err := i.Resolve(off, 1); err != nil {
-				return err
-			}
-			continue
+		if x.Kind == Data {
+			err = i.writeData(p[:x.Len], x.Host)
+		} else {
+			err = i.writeThrough(p[:x.Len], off)
 		}
-		if x.Kind != Data {
-			return fmt.Errorf("writing at %d: %v after space was taken: %w", off, x.Kind, ErrRange)
-		}
-		if err := i.writeData(p[:x.Len], x.Host); err != nil {
+		if err != nil {
 			return err
 		}
 		p, off = p[x.Len:], off+x.Len
@@ -99,10 +116,19 @@ func (i *Image) WriteAt(p []byte, off uint64) error {
 	return nil
 }
 
+// writeThrough writes where space has to be taken: the bytes are in their place
+// before the map refers to it, so that nothing has to be copied that they
+// replace, and what was there before is never lost halfway.
+func (i *Image) writeThrough(p []byte, off uint64) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.ensure(off, uint64(len(p)), 0, p)
+}
+
 // writeData writes data after checking that it lands on no metadata.
 func (i *Image) writeData(b []byte, host uint64) error {
-	if err := i.regions.check(regionData, host, uint64(len(b))); err != nil {
+	if err := i.mayHoldData(host, uint64(len(b))); err != nil {
 		return i.corrupted(err)
 	}
-	return i.disk.write(b, host)
+	return i.data.write(b, host)
 }

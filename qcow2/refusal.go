@@ -40,21 +40,34 @@ func (i *Image) refused(use Use) error {
 }
 
 // judgeHeader collects what the fixed header fields stop.
-func (i *Image) judgeHeader() {
+func (i *Image) judgeHeader(o OpenOptions) {
 	h := i.header
 	for _, name := range namesOf(h.FeatureNames(), FeatureIncompatible, uint64(h.Incompatible&^knownIncompat)) {
 		i.refuse(UseRead, &UnsupportedError{"incompatible feature " + name, "use the program that set it"})
 	}
-	if h.Incompatible&IncompatDataFile != 0 {
-		i.refuse(UseRead, &UnsupportedError{"external data file", "convert the image with qemu-img to one without"})
-	}
+	i.judgeNames(o)
 	if h.CryptMethod != 0 {
 		i.refuse(UseRead, &UnsupportedError{encryptionName(h.CryptMethod), "convert the image with qemu-img to one without"})
 	}
-	if h.BackingFile != "" {
-		i.refuse(UseRead, &UnsupportedError{fmt.Sprintf("backing file %q", h.BackingFile), "flatten the image with qemu-img convert"})
-	}
 	i.judgeState()
+}
+
+// judgeNames: other files that the image names are there, and mean something.
+func (i *Image) judgeNames(o OpenOptions) {
+	h := i.header
+	external := h.Incompatible&IncompatDataFile != 0
+	switch {
+	case external && i.isZoned():
+		i.refuse(UseRead, &UnsupportedError{"a zoned image with an external data file", "there is no way to use it"})
+	case external && o.Data == nil:
+		i.refuse(UseRead, &NotFollowedError{"external data file", h.DataFile(), "allow it with --allow-data-file"})
+	}
+	switch {
+	case h.BackingFile != "" && i.isZoned():
+		i.refuse(UseRead, &UnsupportedError{fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), "flatten the image with qemu-img convert"})
+	case h.BackingFile != "" && o.Base == nil:
+		i.refuse(UseRead, &NotFollowedError{"backing file", h.BackingFile, "allow it with --allow-backing"})
+	}
 }
 
 func encryptionName(method uint32) string {
@@ -68,21 +81,21 @@ func encryptionName(method uint32) string {
 }
 
 // judgeState collects what stops writing only, snapshots of zoned images
-// excepted: they don't cover the zone table.
+// excepted: they don't cover the zone table. Nor do any cover a data file.
 func (i *Image) judgeState() {
 	h := i.header
-	if h.SnapshotCount != 0 {
-		stops := UseWrite
+	if h.SnapshotCount != 0 && (i.isZoned() || i.geo.external) {
+		stops, of := UseWrite, "an image with an external data file"
 		if i.isZoned() {
-			stops = UseRead
+			stops, of = UseRead, "a zoned image"
 		}
-		i.refuse(stops, &UnsupportedError{fmt.Sprintf("%d internal snapshots", h.SnapshotCount), "delete them with qemu-img snapshot -d"})
+		i.refuse(stops, &UnsupportedError{fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), "delete them with qemu-img snapshot -d"})
 	}
 	if h.Incompatible&IncompatCorrupt != 0 {
-		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair", ErrCorrupt))
+		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair all", ErrCorrupt))
 	}
 	if h.Incompatible&IncompatDirty != 0 {
-		i.refuse(UseWrite, fmt.Errorf("%w (incompatible bit 0); open it read-only, or run check --repair", ErrDirty))
+		i.refuse(UseWrite, fmt.Errorf("%w (incompatible bit 0), so its refcounts may be stale; open it read-only, or run check --repair all", ErrDirty))
 	}
 }
 

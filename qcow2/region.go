@@ -16,9 +16,11 @@ const (
 	regionRefTable
 	regionRefBlock
 	regionZoneTable
+	regionSnapshots
+	regionBitmaps
 )
 
-var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block", "zone table"}
+var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block", "zone table", "snapshots", "bitmaps"}
 
 func (k regionKind) String() string { return regionNames[k] }
 
@@ -51,6 +53,21 @@ func (r *regionMap) add(kind regionKind, off, n uint64) error {
 			return corrupt(kind.String(), c<<r.clusterBits, "overlaps the %v", old)
 		}
 		r.kinds[c] = kind
+	}
+	return nil
+}
+
+// share claims clusters as add does, but lets those be that are of the kind
+// already: snapshots have tables in common.
+func (r *regionMap) share(kind regionKind, off, n uint64) error {
+	first, last := r.span(off, n)
+	for c := first; n > 0 && c <= last; c++ {
+		if r.at(c<<r.clusterBits) == kind {
+			continue
+		}
+		if err := r.add(kind, c<<r.clusterBits, 1); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -26,27 +26,23 @@ func (i *Image) MakeZero(off, n uint64) error {
 
 // zeroStep deals with the first run of a range, unless it is Data and ours
 // alone: then it only says where that is. Such a run stays where it is when the
-// lock is given up.
+// lock is given up. A run of no bytes has to be looked up again.
 func (i *Image) zeroStep(off, n uint64) (Extent, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	x, err := i.lookupResolved(off, min(n, batchClusters<<i.geo.clusterBits))
-	if x.Kind == Shared || x.Kind == Compressed {
-		i.waitWhileBusy(off>>i.geo.clusterBits, 1)
-		x, err = i.lookupResolved(off, min(n, i.geo.clusterSize()-i.geo.inCluster(off)))
-	}
+	x, err := i.ownResolved(off, min(n, batchClusters<<i.geo.clusterBits))
 	if err != nil {
 		return x, err
 	}
-	switch x.Kind {
-	case Data:
+	switch {
+	case x.Kind == Data:
 		return i.exclusivePart(x)
-	case Shared, Compressed:
-		return i.zeroCluster(off, n)
-	case Corrupt:
-		err = i.poisonError(off >> i.geo.clusterBits)
+	case x.Kind == Zero || x.Kind == absent && i.base == nil:
+		return x, nil
+	case x.Kind == Corrupt:
+		return x, i.poisonError(off >> i.geo.clusterBits)
 	}
-	return x, err
+	return i.zeroRun(off, x)
 }
 
 // lookupResolved is Lookup without misses.
@@ -62,9 +58,25 @@ func (i *Image) lookupResolved(off, n uint64) (Extent, error) {
 	}
 }
 
+// ownResolved is lookupOwn without misses.
+func (i *Image) ownResolved(off, n uint64) (Extent, error) {
+	for {
+		x := i.lookupOwn(off, n)
+		if x.Kind != Miss {
+			return x, nil
+		}
+		if err := i.resolveOwn(off, 1); err != nil {
+			return x, err
+		}
+	}
+}
+
 // exclusivePart cuts a Data run to the leading clusters whose refcount really
 // is one; an L2 entry that lies about its first cluster is an error.
 func (i *Image) exclusivePart(x Extent) (Extent, error) {
+	if i.geo.external {
+		return x, nil
+	}
 	first, last := x.Host>>i.geo.clusterBits, (x.Host+x.Len-1)>>i.geo.clusterBits
 	for c := first; c <= last; c++ {
 		n, err := i.refs.get(c)
@@ -80,85 +92,39 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 			return x, nil
 		}
 	}
-	return x, i.regions.check(regionData, x.Host, x.Len)
+	return x, i.mayHoldData(x.Host, x.Len)
 }
 
-// zeroCluster makes the part of one cluster that lies in [off,off+n) zero. The
-// cluster is compressed or not ours alone, so its host cluster is left: all of
-// it is unmapped, or the rest is moved to a cluster of its own first.
-func (i *Image) zeroCluster(off, n uint64) (Extent, error) {
-	in := i.geo.inCluster(off)
-	n = min(n, i.geo.clusterSize()-in)
-	x := Extent{Kind: Zero, Len: n}
-	if in == 0 && (n == i.geo.clusterSize() || off+n == i.size) {
-		return x, i.unmap(off >> i.geo.clusterBits)
+// zeroRun makes a run zero that is compressed, not ours alone or of the backing
+// file: whole clusters are unmapped; one in part is made ours first.
+func (i *Image) zeroRun(off uint64, x Extent) (Extent, error) {
+	whole := x.Len &^ (i.geo.clusterSize() - 1)
+	if off+x.Len == i.size {
+		whole = roundUp(x.Len, i.geo.clusterSize())
 	}
-	if err := i.ensure(off, n, 0); err != nil {
+	if i.geo.inCluster(off) != 0 || whole == 0 {
+		x.Len = min(x.Len, i.geo.clusterSize()-i.geo.inCluster(off))
+		if err := i.ensure(off, x.Len, 0, nil); err != nil {
+			return x, err
+		}
+		return Extent{}, nil
+	}
+	first, n := off>>i.geo.clusterBits, whole>>i.geo.clusterBits
+	if i.busy(first, n) {
+		i.waitWhileBusy(first, n)
+		return Extent{}, nil
+	}
+	p := &placement{image: i}
+	if err := p.planZero(first, n, false); err != nil {
 		return x, err
 	}
-	return i.lookupResolved(off, n)
-}
-
-// unmap replaces a cluster's mapping by one that reads as zeros and has no host
-// cluster.
-func (i *Image) unmap(cluster uint64) error {
-	m, err := i.mapping(cluster)
-	if err == nil {
-		err = i.markDirty()
-	}
-	if err != nil {
-		return err
-	}
-	if err := i.remap(cluster, i.zeroMapping(0)); err != nil {
-		return err
-	}
-	i.retireMapping(m, 0)
-	return nil
-}
-
-// zeroMapping reads as zeros and keeps a host cluster, or none if host is 0.
-// Version 2 knows no zero flag: without a backing file, no entry means the same.
-func (i *Image) zeroMapping(host uint64) mapping {
-	m := mapping{}
-	if host != 0 {
-		m.entry = newL2Entry(host)
-	}
-	switch {
-	case i.geo.extended:
-		m.bitmap = l2AllAllocated << subclusters
-	case i.header.Version >= 3:
-		m.entry |= l2Zero
-	}
-	return m
-}
-
-// remap writes one cluster's L2 entry. It has an L2 table of its own.
-func (i *Image) remap(cluster uint64, m mapping) error {
-	index := cluster >> i.geo.l2Bits
-	e := L1Entry(i.l1[index].entry.Load())
-	if err := i.ownTable(index, e); err != nil {
-		return err
-	}
-	i.cache.mu.Lock()
-	defer i.cache.mu.Unlock()
-	table, err := i.loadTable(index)
-	if err != nil {
-		return err
-	}
-	words := i.geo.entryWords()
-	entry := cluster & (i.geo.l2Entries() - 1)
-	if err := i.writeMeta(regionL2, m.append(nil, words), e.Offset()+entry*uint64(words)*8); err != nil {
-		i.dropTable(index)
-		return err
-	}
-	table.set(entry, m)
-	return nil
+	return Extent{Kind: Zero, Len: min(whole, x.Len)}, i.place(p)
 }
 
 // zeroData empties a run that is ours alone, by a hole if the file can make one,
 // else by zero flags for whole clusters and by writing zeros.
 func (i *Image) zeroData(off uint64, x Extent) error {
-	if i.disk.PunchHole(int64(x.Host), int64(x.Len)) == nil {
+	if i.data.PunchHole(int64(x.Host), int64(x.Len)) == nil {
 		return nil
 	}
 	for x.Len > 0 {
@@ -173,11 +139,15 @@ func (i *Image) zeroData(off uint64, x Extent) error {
 
 func (i *Image) zeroHost(off, host, n uint64) error {
 	whole := n == i.geo.clusterSize() || i.geo.inCluster(off) == 0 && off+n == i.size
-	if !whole || i.header.Version < 3 {
-		return i.disk.writeZeros(host, n)
+	if !whole || i.header.Version < 3 || i.header.RawData() {
+		return i.data.writeZeros(host, n)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.waitWhileBusy(off>>i.geo.clusterBits, 1)
-	return i.remap(off>>i.geo.clusterBits, i.zeroMapping(host))
+	p := &placement{image: i}
+	if err := p.planZero(off>>i.geo.clusterBits, 1, true); err != nil {
+		return err
+	}
+	return i.place(p)
 }

@@ -173,3 +173,15 @@ func closeFd(fd *int) error {
 	}
 	return os.NewSyscallError("close", err)
 }
+
+// Is tells if path leads to this file.
+func (f *OSFile) Is(path string) bool {
+	var ours, theirs unix.Stat_t
+	if unix.Fstat(f.fd, &ours) != nil || unix.Stat(path, &theirs) != nil {
+		return false
+	}
+	if f.kind == unix.S_IFBLK && kind(theirs.Mode&unix.S_IFMT) == unix.S_IFBLK {
+		return ours.Rdev == theirs.Rdev // device nodes of one disk differ in their inodes
+	}
+	return ours.Dev == theirs.Dev && ours.Ino == theirs.Ino
+}

@@ -1,0 +1,40 @@
+package qcow2
+
+import "encoding/binary"
+
+// bitmapInUse is the flag of a bitmap that may be behind the disk: nobody must
+// rely on it (qcow2 specification, "Bitmap directory", flag in_use).
+const bitmapInUse = 1 << 0
+
+const bitmapFlags = 12 // byte of the u32 flags in a directory entry
+
+// markBitmaps marks every bitmap as in use: their clusters stay counted and their
+// names known, unlike with bitmaps dropped as a whole. It is false where the
+// directory makes no sense.
+func (i *Image) markBitmaps() (bool, error) {
+	found := findExtensions(i.header.Extensions, ExtBitmaps)
+	if len(found) != 1 || len(found[0]) < bitmapExtension {
+		return false, nil
+	}
+	count := binary.BigEndian.Uint32(found[0])
+	n, at := binary.BigEndian.Uint64(found[0][8:]), binary.BigEndian.Uint64(found[0][16:])
+	if count > maxBitmaps || n > maxBitmapDir || i.geo.inCluster(at) != 0 || i.regions.add(regionBitmaps, at, n) != nil {
+		return false, nil
+	}
+	dir := make([]byte, n)
+	if i.readTable("bitmap directory", dir, at) != nil {
+		return false, nil
+	}
+	for range count {
+		length := bitmapEntryLength(dir)
+		if length == 0 {
+			return false, nil
+		}
+		flags := binary.BigEndian.Uint32(dir[bitmapFlags:]) | bitmapInUse
+		if err := i.writeMeta(regionBitmaps, binary.BigEndian.AppendUint32(nil, flags), at+bitmapFlags); err != nil {
+			return false, err
+		}
+		dir, at = dir[length:], at+length
+	}
+	return true, nil
+}

@@ -1,0 +1,88 @@
+package qcow2
+
+// fill gives a host cluster the contents its change needs: those of before, and
+// the data of the batch over them.
+func (p *placement) fill(ch *change) error {
+	i := p.image
+	data := p.dataIn(ch.cluster)
+	if ch.zero {
+		return nil
+	}
+	if uint64(len(data)) == i.inDisk(ch.cluster) {
+		return i.writeData(data, ch.host)
+	}
+	var err error
+	switch ch.fill {
+	case fillErase:
+		err = i.data.zero(ch.host, i.inDisk(ch.cluster))
+	case fillMissing:
+		err = i.fillMissing(ch)
+	case fillCopy:
+		return p.copyOver(ch, data)
+	}
+	if err != nil || data == nil {
+		return err
+	}
+	return i.writeData(data, ch.host+p.placeIn(ch.cluster))
+}
+
+// inDisk is how many bytes of a cluster to fill: in a data file, none past the
+// end of the disk.
+func (i *Image) inDisk(cluster uint64) uint64 {
+	if i.geo.external {
+		return min(i.geo.clusterSize(), i.size-cluster<<i.geo.clusterBits)
+	}
+	return i.geo.clusterSize()
+}
+
+// placeIn is where in a cluster the batch's data begins.
+func (p *placement) placeIn(cluster uint64) uint64 {
+	start := cluster << p.image.geo.clusterBits
+	return max(start, p.off) - start
+}
+
+// copyOver writes what a change's old mapping reads, with data over it.
+func (p *placement) copyOver(ch *change, data []byte) error {
+	i := p.image
+	buf := make([]byte, i.geo.clusterSize())
+	if err := i.readMapping(buf, 0, ch.cluster, ch.old); err != nil {
+		return err
+	}
+	if data != nil {
+		copy(buf[p.placeIn(ch.cluster):], data)
+	}
+	return i.writeData(buf, ch.host)
+}
+
+// fillMissing writes to a host cluster what its mapping reads from elsewhere.
+func (i *Image) fillMissing(ch *change) error {
+	if err := i.mayHoldData(ch.host, i.geo.clusterSize()); err != nil {
+		return i.corrupted(err)
+	}
+	end := i.inDisk(ch.cluster)
+	for in := uint64(0); in < end; {
+		x := i.geo.extentOf(ch.old, in)
+		x.Len = min(x.Len, end-in)
+		err := error(nil)
+		switch {
+		case x.Kind == Zero || x.Kind == absent && i.base == nil:
+			err = i.data.zero(ch.host+in, x.Len)
+		case x.Kind == absent:
+			err = i.copyUp(ch, in, x.Len)
+		}
+		if err != nil {
+			return err
+		}
+		in += x.Len
+	}
+	return nil
+}
+
+// copyUp copies n bytes from byte in of a cluster on from the backing file.
+func (i *Image) copyUp(ch *change, in, n uint64) error {
+	buf := make([]byte, n)
+	if err := i.base.read(buf, ch.cluster<<i.geo.clusterBits+in); err != nil {
+		return err
+	}
+	return i.writeData(buf, ch.host+in)
+}

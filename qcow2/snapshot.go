@@ -1,0 +1,152 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Snapshot is an entry of the snapshot table: the disk as it was once (qcow2
+// specification, "Snapshots").
+type Snapshot struct {
+	ID, Name string
+	Date     time.Time
+	VMClock  time.Duration // of the guest, since its start
+	VMState  uint64        // bytes of the guest's memory and devices
+	DiskSize uint64        // bytes; 0 if not recorded
+
+	l1Offset uint64
+	l1Size   uint32 // entries
+}
+
+const maxSnapshotExtra = 1024 // bytes, as QEMU has it
+
+// Snapshots lists the internal snapshots. It reads the file.
+func (i *Image) Snapshots() ([]Snapshot, error) {
+	list, _, err := i.readSnapshots()
+	return list, err
+}
+
+// readSnapshots reads the table and returns its length in bytes, too.
+func (i *Image) readSnapshots() (list []Snapshot, length uint64, err error) {
+	if i.header.SnapshotCount > maxSnapshots {
+		return nil, 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, maxSnapshots)
+	}
+	for range i.header.SnapshotCount {
+		s, n, err := i.readSnapshot(i.header.SnapshotsOffset + length)
+		if err != nil {
+			return list, length, err
+		}
+		list, length = append(list, s), length+n
+		if length > maxSnapshotBytes {
+			return list, length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", maxSnapshotBytes)
+		}
+	}
+	return list, length, nil
+}
+
+// readSnapshot reads the entry at byte off and returns its padded length.
+func (i *Image) readSnapshot(off uint64) (Snapshot, uint64, error) {
+	b := make([]byte, snapshotFixed)
+	if err := i.readTable("snapshot table", b, off); err != nil {
+		return Snapshot{}, 0, err
+	}
+	n := snapshotLength(b)
+	if n > snapshotFixed+maxSnapshotExtra+2*65536 {
+		return Snapshot{}, 0, corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows", n)
+	}
+	b = make([]byte, n)
+	if err := i.readTable("snapshot table", b, off); err != nil {
+		return Snapshot{}, 0, err
+	}
+	return parseSnapshot(b), roundUp(n, 8), nil
+}
+
+// snapshotLength is the length in bytes of an entry that begins with b.
+func snapshotLength(b []byte) uint64 {
+	be := binary.BigEndian
+	return snapshotFixed + uint64(be.Uint32(b[36:])) + uint64(be.Uint16(b[12:])) + uint64(be.Uint16(b[14:]))
+}
+
+// parseSnapshot decodes an entry of snapshotLength bytes.
+func parseSnapshot(b []byte) Snapshot {
+	be := binary.BigEndian
+	s := Snapshot{
+		l1Offset: be.Uint64(b), l1Size: be.Uint32(b[8:]), VMState: uint64(be.Uint32(b[32:])),
+		Date:    time.Unix(int64(be.Uint32(b[16:])), int64(be.Uint32(b[20:]))).UTC(),
+		VMClock: time.Duration(be.Uint64(b[24:])),
+	}
+	extra := b[snapshotFixed:][:be.Uint32(b[36:])]
+	if len(extra) >= snapshotExtra {
+		s.VMState, s.DiskSize = be.Uint64(extra), be.Uint64(extra[8:])
+	}
+	id := uint64(be.Uint16(b[12:]))
+	names := b[snapshotFixed+len(extra):]
+	s.ID, s.Name = string(names[:id]), string(names[id:])
+	return s
+}
+
+// maxSnapshotWords bounds the entries of all L1 tables read when an image with
+// snapshots is opened for writing.
+const maxSnapshotWords = 1 << 26
+
+// claimSnapshots enters the metadata of snapshots into the region map, and L2
+// tables behind the end of the disk: they hold what a guest's memory was.
+func (i *Image) claimSnapshots() error {
+	if err := i.claimL1(i.header.L1TableOffset+uint64(len(i.l1))*8, i.header.L1Size-uint32(len(i.l1))); err != nil {
+		return err
+	}
+	list, length, err := i.readSnapshots()
+	if err != nil {
+		return err
+	}
+	if err := i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length); err != nil {
+		return err
+	}
+	words := uint64(0)
+	for _, s := range list {
+		if words += uint64(s.l1Size); words > maxSnapshotWords {
+			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", ErrCorrupt, maxSnapshotWords)
+		}
+		if err := i.claimSnapshot(s); err != nil {
+			return fmt.Errorf("snapshot %q: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (i *Image) claimSnapshot(s Snapshot) error {
+	if i.geo.inCluster(s.l1Offset) != 0 {
+		return corrupt("snapshot's L1 table", s.l1Offset, "does not start on a cluster")
+	}
+	if err := i.regions.add(regionSnapshots, s.l1Offset, uint64(s.l1Size)*8); err != nil {
+		return err
+	}
+	return i.claimL1(s.l1Offset, s.l1Size)
+}
+
+// claimL1 claims the L2 tables of entries at byte off. Tables the active L1 table
+// refers to are claimed already.
+func (i *Image) claimL1(off uint64, entries uint32) error {
+	for left := entries; left > 0; {
+		n := min(left, l1Piece)
+		raw := make([]byte, n*8)
+		if err := i.readTable("L1 table", raw, off); err != nil {
+			return err
+		}
+		for ; len(raw) > 0; raw, off = raw[8:], off+8 {
+			e := L1Entry(binary.BigEndian.Uint64(raw))
+			if e.Offset() == 0 {
+				continue
+			}
+			if err := i.checkTableOffset(off, e); err != nil {
+				return err
+			}
+			if err := i.regions.share(regionL2, e.Offset(), i.geo.clusterSize()); err != nil {
+				return err
+			}
+		}
+		left -= n
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+// Package matrix holds a test only: images of every kind the format has, made
+// and filled by stock qemu-img and qemu-io, are read, written and given back to
+// them. It runs on the host and needs these two tools (make deps).
+//
+//	go test ./tests/matrix                        # some seconds
+//	go test ./tests/matrix -matrix.images 160 -v  # every value with most others
+package matrix
