@@ -121,7 +121,7 @@ func (e *exporter) nextStored(off uint64) (uint64, error) {
 // holeAt is how many bytes at the start of a stored extent are a hole of the
 // file: space is set aside in long runs, most of which may never be written.
 func (i *Image) holeAt(x Extent) uint64 {
-	at, err := i.disk.SeekData(int64(x.Host))
+	at, err := i.files[x.Layer].SeekData(int64(x.Host))
 	switch {
 	case err == io.EOF:
 		return x.Len

@@ -77,6 +77,9 @@ func (i *Image) ReadOnly() bool { return i.readOnly }
 // File is the file that holds the data of a layer, see Extent.
 func (i *Image) File(layer uint8) storage.File { return i.files[layer] }
 
+// Layers is how many files hold data: the image's own and those below.
+func (i *Image) Layers() int { return len(i.files) }
+
 // Failed is the error that made the image refuse writes, nil if none did.
 func (i *Image) Failed() error {
 	if p := i.failure.Load(); p != nil {

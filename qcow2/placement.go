@@ -85,7 +85,7 @@ func (p *placement) planZero(first, n uint64, keep bool) error {
 			return err
 		}
 		ch := change{cluster: c, old: m, zero: true, hosted: keep, host: m.entry.Offset()}
-		if i.header.Version < 3 && i.base != nil {
+		if i.needsSpace() {
 			ch.zero, ch.fill, ch.wanting = false, fillFresh, true
 		}
 		p.changes = append(p.changes, ch)

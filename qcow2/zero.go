@@ -4,7 +4,13 @@ package qcow2
 // can: host clusters that are ours alone are punched and stay mapped, so that
 // writing there again takes no metadata. Bytes outside the range are left alone.
 // It does not sync.
-func (i *Image) MakeZero(off, n uint64) error {
+func (i *Image) MakeZero(off, n uint64) error { return i.zero(off, n, false) }
+
+// Discard is MakeZero as far as that takes no space: parts of clusters that would
+// have to be copied first, or written with zeros, stay as they are.
+func (i *Image) Discard(off, n uint64) error { return i.zero(off, n, true) }
+
+func (i *Image) zero(off, n uint64, discard bool) error {
 	if err := i.mayWrite(); err != nil {
 		return err
 	}
@@ -12,9 +18,9 @@ func (i *Image) MakeZero(off, n uint64) error {
 		return err
 	}
 	for n > 0 {
-		x, err := i.zeroStep(off, n)
+		x, err := i.zeroStep(off, n, discard)
 		if err == nil && x.Kind == Data {
-			err = i.zeroData(off, x)
+			err = i.zeroData(off, x, discard)
 		}
 		if err != nil {
 			return err
@@ -27,22 +33,27 @@ func (i *Image) MakeZero(off, n uint64) error {
 // zeroStep deals with the first run of a range, unless it is Data and ours
 // alone: then it only says where that is. Such a run stays where it is when the
 // lock is given up. A run of no bytes has to be looked up again.
-func (i *Image) zeroStep(off, n uint64) (Extent, error) {
+func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	x, err := i.ownResolved(off, min(n, batchClusters<<i.geo.clusterBits))
 	if err != nil {
 		return x, err
 	}
+	if x.Kind == absent { // perhaps of zeros below, too
+		if below, err := i.lookupResolved(off, x.Len); err != nil || below.Kind == Zero {
+			return below, err
+		}
+	}
 	switch {
 	case x.Kind == Data:
 		return i.exclusivePart(x)
-	case x.Kind == Zero || x.Kind == absent && i.base == nil:
+	case x.Kind == Zero:
 		return x, nil
 	case x.Kind == Corrupt:
 		return x, i.poisonError(off >> i.geo.clusterBits)
 	}
-	return i.zeroRun(off, x)
+	return i.zeroRun(off, x, discard)
 }
 
 // lookupResolved is Lookup without misses.
@@ -97,13 +108,16 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 
 // zeroRun makes a run zero that is compressed, not ours alone or of the backing
 // file: whole clusters are unmapped; one in part is made ours first.
-func (i *Image) zeroRun(off uint64, x Extent) (Extent, error) {
+func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
 	whole := x.Len &^ (i.geo.clusterSize() - 1)
 	if off+x.Len == i.size {
 		whole = roundUp(x.Len, i.geo.clusterSize())
 	}
-	if i.geo.inCluster(off) != 0 || whole == 0 {
+	if i.geo.inCluster(off) != 0 || whole == 0 || discard && i.needsSpace() {
 		x.Len = min(x.Len, i.geo.clusterSize()-i.geo.inCluster(off))
+		if discard {
+			return x, nil
+		}
 		if err := i.ensure(off, x.Len, 0, nil); err != nil {
 			return x, err
 		}
@@ -123,13 +137,13 @@ func (i *Image) zeroRun(off uint64, x Extent) (Extent, error) {
 
 // zeroData empties a run that is ours alone, by a hole if the file can make one,
 // else by zero flags for whole clusters and by writing zeros.
-func (i *Image) zeroData(off uint64, x Extent) error {
+func (i *Image) zeroData(off uint64, x Extent, discard bool) error {
 	if i.data.PunchHole(int64(x.Host), int64(x.Len)) == nil {
 		return nil
 	}
 	for x.Len > 0 {
 		n := min(x.Len, i.geo.clusterSize()-i.geo.inCluster(x.Host))
-		if err := i.zeroHost(off, x.Host, n); err != nil {
+		if err := i.zeroHost(off, x.Host, n, discard); err != nil {
 			return err
 		}
 		off, x.Host, x.Len = off+n, x.Host+n, x.Len-n
@@ -137,9 +151,15 @@ func (i *Image) zeroData(off uint64, x Extent) error {
 	return nil
 }
 
-func (i *Image) zeroHost(off, host, n uint64) error {
+// needsSpace: without a zero flag only zeros hide what lies below.
+func (i *Image) needsSpace() bool { return i.header.Version < 3 && i.base != nil }
+
+func (i *Image) zeroHost(off, host, n uint64, discard bool) error {
 	whole := n == i.geo.clusterSize() || i.geo.inCluster(off) == 0 && off+n == i.size
 	if !whole || i.header.Version < 3 || i.header.RawData() {
+		if discard {
+			return nil
+		}
 		return i.data.writeZeros(host, n)
 	}
 	i.mu.Lock()

@@ -8,12 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
 
 func newExport() *cobra.Command {
 	var force, share bool
+	var allow server.Allow
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
@@ -21,26 +23,27 @@ func newExport() *cobra.Command {
 zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		Args: exactly("IMAGE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			img, f, err := openImage(args[0], share)
+			in, err := openFiles(args[0], share, allow)
 			if err != nil {
 				return err
 			}
-			defer f.Close()
+			defer in.Close()
 			out, err := storage.Create(args[1], force)
 			if err != nil {
 				return err
 			}
 			defer out.Close()
-			if err := qcow2.Export(img, out, qcow2.ExportOptions{}); err != nil {
+			if err := qcow2.Export(in.Image, out, qcow2.ExportOptions{}); err != nil {
 				// What there is of it is no image, and would only be in the way.
 				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, os.Remove(args[1])))
 			}
-			noteOffline(c, img)
+			noteOffline(c, in.Image)
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite an existing file")
 	addShare(c, &share)
+	addAllow(c, &allow)
 	return c
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/imagefile"
+	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
@@ -18,17 +20,22 @@ func addShare(c *cobra.Command, share *bool) {
 // openImage opens an image to look at it, also one the kernel could not take.
 // The caller closes the file.
 func openImage(path string, share bool) (*qcow2.Image, storage.File, error) {
-	f, err := storage.Open(path, storage.Options{ReadOnly: true, NoLock: share})
-	if errors.Is(err, storage.ErrInUse) {
-		return nil, nil, fmt.Errorf("%w; -U looks at it all the same", err)
-	}
+	o, err := openFiles(path, share, server.Allow{})
 	if err != nil {
 		return nil, nil, err
 	}
-	img, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
-	if err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	return o.Image, o.File, nil
+}
+
+// openFiles opens an image and the files it names, as far as allowed, to look at
+// them. The caller closes them.
+func openFiles(path string, share bool, allow server.Allow) (*imagefile.Opened, error) {
+	o, err := imagefile.Open(path, imagefile.Options{
+		Options:      storage.Options{ReadOnly: true, NoLock: share},
+		AllowBacking: allow.Backing, AllowData: allow.Data, Lenient: true,
+	})
+	if errors.Is(err, storage.ErrInUse) {
+		return nil, fmt.Errorf("%w; -U looks at it all the same", err)
 	}
-	return img, f, nil
+	return o, err
 }

@@ -24,6 +24,7 @@ type serveOptions struct {
 	id       int32
 	name     string
 	readOnly bool
+	allow    server.Allow
 	recovery string
 	cache    string
 	zeroCopy string
@@ -43,6 +44,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
+	addAllow(c, &o.allow)
 	addRunDir(c, &o.runDir)
 }
 
@@ -64,7 +66,8 @@ func (o *serveOptions) args(image string) []string {
 	return []string{image, "--detached", "--log-level", logLevel,
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy,
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
-		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly)}
+		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly),
+		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
 }
 
 func (o *serveOptions) config(image string) server.Config {
@@ -73,7 +76,7 @@ func (o *serveOptions) config(image string) server.Config {
 		supervisor = os.Getppid()
 	}
 	return server.Config{
-		Supervisor: supervisor, Image: image, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Supervisor: supervisor, Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
 		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }

@@ -9,6 +9,12 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// Allow says which files an image names are opened.
+type Allow struct {
+	Backing bool `json:"backing,omitempty"`
+	Data    bool `json:"data_file,omitempty"`
+}
+
 // Recovery is what becomes of the device when its daemon dies.
 type Recovery string
 
@@ -39,6 +45,7 @@ const (
 // Config says what is served and how.
 type Config struct {
 	Image    string
+	Allow    Allow  // which names found in it are followed
 	ID       int32  // device number, -1: any
 	Name     string // shown by list; the image's file name by default
 	ReadOnly bool

@@ -57,7 +57,7 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
-	if d.cfg.Cache == CacheNone && d.disk.file.DirectFd() < 0 {
+	if d.cfg.Cache == CacheNone && !d.disk.direct() {
 		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
 	}
 	select {
@@ -121,7 +121,7 @@ func (d *Device) takeDown() error {
 }
 
 func (d *Device) openDisk() (err error) {
-	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Log: d.log})
+	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, Log: d.log})
 	if err != nil {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
 	}
@@ -148,7 +148,7 @@ func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 		need |= ublk.FeatureZoned
 		like |= ublk.FeatureNoAutoPartScan
 	}
-	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.direct != 0 && has.Has(pages) {
+	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.direct() && has.Has(pages) {
 		like |= pages // one without the other is of no use
 	}
 	if d.cfg.Recovery == RecoveryReissue {
@@ -251,7 +251,7 @@ func (d *Device) settle() error {
 func (d *Device) writeRecord() error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
-		ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
+		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
 		Supervisor: d.cfg.Supervisor, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 	}
 	d.later(func() error {

@@ -3,12 +3,14 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
@@ -19,6 +21,7 @@ import (
 // the driver. A plain image is a disk of one conventional zone.
 type Disk struct {
 	file  storage.File
+	files io.Closer // all files of the image
 	img   *qcow2.Image
 	zones *zoned.Device
 	geo   zoned.Geometry
@@ -31,7 +34,7 @@ type Disk struct {
 
 	ahead *reserve
 
-	direct  int // alignment of direct I/O, 0: none
+	layers  []layer // by Extent.Layer
 	zeros   []byte
 	frozen  atomic.Bool           // no change any more: opened so, or the image has failed
 	failure atomic.Pointer[error] // how the image has failed
@@ -41,24 +44,39 @@ type Disk struct {
 	refusals refusals
 }
 
+// layer is where the data of one file of the image is read and written.
+type layer struct {
+	fd, direct int     // page cache and direct descriptors
+	mask       uintptr // of offsets, lengths and addresses direct I/O can't do
+}
+
+func newLayer(f storage.File) layer {
+	l := layer{fd: f.Fd(), direct: f.DirectFd(), mask: ^uintptr(0)}
+	if align := f.DirectAlign(); align > 0 {
+		l.mask = uintptr(align - 1)
+	}
+	return l
+}
+
 // DiskOptions say how an image is opened.
 type DiskOptions struct {
 	ReadOnly bool
 	Direct   bool // file I/O past the page cache where the file can
-	Log      *logrus.Logger
+
+	Allow Allow
+	Log   *logrus.Logger
 }
 
 // OpenDisk opens the image at path with its zones as the image has them.
 func OpenDisk(path string, o DiskOptions) (*Disk, error) {
-	file, err := storage.Open(path, storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct})
+	opened, err := imagefile.Open(path, imagefile.Options{
+		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct},
+		AllowBacking: o.Allow.Backing, AllowData: o.Allow.Data,
+	})
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDiskIn(file, o)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, file.Close()))
-	}
-	return d, nil
+	return newDisk(opened.File, opened, opened.Image, o)
 }
 
 // openDiskIn opens the image in file, which becomes the disk's.
@@ -67,8 +85,16 @@ func openDiskIn(file storage.File, o DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{file: file, img: img, log: o.Log, direct: file.DirectAlign(), geo: Geometry(img)}
+	return newDisk(file, file, img, o)
+}
+
+func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions) (*Disk, error) {
+	d := &Disk{file: file, files: files, img: img, log: o.Log, geo: Geometry(img)}
+	for k := range img.Layers() {
+		d.layers = append(d.layers, newLayer(img.File(uint8(k))))
+	}
 	d.frozen.Store(o.ReadOnly)
+	var err error
 	d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	return d, err
 }
@@ -152,17 +178,17 @@ func (d *Disk) flushWith(f *flusher) func() error {
 	}
 }
 
+// direct says that the data of the image itself can pass the page cache.
+func (d *Disk) direct() bool { return d.layers[0].direct >= 0 }
+
 // fd is the descriptor for a piece of file I/O: the direct one where its
 // alignment allows.
-func (d *Disk) fd(host uint64, piece []byte) int {
-	if d.direct == 0 {
-		return d.file.Fd()
+func (d *Disk) fd(e qcow2.Extent, piece []byte) int {
+	l := &d.layers[e.Layer]
+	if (uintptr(e.Host)|uintptr(len(piece))|address(piece))&l.mask != 0 {
+		return l.fd
 	}
-	mask := uintptr(d.direct - 1)
-	if (uintptr(host)|uintptr(len(piece))|address(piece))&mask != 0 {
-		return d.file.Fd()
-	}
-	return d.file.DirectFd()
+	return l.direct
 }
 
 // Close flushes and closes the image. No request may be on its way.
@@ -175,5 +201,5 @@ func (d *Disk) Close() error {
 	if d.table != nil && !d.frozen.Load() {
 		err = d.flush()
 	}
-	return errors.Join(err, d.img.Close(), d.file.Close(), unix.Munmap(d.zeros))
+	return errors.Join(err, d.img.Close(), d.files.Close(), unix.Munmap(d.zeros))
 }

@@ -17,18 +17,19 @@ const (
 // direct I/O can reach. False: it has to be copied.
 func (q *queue) pass(s *slot) bool {
 	n := s.desc.Bytes()
-	if q.disk.direct == 0 || !q.lane.Registered(s.tag) {
+	if !q.disk.direct() || !q.lane.Registered(s.tag) {
 		return false
 	}
 	read := s.desc.Op() == ublk.OpRead
 	e := q.disk.img.Lookup(s.off, n)
-	if e.Len < n || e.Kind != qcow2.Data && !(read && e.Kind == qcow2.Shared) || (e.Host|n)&uint64(q.disk.direct-1) != 0 {
+	l := &q.disk.layers[e.Layer]
+	if e.Len < n || e.Kind != qcow2.Data && !(read && e.Kind == qcow2.Shared) || uintptr(e.Host|n)&l.mask != 0 {
 		return false
 	}
 	if read {
-		q.lane.ReadFilePages(s.tag, byPages, q.disk.file.DirectFd(), uint32(n), e.Host)
+		q.lane.ReadFilePages(s.tag, byPages, l.direct, uint32(n), e.Host)
 	} else {
-		q.lane.WriteFilePages(s.tag, byPages, q.disk.file.DirectFd(), uint32(n), e.Host)
+		q.lane.WriteFilePages(s.tag, byPages, l.direct, uint32(n), e.Host)
 	}
 	return true
 }

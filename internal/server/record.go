@@ -21,6 +21,7 @@ type Record struct {
 	Image      string    `json:"image"`
 	PID        int       `json:"pid"`
 	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
+	Allow      Allow     `json:"allow"`                // names found in the image that are followed
 	ReadOnly   bool      `json:"read_only"`
 	Recovery   Recovery  `json:"recovery"`
 	Cache      Cache     `json:"cache"`

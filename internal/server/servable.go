@@ -121,11 +121,12 @@ func appendSectors(img *qcow2.Image) uint32 {
 	return uint32(min(uint64(n), uint64(maxSectors*ublk.SectorBytes), z.ZoneCapacity) / ublk.SectorBytes)
 }
 
-// plainDiscard lets an ordinary disk give space back, cluster by cluster.
+// plainDiscard lets an ordinary disk give space back, block by block of most
+// file systems under an image.
 func plainDiscard(img *qcow2.Image) *ublk.DiscardParams {
 	const most = 1 << 21 // sectors of one discard: 1 GiB
 	return &ublk.DiscardParams{
-		GranularityBytes: max(uint32(img.ClusterSize()), img.LogicalBlockSize()), AlignmentBytes: 0,
+		GranularityBytes: max(min(uint32(img.ClusterSize()), 4096), img.LogicalBlockSize()), AlignmentBytes: 0,
 		MaxDiscardSectors: most, MaxWriteZeroesSectors: most, MaxDiscardSegments: 1,
 	}
 }

@@ -52,6 +52,7 @@ func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
 func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
 	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.Name, r.Recovery
+	d.cfg.Allow = r.Allow
 	d.info.ID = r.ID
 	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openControl, d.adopt, d.takeState,
 		d.startDisk, d.startQueues, d.endRecovery, d.settle, d.writeRecord, d.listen} {

@@ -26,7 +26,7 @@ func (q *queue) read(s *slot) {
 		switch e.Kind {
 		case qcow2.Data, qcow2.Shared:
 			s.piece = len(piece)
-			q.lane.ReadFile(s.tag, byCopy, q.disk.fd(e.Host, piece), piece, e.Host)
+			q.lane.ReadFile(s.tag, byCopy, q.disk.fd(e, piece), piece, e.Host)
 			return
 		case qcow2.Zero:
 			clear(piece)
@@ -49,13 +49,21 @@ func (q *queue) write(s *slot) {
 		return
 	}
 	e := q.disk.img.Lookup(s.off+s.upto, s.left())
-	if e.Kind != qcow2.Data {
+	switch e.Kind {
+	case qcow2.Data:
+	case qcow2.Zero:
 		q.hand(s, jobEnsure)
+		return
+	case qcow2.Miss:
+		q.hand(s, jobResolve)
+		return
+	default: // what is there has to be copied, but for what is written over it
+		q.hand(s, jobRest)
 		return
 	}
 	piece := s.buf[s.upto : s.upto+e.Len]
 	s.piece = len(piece)
-	q.lane.WriteFile(s.tag, byCopy, q.disk.fd(e.Host, piece), piece, e.Host)
+	q.lane.WriteFile(s.tag, byCopy, q.disk.fd(e, piece), piece, e.Host)
 }
 
 // landed goes on after a piece of file I/O. A short one, or one that was

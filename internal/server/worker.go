@@ -16,7 +16,7 @@ const (
 	jobEnsure             // take space for its range
 	jobReserve            // the same, and host space for what the zone gets next
 	jobRead               // read all of it, whatever the clusters are
-	jobRest               // read or write what a short transfer has left
+	jobRest               // read or write all that is left of it
 	jobZero               // make its range zeros
 	jobFlush
 	jobReset
@@ -131,12 +131,15 @@ func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
 	case jobRest:
 		return d.rest(s, at)
 	case jobZero:
+		if s.desc.Op() == ublk.OpDiscard {
+			return d.img.Discard(s.desc.Offset(), s.desc.Bytes())
+		}
 		return d.img.MakeZero(s.desc.Offset(), s.desc.Bytes())
 	}
 	return fmt.Errorf("job %d: not known", j)
 }
 
-// rest moves what a short transfer has left, through the page cache.
+// rest moves all that is left of a transfer, through the page cache.
 func (d *Disk) rest(s *slot, at uint64) error {
 	if s.desc.Op() == ublk.OpRead {
 		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,18 +25,31 @@ const image = "image.qcow2"
 // run runs a command in the folder, which must succeed.
 func (b *bench) run(command string, args ...string) string {
 	b.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	var out []byte
+	patiently(b, func() (err error) {
 		cmd := exec.Command(command, args...)
 		cmd.Dir = b.dir
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			return string(out)
+		if out, err = cmd.CombinedOutput(); err != nil {
+			err = fmt.Errorf("%s %s: %v\n%s", command, strings.Join(args, " "), err, out)
 		}
-		// A process that another test is about to start has our descriptors, and
-		// the image's lock with them, for a moment.
-		if !strings.Contains(string(out), "lock") || time.Now().After(end) {
-			b.Fatalf("%s %s: %v\n%s", command, strings.Join(args, " "), err, out)
-		}
+		return err
+	}, func(error) bool { return bytes.Contains(out, []byte("lock")) })
+	return string(out)
+}
+
+// patiently does what must succeed. It tries again while the image is locked:
+// a process that another test is about to start has our descriptors, and the
+// locks with them, for a moment.
+func patiently(b *bench, f func() error, locked func(error) bool) {
+	b.Helper()
+	end := time.Now().Add(10 * time.Second)
+	err := f()
+	for err != nil && locked(err) && time.Now().Before(end) {
+		time.Sleep(20 * time.Millisecond)
+		err = f()
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package matrix
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -79,6 +80,7 @@ func TestCoverage(t *testing.T) {
 func (b *bench) verify() {
 	disk := b.raw()
 	b.mustEqual("what we read", b.ours(), disk)
+	b.compareMaps()
 	before := b.others()
 	b.scribble(disk)
 	b.check()
@@ -119,10 +121,11 @@ func (b *bench) mustEqual(what string, got, want []byte) {
 func (b *bench) open(readOnly bool) *imagefile.Opened {
 	b.Helper()
 	o := imagefile.Options{Options: storage.Options{ReadOnly: readOnly}, AllowBacking: true, AllowData: true}
-	opened, err := imagefile.Open(b.path(image), o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	var opened *imagefile.Opened
+	patiently(b, func() (err error) {
+		opened, err = imagefile.Open(b.path(image), o)
+		return err
+	}, func(err error) bool { return errors.Is(err, storage.ErrInUse) })
 	return opened
 }
 
@@ -156,12 +159,9 @@ func (b *bench) others() map[string][32]byte {
 func (b *bench) check() {
 	b.Helper()
 	b.run("qemu-img", "check", "-q", "-f", "qcow2", image)
-	f, err := storage.Open(b.path(image), storage.Options{ReadOnly: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	r, err := qcow2.Check(f, qcow2.CheckOptions{})
+	o := b.open(true)
+	defer o.Close()
+	r, err := qcow2.Check(o.File, qcow2.CheckOptions{})
 	if err != nil || !r.Clean() {
 		b.Errorf("our check: %v, %+v", err, r)
 	}
@@ -189,8 +189,10 @@ func (b *bench) change(i *qcow2.Image, disk []byte) error {
 	unit := pick(b.rng, 1, 512, 4096, i.ClusterSize())
 	off := b.rng.Uint64N(size/unit) * unit
 	n := min(1+b.rng.Uint64N(pick(b.rng, 4*unit, 256<<10)), size-off)
-	switch b.rng.IntN(6) {
-	case 0, 1:
+	switch b.rng.IntN(7) {
+	case 0:
+		return b.discard(i, disk, off, n)
+	case 1, 4:
 		n = min(max(n/unit*unit, unit), size-off)
 		clear(disk[off : off+n])
 		return i.MakeZero(off, n)
