@@ -203,3 +203,30 @@ func useAll(i *Image) {
 	i.Sync()
 	i.Close()
 }
+
+// FuzzSnapshotTable: whatever the table holds, the image opens or is refused in
+// words, and what is listed has names that lie in it.
+func FuzzSnapshotTable(f *testing.F) {
+	im := newHandImage(f, handOptions{clusterBits: 12, order: 4, plain: true, snapshot: true})
+	table := im.Bytes()[im.snapshots:][:128]
+	f.Add(uint32(1), table)
+	f.Add(uint32(3), table)
+	f.Add(uint32(1<<31), table)
+	f.Add(uint32(2), append([]byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, table[8:]...))
+	f.Fuzz(func(t *testing.T, count uint32, table []byte) {
+		m := storage.NewMem(append([]byte(nil), im.Bytes()...))
+		m.WriteAt(binary.BigEndian.AppendUint32(nil, count), 60)
+		m.WriteAt(table[:min(len(table), 4096)], int64(im.snapshots))
+		i, err := Open(m, OpenOptions{Lenient: true})
+		if err != nil {
+			return
+		}
+		list, err := i.Snapshots()
+		if err == nil && uint32(len(list)) != count {
+			t.Fatalf("%d of %d snapshots listed", len(list), count)
+		}
+		if i.ReadOnly() && i.refused(UseWrite) == nil {
+			t.Fatal("not writable, and no reason given")
+		}
+	})
+}

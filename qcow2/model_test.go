@@ -16,17 +16,23 @@ const soil = 0xaa
 
 // model is an image next to the bytes its disk should hold.
 type model struct {
-	t       *rapid.T
-	mem     *storage.Mem
-	file    *storage.Recorder // over mem
-	noHoles bool
-	image   *Image
-	disk    []byte
-	durable []byte          // as of the last Sync
-	since   map[uint64]bool // 512-byte sectors changed since then
-	fills   map[byte]bool   // bytes written since then
-	next    byte
-	seed    uint64
+	t            *rapid.T
+	mem          *storage.Mem
+	file         *storage.Recorder // over mem
+	noHoles      bool
+	sharing      bool // a snapshot may be taken
+	leaky        bool // space may be lost
+	image        *Image
+	disk         []byte
+	durable      []byte          // as of the last Sync
+	since        map[uint64]bool // 512-byte sectors changed since then
+	fills        map[byte]bool   // bytes written since then
+	next         byte
+	seed         uint64
+	lower        *storage.Mem // the backing file, if any
+	lowerIsImage bool
+	snapshot     []byte // the disk of the internal snapshot, if any
+
 	checked int // operations of file after which a crash was tried
 }
 
@@ -58,6 +64,10 @@ func newModel(t *rapid.T) *model {
 	}
 	m.noHoles = rapid.Bool().Draw(t, "no holes")
 	m.disk = make([]byte, o.Size)
+	m.sharing = o.Zone == nil && o.RefcountBits > 1
+	if o.Zone == nil && rapid.Bool().Draw(t, "backing file") {
+		m.layBase()
+	}
 	m.open()
 	return m
 }
@@ -69,7 +79,7 @@ func (m *model) open() {
 		m.file.Inject(storage.Fault{Kind: storage.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
 	}
 	m.noteSync()
-	i, err := Open(m.file, OpenOptions{CacheBytes: 1})
+	i, err := Open(m.file, m.options())
 	if err != nil {
 		m.t.Fatalf("open: %v", err)
 	}
@@ -156,11 +166,17 @@ func (m *model) Read(t *rapid.T) {
 // Reopen closes the image or, as a killed process would, doesn't; whatever is
 // free is full of old bytes the next time.
 func (m *model) Reopen(t *rapid.T) {
+	if m.sharing && m.snapshot == nil && rapid.Bool().Draw(t, "snapshot") {
+		m.Snapshot(t)
+		return
+	}
 	if rapid.Bool().Draw(t, "close") {
 		if err := m.image.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
 		m.Crash(t)
+	} else if m.snapshot != nil || m.lower != nil {
+		m.leaky = true // what was let go waits in memory for a Sync
 	}
 	if rapid.Bool().Draw(t, "soil") {
 		m.spread()
@@ -170,7 +186,7 @@ func (m *model) Reopen(t *rapid.T) {
 
 // spread fills free clusters and some space behind the file with soil.
 func (m *model) spread() {
-	i, err := Open(m.mem, OpenOptions{})
+	i, err := Open(m.mem, m.options())
 	if err != nil {
 		m.t.Fatalf("open: %v", err)
 	}
@@ -199,7 +215,8 @@ func (m *model) Crash(t *rapid.T) {
 
 func (m *model) crashAfter(t *rapid.T, n int) {
 	left := m.file.Crash(n, storage.Shuffled(m.seed))
-	i, err := Open(left, OpenOptions{})
+	m.mustKeepSnapshot(t, left)
+	i, err := Open(left, m.options())
 	if err != nil {
 		t.Fatalf("open after a crash: %v", err)
 	}
@@ -266,6 +283,7 @@ func TestModel(t *testing.T) {
 			"write2":   m.Write,
 			"ensure":   m.Ensure,
 			"makezero": m.MakeZero,
+			"discard":  m.Discard,
 			"sync":     m.Sync,
 			"read":     m.Read,
 			"reopen":   m.Reopen,
@@ -275,6 +293,7 @@ func TestModel(t *testing.T) {
 		if err := m.image.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
-		mustBeSound(t, m.file, true)
+		mustBeSound(t, m.file, !m.leaky)
+		m.mustKeepSnapshot(t, m.file)
 	})
 }

@@ -15,20 +15,23 @@ import (
 
 func newInfo() *cobra.Command {
 	var asJSON, share bool
+	var allow server.Allow
 	c := &cobra.Command{
 		Use:   "info IMAGE",
 		Short: "Describe an image: format, zones, limits, who can use it",
 		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			img, f, err := openImage(args[0], share)
+			o, err := openFiles(args[0], share, allow)
 			if err != nil {
 				return err
 			}
-			defer f.Close()
-			i := describe(args[0], img)
+			defer o.Close()
+			f := o.File
+			i := describe(args[0], o.Image)
 			if size, err := f.Size(); err == nil {
 				i.FileSize = size
 			}
+			i.ActualSize = allocated(f)
 			if asJSON {
 				return printJSON(c.OutOrStdout(), i)
 			}
@@ -37,23 +40,30 @@ func newInfo() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
 	addShare(c, &share)
+	addAllow(c, &allow)
 	return c
 }
 
 // imageInfo is what info tells; sizes are bytes.
 type imageInfo struct {
-	Image            string     `json:"filename"`
-	Version          uint32     `json:"version"`
-	VirtualSize      uint64     `json:"virtual_size"`
-	FileSize         int64      `json:"file_size"`
-	ClusterSize      uint64     `json:"cluster_size"`
-	RefcountBits     uint64     `json:"refcount_bits"`
-	LogicalBlockSize uint32     `json:"logical_block_size"`
-	Zoned            *zonedInfo `json:"zoned,omitempty"`
-	Compatibility    string     `json:"compatibility,omitempty"`
-	Servable         bool       `json:"servable"`
-	NotServable      string     `json:"not_servable,omitempty"`
-	Notes            []string   `json:"notes,omitempty"`
+	Image            string         `json:"filename"`
+	Format           string         `json:"format"`
+	VirtualSize      uint64         `json:"virtual-size"`
+	ActualSize       int64          `json:"actual-size"`
+	FileSize         int64          `json:"file-size"`
+	ClusterSize      uint64         `json:"cluster-size"`
+	Dirty            bool           `json:"dirty-flag"`
+	Backing          string         `json:"backing-filename,omitempty"`
+	FullBacking      string         `json:"full-backing-filename,omitempty"`
+	BackingFormat    string         `json:"backing-filename-format,omitempty"`
+	Snapshots        []snapshotInfo `json:"snapshots,omitempty"`
+	Specific         specificInfo   `json:"format-specific"`
+	LogicalBlockSize uint32         `json:"logical-block-size"`
+	Zoned            *zonedInfo     `json:"zoned,omitempty"`
+	Compatibility    string         `json:"compatibility,omitempty"`
+	Servable         bool           `json:"servable"`
+	NotServable      string         `json:"not-servable,omitempty"`
+	Notes            []string       `json:"notes,omitempty"`
 }
 
 type zonedInfo struct {
@@ -73,9 +83,12 @@ type zonedInfo struct {
 func describe(path string, img *qcow2.Image) imageInfo {
 	h := img.Header()
 	i := imageInfo{
-		Image: path, Version: h.Version, VirtualSize: img.VirtualSize(), ClusterSize: img.ClusterSize(),
-		RefcountBits: 1 << h.RefcountOrder, LogicalBlockSize: img.LogicalBlockSize(), Compatibility: compatibility(img),
+		Image: path, Format: "qcow2", VirtualSize: img.VirtualSize(), ClusterSize: img.ClusterSize(),
+		Dirty: h.Incompatible&qcow2.IncompatDirty != 0, Specific: specificOf(h),
+		LogicalBlockSize: img.LogicalBlockSize(), Compatibility: compatibility(img),
 	}
+	i.nameFiles(path, h)
+	i.listSnapshots(img)
 	for _, r := range img.Refusals() {
 		i.Notes = append(i.Notes, fmt.Sprintf("stops %s: %v", r.Stops, r.Err))
 	}
@@ -88,8 +101,8 @@ func describe(path string, img *qcow2.Image) imageInfo {
 		i.Notes = append(i.Notes, wrapped(img)...)
 	}
 	err := server.Servable(img)
-	if err == nil && len(i.Notes) > 0 && len(img.Refusals()) > 0 {
-		err = img.Refusals()[0].Err
+	if r := img.Refusals(); err == nil && len(r) > 0 {
+		err = r[0].Err
 	}
 	if i.Servable = err == nil; err != nil {
 		i.NotServable = err.Error()
@@ -129,10 +142,11 @@ func (i imageInfo) print(w io.Writer) error {
 		fmt.Fprintf(t, "%s:\t%s\n", label, fmt.Sprintf(format, args...))
 	}
 	row("image", "%s", i.Image)
-	row("format", "qcow2 version %d", i.Version)
+	row("format", "qcow2, compat %s%s", i.Specific.Data.Compat, i.Specific.Data.features())
 	row("virtual size", "%s (%d bytes)", formatSize(i.VirtualSize), i.VirtualSize)
 	row("file size", "%d bytes", i.FileSize)
-	row("cluster size", "%s, refcounts of %d bits", formatSize(i.ClusterSize), i.RefcountBits)
+	row("cluster size", "%s, refcounts of %d bits", formatSize(i.ClusterSize), i.Specific.Data.RefcountBits)
+	i.printFiles(row)
 	row("logical block size", "%d bytes", i.LogicalBlockSize)
 	if z := i.Zoned; z != nil {
 		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, formatSize(z.ZoneSize), z.Conventional, z.Revision)

@@ -39,6 +39,12 @@ func parseName(name, folder string) (target, error) {
 	return t, nil
 }
 
+// Resolve is the path that a name found in an image in folder leads to.
+func Resolve(name, folder string) (string, error) {
+	t, err := parseName(name, folder)
+	return t.path, err
+}
+
 // fileDrivers are the drivers of QEMU that open a path and no more.
 var fileDrivers = []string{"file", "host_device"}
 

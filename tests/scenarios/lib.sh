@@ -113,7 +113,7 @@ hide_zones() {
 }
 
 table_clusters() {
-	zqublkd info --json "$1" | jq '((.zoned.zones * 8) / .cluster_size) | ceil'
+	zqublkd info --json "$1" | jq '((.zoned.zones * 8) / ."cluster-size") | ceil'
 }
 
 # check_leaks IMAGE N: qemu-img check reports N leaked clusters and no error.
