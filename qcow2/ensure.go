@@ -69,9 +69,9 @@ func (i *Image) ensureClusters(first, n, extra, off uint64, data []byte) error {
 	return i.place(p)
 }
 
-// place does what was planned: it is written, then one flush, then published. mu
-// is given up during the flush, so that others go on and share it; what the
-// batch is about is kept from them as being in flight.
+// place does what was planned: space is taken and filled, then one flush, then it
+// is published. mu is given up in between, so that others go on and share the
+// flush; what the batch is about is kept from them as being in flight.
 func (i *Image) place(p *placement) error {
 	if len(p.changes) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func (i *Image) place(p *placement) error {
 	if err := i.markDirty(); err != nil {
 		return err
 	}
-	if err := p.write(); err != nil {
+	if err := p.take(); err != nil {
 		i.leaky = true
 		p.undo()
 		return err
@@ -91,12 +91,18 @@ func (i *Image) place(p *placement) error {
 	}
 	i.inFlight = append(i.inFlight, p)
 	i.mu.Unlock()
-	err := i.datasync()
+	err := p.fillAll()
+	if err == nil {
+		err = i.datasync()
+	}
 	i.mu.Lock()
 	defer i.land(p)
-	if err == nil {
-		err = p.publish()
+	if err != nil {
+		i.leaky = true
+		p.undo()
+		return err
 	}
+	err = p.publish()
 	i.leaky = i.leaky || err != nil
 	return err
 }

@@ -1,5 +1,16 @@
 package qcow2
 
+// fillAll fills the host clusters of all changes. Image.mu is not held: what a
+// change is about changes for nobody else, and no space it reads is given back.
+func (p *placement) fillAll() error {
+	for k := range p.changes {
+		if err := p.fill(&p.changes[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fill gives a host cluster the contents its change needs: those of before, and
 // the data of the batch over them.
 func (p *placement) fill(ch *change) error {

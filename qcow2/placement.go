@@ -124,21 +124,13 @@ func (p *placement) covers(first, last uint64) bool {
 	return false
 }
 
-// write takes space and fills it, refcounts and contents. Nothing refers to it
+// take takes space: refcounts, and the contents of tables. Nothing refers to it
 // yet, and nothing may before it is durable.
-func (p *placement) write() error {
+func (p *placement) take() error {
 	if err := p.takeTables(); err != nil {
 		return err
 	}
-	if err := p.takeClusters(); err != nil {
-		return err
-	}
-	for k := range p.changes {
-		if err := p.fill(&p.changes[k]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.takeClusters()
 }
 
 // takeTables takes a cluster for each L2 table that is missing, which is zeros,

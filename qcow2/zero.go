@@ -106,6 +106,17 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 	return x, i.mayHoldData(x.Host, x.Len)
 }
 
+// onlyOurs says whether a shared run starts with a cluster that has no flag to
+// say so, but is ours alone. It must not be given back: somebody may be reading
+// it. Once it is Data, it can be emptied in place.
+func (i *Image) onlyOurs(x Extent) (bool, error) {
+	if x.Kind != Shared || i.geo.external {
+		return x.Kind == Shared, nil
+	}
+	n, err := i.refs.get(x.Host >> i.geo.clusterBits)
+	return n == 1, err
+}
+
 // zeroRun makes a run zero that is compressed, not ours alone or of the backing
 // file: whole clusters are unmapped; one in part is made ours first.
 func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
@@ -113,9 +124,13 @@ func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
 	if off+x.Len == i.size {
 		whole = roundUp(x.Len, i.geo.clusterSize())
 	}
-	if i.geo.inCluster(off) != 0 || whole == 0 || discard && i.needsSpace() {
+	ours, err := i.onlyOurs(x)
+	if err != nil {
+		return x, err
+	}
+	if i.geo.inCluster(off) != 0 || whole == 0 || ours || discard && i.needsSpace() {
 		x.Len = min(x.Len, i.geo.clusterSize()-i.geo.inCluster(off))
-		if discard {
+		if discard && !ours {
 			return x, nil
 		}
 		if err := i.ensure(off, x.Len, 0, nil); err != nil {
