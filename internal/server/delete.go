@@ -71,7 +71,10 @@ func waitGone(runDir string, r Record) error {
 		now, err := ReadRecord(runDir, r.ID)
 		switch {
 		case err == nil && !now.Alive && r.Supervisor == 0: // it died on the way
-			return deleteOrphan(runDir, r.ID)
+			err := deleteOrphan(runDir, r.ID)
+			if !errors.Is(err, os.ErrNotExist) { // else it is just clearing up after itself
+				return err
+			}
 		case err != nil && !alive(r.PID) && (r.Supervisor == 0 || !alive(r.Supervisor)):
 			return waitNumber(r.ID)
 		}
