@@ -29,6 +29,7 @@ type model struct {
 	fills        map[byte]bool   // bytes written since then
 	next         byte
 	seed         uint64
+	external     bool         // the data is in a file of its own, see imageIn
 	lower        *storage.Mem // the backing file, if any
 	lowerIsImage bool
 	snapshot     []byte // the disk of the internal snapshot, if any
@@ -59,12 +60,19 @@ func drawOptions(t *rapid.T) CreateOptions {
 func newModel(t *rapid.T) *model {
 	m := &model{t: t, mem: new(storage.Mem), seed: rapid.Uint64().Draw(t, "seed")}
 	o := drawOptions(t)
-	if err := Create(m.mem, o); err != nil {
+	m.external = o.Zone == nil && rapid.Bool().Draw(t, "data file")
+	if m.external {
+		m.mem.Truncate(modelImageBytes + int64(o.Size))
+	}
+	if err := Create(m.imageIn(m.mem), o); err != nil {
 		t.Fatalf("create %+v: %v", o, err)
 	}
 	m.noHoles = rapid.Bool().Draw(t, "no holes")
 	m.disk = make([]byte, o.Size)
-	m.sharing = o.Zone == nil && o.RefcountBits > 1
+	m.sharing = o.Zone == nil && o.RefcountBits > 1 && !m.external
+	if m.external {
+		m.patchHeader(func(h *Header) { h.Incompatible |= IncompatDataFile })
+	}
 	if o.Zone == nil && rapid.Bool().Draw(t, "backing file") {
 		m.layBase()
 	}
@@ -79,7 +87,7 @@ func (m *model) open() {
 		m.file.Inject(storage.Fault{Kind: storage.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
 	}
 	m.noteSync()
-	i, err := Open(m.file, m.options())
+	i, err := Open(m.imageIn(m.file), m.options(m.file))
 	if err != nil {
 		m.t.Fatalf("open: %v", err)
 	}
@@ -186,11 +194,15 @@ func (m *model) Reopen(t *rapid.T) {
 
 // spread fills free clusters and some space behind the file with soil.
 func (m *model) spread() {
-	i, err := Open(m.mem, m.options())
+	i, err := Open(m.imageIn(m.mem), m.options(m.mem))
 	if err != nil {
 		m.t.Fatalf("open: %v", err)
 	}
-	size, _ := m.mem.Size()
+	size, _ := m.imageIn(m.mem).Size()
+	if m.external {
+		m.soilData(i)
+		size -= 3 << i.geo.clusterBits
+	}
 	dirt := bytes.Repeat([]byte{soil}, int(i.ClusterSize()))
 	last := uint64(size)>>i.geo.clusterBits + 3
 	for c := uint64(1); c < last; c++ {
@@ -216,7 +228,7 @@ func (m *model) Crash(t *rapid.T) {
 func (m *model) crashAfter(t *rapid.T, n int) {
 	left := m.file.Crash(n, storage.Shuffled(m.seed))
 	m.mustKeepSnapshot(t, left)
-	i, err := Open(left, m.options())
+	i, err := Open(m.imageIn(left), m.options(left))
 	if err != nil {
 		t.Fatalf("open after a crash: %v", err)
 	}
@@ -229,7 +241,7 @@ func (m *model) crashAfter(t *rapid.T, n int) {
 			m.judgeSector(t, k, got[k:end])
 		}
 	}
-	mustBeSound(t, left, false)
+	mustBeSound(t, m.imageIn(left), false)
 }
 
 // judgeSector looks at a sector, from byte off on, that a crash left otherwise
@@ -293,7 +305,7 @@ func TestModel(t *testing.T) {
 		if err := m.image.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
-		mustBeSound(t, m.file, !m.leaky)
+		mustBeSound(t, m.imageIn(m.file), !m.leaky)
 		m.mustKeepSnapshot(t, m.file)
 	})
 }

@@ -46,9 +46,12 @@ func (m *model) patchHeader(change func(*Header)) {
 	m.mem.WriteAt(b, 0)
 }
 
-// options open the model's image with its backing file.
-func (m *model) options() OpenOptions {
+// options open the model's image in f with the files that belong to it.
+func (m *model) options(f storage.File) OpenOptions {
 	o := OpenOptions{CacheBytes: 1}
+	if m.external {
+		o.Data = window{f, modelImageBytes, int64(len(m.disk))}
+	}
 	if m.lower == nil {
 		return o
 	}
@@ -67,13 +70,37 @@ func (m *model) options() OpenOptions {
 	return o
 }
 
+// modelImageBytes is where in the model's file an external data file begins.
+const modelImageBytes = 4 << 20
+
+// imageIn is the image's own part of the model's file.
+func (m *model) imageIn(f storage.File) storage.File {
+	if m.external {
+		return window{f, 0, modelImageBytes}
+	}
+	return f
+}
+
+// soilData fills clusters of a data file that nothing refers to.
+func (m *model) soilData(i *Image) {
+	for off := uint64(0); off < i.size; off += i.ClusterSize() {
+		e, err := i.mapping(off >> i.geo.clusterBits)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if !i.geo.stored(e.entry) {
+			m.mem.WriteAt(bytes.Repeat([]byte{soil}, int(i.inDisk(off>>i.geo.clusterBits))), int64(modelImageBytes+off))
+		}
+	}
+}
+
 // Snapshot takes an internal snapshot of the closed image, as qemu-img does:
 // everything is shared from then on.
 func (m *model) Snapshot(t *rapid.T) {
 	if err := m.image.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
-	i, err := Open(m.mem, m.options())
+	i, err := Open(m.mem, m.options(m.mem))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -135,7 +162,7 @@ func (m *model) mustKeepSnapshot(t *rapid.T, f storage.File) {
 	if m.snapshot == nil {
 		return
 	}
-	o := m.options()
+	o := m.options(f)
 	o.ReadOnly = true
 	i, err := Open(f, o)
 	if err != nil {
