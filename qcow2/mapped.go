@@ -28,7 +28,7 @@ func (i *Image) Map(visit func(Mapped) error) error {
 	}
 	var run Mapped
 	for off := uint64(0); off < i.size; {
-		m, err := i.mapped1(off, i.size-off)
+		m, err := i.mapRun(off, i.size-off)
 		if err != nil {
 			return err
 		}
@@ -50,8 +50,8 @@ func (i *Image) Map(visit func(Mapped) error) error {
 	return visit(run)
 }
 
-// mapped1 is the first run of [off,off+n), or some of it.
-func (i *Image) mapped1(off, n uint64) (Mapped, error) {
+// mapRun is the first run of [off,off+n), or some of it.
+func (i *Image) mapRun(off, n uint64) (Mapped, error) {
 	x, err := i.ownResolved(off, n)
 	m := Mapped{Start: off, Length: x.Len, Present: true}
 	switch {
@@ -82,7 +82,7 @@ func (b *Base) mapped(off, n uint64) (Mapped, error) {
 	case b.image == nil:
 		return Mapped{Start: off, Length: min(n, rest), Depth: 1, Present: true, Data: true, Placed: true, Offset: off}, nil
 	}
-	m, err := b.image.mapped1(off, min(n, rest))
+	m, err := b.image.mapRun(off, min(n, rest))
 	m.Depth++
 	return m, err
 }
