@@ -39,6 +39,12 @@ func Holders(id uint32) ([]string, error) {
 	return names, nil
 }
 
+// isNode says whether a path is the node of the device or of a partition on it.
+func isNode(id uint32, path string) bool {
+	rest, ok := strings.CutPrefix(path, ublk.BlockPath(id))
+	return ok && (rest == "" || rest[0] == 'p' && strings.Trim(rest[1:], "0123456789") == "")
+}
+
 // exportsOf finds enabled nvmet namespaces on the device.
 func exportsOf(id uint32) []string {
 	var names []string
@@ -48,7 +54,7 @@ func exportsOf(id uint32) []string {
 		on, _ := os.ReadFile(f)
 		path, _ := os.ReadFile(filepath.Join(dir, "device_path"))
 		node, err := filepath.EvalSymlinks(strings.TrimSpace(string(path)))
-		if err == nil && node == ublk.BlockPath(id) && strings.TrimSpace(string(on)) == "1" {
+		if err == nil && isNode(id, node) && strings.TrimSpace(string(on)) == "1" {
 			subsystem := filepath.Base(filepath.Dir(filepath.Dir(dir)))
 			names = append(names, fmt.Sprintf("nvmet namespace %s/%s", subsystem, filepath.Base(dir)))
 		}
@@ -64,7 +70,7 @@ func Openers(id uint32) []string {
 	for _, l := range links {
 		target, err := os.Readlink(l)
 		pid := strings.Split(l, "/")[2]
-		if err != nil || strings.TrimSuffix(target, " (deleted)") != ublk.BlockPath(id) || seen[pid] {
+		if err != nil || !isNode(id, strings.TrimSuffix(target, " (deleted)")) || seen[pid] {
 			continue
 		}
 		seen[pid] = true
@@ -87,7 +93,7 @@ func mountsOf(id uint32) []string {
 		}
 		for _, line := range strings.Split(string(b), "\n") {
 			point, source := parseMount(line)
-			if source == ublk.BlockPath(id) && !seen[point] {
+			if isNode(id, source) && !seen[point] {
 				seen[point] = true
 				names = append(names, "mounted at "+point)
 			}
@@ -107,10 +113,11 @@ func parseMount(line string) (point, source string) {
 }
 
 func stackedOn(id uint32) []string {
-	entries, _ := os.ReadDir(ublk.SysPath(id) + "/holders")
+	whole, _ := filepath.Glob(ublk.SysPath(id) + "/holders/*")
+	parts, _ := filepath.Glob(ublk.SysPath(id) + "/" + filepath.Base(ublk.BlockPath(id)) + "p*/holders/*")
 	var names []string
-	for _, e := range entries {
-		names = append(names, "used by /dev/"+e.Name())
+	for _, path := range append(whole, parts...) {
+		names = append(names, "used by /dev/"+filepath.Base(path))
 	}
 	return names
 }
@@ -118,7 +125,7 @@ func stackedOn(id uint32) []string {
 func swapOn(id uint32) []string {
 	b, _ := os.ReadFile("/proc/swaps")
 	for _, line := range strings.Split(string(b), "\n") {
-		if f := strings.Fields(line); len(f) > 0 && f[0] == ublk.BlockPath(id) {
+		if f := strings.Fields(line); len(f) > 0 && isNode(id, f[0]) {
 			return []string{"used as swap"}
 		}
 	}

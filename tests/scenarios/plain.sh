@@ -104,6 +104,7 @@ pass "partition and file system on a plain image"
 
 up disk.qcow2 --allow-backing
 refused 6 'in use' zqublkd add base.qcow2
+refused 6 "mounted at $mnt" zqublkd del "$id"
 has one
 cp -r two "$mnt/two"
 down
