@@ -126,6 +126,7 @@ func (r *crashRun) fail(zone uint32, n uint64, moved int) {
 // zero discards, or writes zeros to, n bytes of a plain disk.
 func (r *crashRun) zero(op ublk.Op, off, n uint64) {
 	d := r.begin(off, n, 0, false)
+	d.hint = op == ublk.OpDiscard
 	r.wrote(d)
 	must(r.t, op.String(), r.s.do(op, 0, off, uint32(n), nil).errno())
 	r.end(d)
