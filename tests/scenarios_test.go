@@ -30,6 +30,8 @@ var scenarios = []scenario{
 	{name: "first", kernels: []string{vm.Linux6_12}},
 	{name: "demo", kernels: []string{vm.Linux6_12}, files: []string{"demo"}},
 	{name: "kill", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "kill-append", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "kill-fs", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "sysfs", kernels: bothKernels},
 	{name: "reports", kernels: bothKernels},
 	{name: "rules", kernels: bothKernels},
@@ -112,7 +114,7 @@ func size() string {
 
 // TestListed keeps scripts from being forgotten.
 func TestListed(t *testing.T) {
-	listed := map[string]bool{"lib": true, "fs": true, "zones": true}
+	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true}
 	for _, s := range scenarios {
 		listed[s.name] = true
 	}

@@ -16,6 +16,7 @@ import (
 
 func newAdd() *cobra.Command {
 	var o serveOptions
+	var deaths uint
 	c := &cobra.Command{
 		Use:   "add IMAGE",
 		Short: "Serve an image in the background; prints the device node when it can be used",
@@ -24,11 +25,11 @@ func newAdd() *cobra.Command {
 			if err := o.check(); err != nil {
 				return err
 			}
-			verb := "serve"
+			daemon := append([]string{"serve"}, o.args(args[0])...)
 			if o.recovery == string(server.RecoveryReissue) {
-				verb = superviseVerb
+				daemon = superviseArgs(deaths, o.args(args[0]))
 			}
-			r, err := spawn(append([]string{verb}, o.args(args[0])...))
+			r, err := spawn(daemon)
 			if err != nil {
 				return err
 			}
@@ -37,7 +38,14 @@ func newAdd() *cobra.Command {
 		},
 	}
 	o.addFlags(c)
+	addLimit(c, &deaths)
 	return c
+}
+
+// addLimit adds the flag of the verbs that leave a supervisor behind.
+func addLimit(c *cobra.Command, deaths *uint) {
+	c.Flags().UintVar(deaths, "recovery-limit", defaultDeaths,
+		"deaths of the daemon within a minute after which the device is stopped, so that its users get errors; 0: never")
 }
 
 // readyFD is where a daemon in the background writes its record when its

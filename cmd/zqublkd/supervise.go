@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -19,21 +20,27 @@ import (
 	"zqublkd/internal/server"
 )
 
-// A daemon that dies more often than maxDeaths times within deathWindow is not
-// brought back: its device is stopped, so that its users get errors instead of
-// waiting for ever.
+// A daemon that dies defaultDeaths times (--recovery-limit) within deathWindow
+// is not brought back: its device is stopped, so that its users get errors
+// instead of waiting for ever.
 const (
-	maxDeaths   = 3
-	deathWindow = time.Minute
+	defaultDeaths = 3
+	deathWindow   = time.Minute
 )
 
 // superviseVerb is the hidden verb of the process that add leaves behind: it
 // starts the daemon, and starts it again when it dies.
 const superviseVerb = "supervise"
 
+// superviseArgs are its arguments: how many deaths are too many, and those of
+// the daemon.
+func superviseArgs(limit uint, serve []string) []string {
+	return append([]string{superviseVerb, strconv.FormatUint(uint64(limit), 10)}, serve...)
+}
+
 func newSupervise() *cobra.Command {
 	return &cobra.Command{
-		Use:                superviseVerb + " IMAGE",
+		Use:                superviseVerb + " LIMIT IMAGE",
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -41,7 +48,11 @@ func newSupervise() *cobra.Command {
 				return err
 			}
 			unix.CloseOnExec(readyFD)
-			s := supervisor{args: append([]string{"serve"}, args...)}
+			limit, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			s := supervisor{limit: limit, args: append([]string{"serve"}, args[1:]...)}
 			return s.run()
 		},
 	}
@@ -50,6 +61,7 @@ func newSupervise() *cobra.Command {
 // supervisor brings one daemon back.
 type supervisor struct {
 	args   []string
+	limit  int // deaths within deathWindow that are too many, 0: any number is fine
 	record server.Record
 	runDir string
 	deaths []time.Time
@@ -132,10 +144,8 @@ func (s *supervisor) wait(child *exec.Cmd, signals <-chan os.Signal) error {
 // tooOften notes a death.
 func (s *supervisor) tooOften(now time.Time) bool {
 	s.deaths = append(s.deaths, now)
-	if len(s.deaths) < maxDeaths {
-		return false
-	}
-	return now.Sub(s.deaths[len(s.deaths)-maxDeaths]) < deathWindow
+	s.deaths = s.deaths[max(0, len(s.deaths)-max(s.limit, 1)):]
+	return s.limit > 0 && len(s.deaths) == s.limit && now.Sub(s.deaths[0]) < deathWindow
 }
 
 // giveUp stops the device.

@@ -2,34 +2,9 @@
 # the one way to append from user space.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/fs.sh"
+. "$(dirname "$0")/nvmet.sh"
 load_driver
-modprobe nvme-loop
-modprobe nvmet
-nvmet=/sys/kernel/config/nvmet
 
-# target: exports dev; sets nvme to the namespace's block device and generic to
-# its character device.
-target() {
-	mkdir "$nvmet/subsystems/t"
-	echo 1 >"$nvmet/subsystems/t/attr_allow_any_host"
-	mkdir "$nvmet/subsystems/t/namespaces/1"
-	echo "$dev" >"$nvmet/subsystems/t/namespaces/1/device_path"
-	echo 1 >"$nvmet/subsystems/t/namespaces/1/enable"
-	mkdir "$nvmet/ports/1"
-	echo loop >"$nvmet/ports/1/addr_trtype"
-	ln -s "$nvmet/subsystems/t" "$nvmet/ports/1/subsystems/t"
-	nvme connect -t loop -n t --hostnqn=nqn.2014-08.org.nvmexpress:uuid:$uuid --hostid=$uuid >/dev/null
-	eventually 30 [ -b /dev/nvme0n1 ]
-	nvme=/dev/nvme0n1 generic=/dev/ng0n1
-}
-
-untarget() {
-	nvme disconnect -n t >/dev/null
-	rm "$nvmet/ports/1/subsystems/t"
-	rmdir "$nvmet/ports/1" "$nvmet/subsystems/t/namespaces/1" "$nvmet/subsystems/t"
-}
-
-uuid=4c1c7e7e-6a5b-4d0f-9c3a-0d5f9a3b7e11
 here=$(dirname "$0")
 
 # life NAME BLOCK CREATE-OPTION...
@@ -41,7 +16,7 @@ life() {
 	target
 	zone=$(((16 << 20) / block))
 	trace_appends
-	python3 "$here/appends.py" $generic 1 "$block" $((0 * zone)) $((2 * zone)) $((5 * zone)) >lines
+	python3 "$here/appends.py" $generic 1 "$block" 8 $((0 * zone)) $((2 * zone)) $((5 * zone)) >lines
 	[ "$(appended)" -ge 512 ] || die "$(appended) appends reached the device, want 512"
 	appends_on_all_queues 2
 	python3 "$here/landed.py" $nvme "$block" <lines >ends

@@ -1,8 +1,9 @@
-"""Zone appends by NVMe pass-through, many at once: appends.py DEVICE NSID BLOCK ZONE...
+"""Zone appends by NVMe pass-through, many at once: appends.py DEVICE NSID BLOCK APPENDS ZONE...
 
-64 threads, spread over the CPUs, append to the zones (starts, in blocks of the
-namespace, of BLOCK bytes), every block stamped with the append it is of. Prints
-a line for each append: zone, the block the device says it is at, blocks, stamp.
+64 threads, spread over the CPUs, append APPENDS times each to the zones (starts,
+in blocks of the namespace, of BLOCK bytes), every block stamped with the append
+it is of. Prints a line for each append: zone, the block the device says it is
+at, blocks, stamp.
 """
 
 import concurrent.futures
@@ -16,7 +17,6 @@ import sys
 import threading
 
 THREADS = 64
-APPENDS = 8  # of a thread
 IO64 = 3 << 30 | 80 << 16 | ord("N") << 8 | 0x48  # NVME_IOCTL_IO64_CMD, include/uapi/linux/nvme_ioctl.h
 ZONE_APPEND = 0x7D
 
@@ -32,11 +32,11 @@ def append(fd, nsid, zone, data, blocks):
     return struct.unpack_from("<Q", command, 72)[0]
 
 
-def worker(number, fd, nsid, size, zones, start):
+def worker(number, fd, nsid, size, appends, zones, start):
     os.sched_setaffinity(0, {number % os.cpu_count()})
     rand, done = random.Random(number), []
     start.wait()
-    for turn in range(APPENDS):
+    for turn in range(appends):
         blocks, stamp, zone = rand.randrange(1, 17), number << 32 | turn, rand.choice(zones)
         data = mmap.mmap(-1, blocks * size)
         for i in range(blocks):
@@ -47,10 +47,10 @@ def worker(number, fd, nsid, size, zones, start):
 
 def main():
     fd = os.open(sys.argv[1], os.O_RDWR)
-    nsid, size, *zones = map(int, sys.argv[2:])
+    nsid, size, appends, *zones = map(int, sys.argv[2:])
     start = threading.Barrier(THREADS)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        workers = [pool.submit(worker, n, fd, nsid, size, zones, start) for n in range(THREADS)]
+        workers = [pool.submit(worker, n, fd, nsid, size, appends, zones, start) for n in range(THREADS)]
         for w in workers:
             for line in w.result():
                 print(*line)

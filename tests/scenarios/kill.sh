@@ -1,61 +1,44 @@
-# SIGKILL of the daemon under load: the same device goes on, without an I/O
-# error and without a lost write; three deaths in a minute stop it.
+# SIGKILL of the daemon under fio: the same device goes on, without an I/O error
+# and without a lost write; three deaths in a minute stop it.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/death.sh"
 load_driver
-pairs=2
-[ "$SIZE" = full ] && pairs=100
+kills=3
+[ "$SIZE" = full ] && kills=80
 
-daemon() { zqublkd list --json | jq -r ".[] | select(.id == $id and .alive) | .pid"; }
-
-# revived OLD: waits until a daemon other than OLD serves.
-revived() {
-	local pid
-	for _ in $(seq 600); do
-		pid=$(daemon)
-		[ -n "$pid" ] && [ "$pid" != "$1" ] && return
-		sleep 0.05
-	done
-	cat "/run/zqublkd/$id/log" >&2
-	die "no new daemon after the death of $1"
+zbd() {
+	fio --filename="$dev" --zonemode=zbd --direct=1 --ioengine=io_uring --bs=16k --verify=crc32c --verify_fatal=1 \
+		--max_open_zones=4 --group_reporting "$@" >fio.log 2>&1 || { cat fio.log; return 1; }
 }
 
-# death: kills the daemon a moment from now and waits for the next.
-death() {
-	local old
-	sleep "0.$((RANDOM % 7 + 1))"
-	old=$(daemon)
-	kill -9 "$old"
-	revived "$old"
+# load: zones are written and verified, while others are read.
+load() {
+	blkzone reset -o 65536 -l 262144 "$dev"
+	zbd --name=writes --rw=write --offset=32M --size=64M --iodepth=4 \
+		--name=reads --rw=randread --offset=256M --size=16M --iodepth=2 --io_size=32M
 }
 
-zqublkd create -o size=512M,zone.mode=host-managed,zone.size=16M,zone.conventional_zones=2,zone.max_open_zones=8,zone.max_active_zones=10 disk.qcow2
-for pair in $(seq "$pairs"); do
-	add disk.qcow2 --recovery=reissue
-	blkzone reset -o 65536 "$dev"
-	fio --filename="$dev" --zonemode=zbd --direct=1 --ioengine=io_uring --verify=crc32c --verify_fatal=1 --max_open_zones=4 \
-		--offset=32M --size=64M --group_reporting --output=fio.log \
-		--name=zones --rw=write --bs=16k --iodepth=4 --do_verify=1 &
-	fio=$!
-	death # two in a minute are forgiven
-	death
-	wait "$fio" || { cat fio.log "/run/zqublkd/$id/log"; zqublkd errors "$id"; die "fio failed in pair $pair"; }
-	equal "kernel's I/O errors" "$(dmesg | grep -c 'I/O error, dev ublkb' || true)" 0
-	del
-done
-pass "$((2 * pairs)) deaths under fio: no error, every block verified"
+zqublkd create -o size=512M,zone.mode=host-managed,zone.size=16M,zone.conventional_zones=2,zone.max_open_zones=8,zone.max_active_zones=10 disk.qcow2 >/dev/null
+add disk.qcow2 --recovery=reissue --recovery-limit=0
+zbd --name=prepare --rw=write --offset=256M --size=16M --do_verify=0
+deaths_under $kills load
+pass "$deaths deaths under fio: no error, every block verified"
 
-add disk.qcow2 --recovery=reissue
 blkzone open -o 983040 "$dev"
 blkzone report "$dev" >before
 death
 blkzone report "$dev" >after
 diff before after
 pass "an explicitly open zone is still open after the daemon's death"
+del
+verify_image disk.qcow2
+
+add disk.qcow2 --recovery=reissue
+death # two in a minute are forgiven
 death
 kill -9 "$(daemon)"
-for _ in $(seq 600); do [ -b "$dev" ] || break; sleep 0.05; done
-[ ! -b "$dev" ] || die "$dev is still there after three deaths"
-for _ in $(seq 200); do [ "$(ls /run/zqublkd | wc -l)" = 0 ] && ! pgrep zqublkd >/dev/null && break; sleep 0.05; done
+until_ok test ! -b "$dev"
+until_ok no_daemons
 leftovers
 pass "three deaths in a minute: the device is stopped"
 verify_image disk.qcow2

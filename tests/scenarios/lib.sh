@@ -79,6 +79,8 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 # no_devices: the driver has none, with or without a disk.
 no_devices() { [ -z "$(ls /sys/class/ublk-char 2>/dev/null)" ]; }
 
+no_daemons() { ! pgrep zqublkd >/dev/null; }
+
 attr() { echo "$(<"/sys/block/${dev#/dev/}/queue/$1")"; }
 
 # verify_image IMAGE: of an image that nobody serves: our check is clean; stock
@@ -110,6 +112,16 @@ hide_zones() {
 	local byte
 	byte=$(od -An -tu1 -j79 -N1 "$1")
 	printf "\\x$(printf %02x $((byte & ~0x20)))" | dd of="$1" bs=1 seek=79 conv=notrunc status=none
+}
+
+# verify_plain IMAGE: the same of an image without zones, which stock tools read.
+verify_plain() {
+	zqublkd check "$1" >/dev/null || die "zqublkd check $1: $(zqublkd check "$1" 2>&1)"
+	qemu-img check -q "$1" || die "qemu-img check $1: $(qemu-img check "$1" 2>&1)"
+	add "$1" --read-only
+	qemu-img compare -q -U -T none -f qcow2 -F raw "$1" "$dev" || die "$1 and $dev differ"
+	del
+	say "image verified: $(basename "$1")"
 }
 
 table_clusters() {
