@@ -93,7 +93,7 @@ func (q *queue) beginWrite(s *slot) {
 	if q.disk.revival.left.Load() > 0 && q.repeat(s) {
 		return
 	}
-	off, n := s.desc.Offset(), s.desc.Bytes()
+	off, n := s.desc.Offset()+s.there, s.desc.Bytes()-s.there
 	begin := q.disk.zones.BeginWrite
 	if s.desc.Op() == ublk.OpZoneAppend {
 		begin = q.disk.zones.BeginAppend
@@ -103,7 +103,7 @@ func (q *queue) beginWrite(s *slot) {
 		return
 	}
 	s.off = s.op.Start
-	q.disk.state.Begin(q.id, s.tag, &s.op)
+	q.disk.state.Begin(q.id, s.tag, Flight{Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.there, Length: n + s.there})
 	if q.disk.ahead.short(s.op.Zone, s.op.Start+n) {
 		q.hand(s, jobReserve)
 		return
@@ -120,8 +120,8 @@ func (q *queue) move(s *slot) {
 
 // fetchData copies the data of a write out of the request and writes it.
 func (q *queue) fetchData(s *slot) {
-	s.buf = q.bufs.take()[:s.desc.Bytes()]
-	if got, errno := q.lane.CopyFromRequestNow(s.tag, 0, s.buf); errno != 0 || got != len(s.buf) {
+	s.buf = q.bufs.take()[:s.desc.Bytes()-s.there]
+	if got, errno := q.lane.CopyFromRequestNow(s.tag, uint32(s.there), s.buf); errno != 0 || got != len(s.buf) {
 		s.err = copyError(got, len(s.buf), errno)
 		q.end(s)
 		return

@@ -41,10 +41,10 @@ func (r *record) publish(f Flight, s recordState) {
 
 func (s *StateFile) record(queue int, tag uint16) *record { return &s.records[queue*s.depth+int(tag)] }
 
-// Begin records that the write or append op is in flight on a tag.
-func (s *StateFile) Begin(queue int, tag uint16, op *zoned.Op) {
+// Begin records that a write or append is in flight on a tag.
+func (s *StateFile) Begin(queue int, tag uint16, f Flight) {
 	if s != nil {
-		s.record(queue, tag).publish(Flight{Kind: op.Kind, Zone: op.Zone, Start: op.Start, Length: op.Length}, recordInFlight)
+		s.record(queue, tag).publish(f, recordInFlight)
 	}
 }
 

@@ -57,7 +57,7 @@ func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 	defer q.guard()
 	s := &q.slots[tag]
 	q.current = s
-	s.desc, s.err, s.upto, s.limit = q.lane.Desc(tag), nil, 0, 0
+	s.desc, s.err, s.upto, s.limit, s.there = q.lane.Desc(tag), nil, 0, 0, 0
 	s.begun, s.durable, s.answered, s.repeated = false, false, false, false
 	s.op.Outcome = zoned.Pending
 	q.disk.state.Free(q.id, tag)

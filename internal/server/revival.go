@@ -13,7 +13,9 @@ import (
 // as if it had not died:
 //
 //   - A write whose data is acknowledged in the state file, and which a strict
-//     judge would now find below the write pointer, has succeeded.
+//     judge would now find below the write pointer, has succeeded. It may come
+//     back longer: while it waits in the block layer, the next write of the zone
+//     can be merged into it. What is not there yet is written then.
 //   - An append whose place is acknowledged there, but whose answer never left
 //     the daemon, is written to that place again: the zone may have no room for
 //     another. If the answer may have left, somebody may know the address, so
@@ -38,6 +40,23 @@ func newRevival(flights []carriedFlight) *revival {
 	return r
 }
 
+// repeatedBy says that a request of n bytes at off may be f again.
+func (f Flight) repeatedBy(off, n uint64) bool {
+	if f.Kind == zoned.OpWrite {
+		return f.Start == off && f.Length <= n
+	}
+	return f.Length == n
+}
+
+// acknowledged says that data of f lies below the write pointer of its zone. A
+// write may be there in part: what was merged into it came later.
+func (f Flight) acknowledged(wp uint64) bool {
+	if f.Kind == zoned.OpWrite {
+		return f.Start < wp
+	}
+	return f.Start+f.Length <= wp
+}
+
 // match finds the flight that a write or append of n bytes at off repeats; for
 // an append off is the start of its zone. done is the acknowledged write
 // pointer of the zone. The flight is forgotten when the caller has recorded
@@ -49,8 +68,8 @@ func (r *revival) match(kind zoned.Operation, zone uint32, off, n, done uint64) 
 	at, strict := -1, -1
 	for i, f := range list {
 		switch {
-		case f.Kind != kind || f.Length != n, kind == zoned.OpWrite && f.Start != off:
-		case f.Start+f.Length > done:
+		case f.Kind != kind || !f.repeatedBy(off, n):
+		case !f.acknowledged(done):
 			strict = i
 		case kind == zoned.OpWrite || !f.Committing:
 			at = i
@@ -95,7 +114,7 @@ func (r *revival) changes(zone uint32) {
 }
 
 // repeat serves the request of s if it repeats a flight whose data counts as
-// written; else it is judged as any other.
+// written; else it is judged as any other, for what of it is not there yet.
 func (q *queue) repeat(s *slot) bool {
 	d := q.disk
 	zone := d.geo.ZoneOf(min(s.desc.Offset(), d.geo.Size-1))
@@ -106,18 +125,30 @@ func (q *queue) repeat(s *slot) bool {
 	if s.desc.Op() == ublk.OpZoneAppend {
 		kind = zoned.OpAppend
 	}
-	f, ok := d.revival.match(kind, zone, s.desc.Offset(), s.desc.Bytes(), d.zones.State(zone).WP)
+	wp := d.zones.State(zone).WP
+	f, ok := d.revival.match(kind, zone, s.desc.Offset(), s.desc.Bytes(), wp)
 	if !ok {
 		return false
 	}
-	s.op.Kind, s.op.Zone, s.op.Start, s.op.Length = kind, zone, f.Start, f.Length
-	d.state.Begin(q.id, s.tag, &s.op)
+	f.Length = s.desc.Bytes()
+	d.state.Begin(q.id, s.tag, f.Flight)
 	f.forget()
-	s.off, s.repeated = f.Start, true
 	if kind == zoned.OpWrite {
-		q.answer(s)
-		return true
+		return q.repeatWrite(s, wp-f.Start)
 	}
+	s.op.Kind, s.op.Zone, s.op.Start, s.op.Length = kind, zone, f.Start, f.Length
+	s.off, s.repeated = f.Start, true
 	q.fetchData(s)
+	return true
+}
+
+// repeatWrite answers a write that lies below the write pointer, there bytes
+// above its start; of one that reaches higher the rest is to be written.
+func (q *queue) repeatWrite(s *slot, there uint64) bool {
+	if there < s.desc.Bytes() {
+		s.there = there
+		return false
+	}
+	q.answer(s)
 	return true
 }

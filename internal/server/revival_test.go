@@ -105,7 +105,29 @@ func TestRepeatedRequests(t *testing.T) {
 			func(*death) {}, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) { must(d.t, "the repeated write", d.write(z, block)) },
 		},
-		"write of another length is no repetition": {
+		"write that grew while it waited": {
+			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(d *death) {
+				grown := append(append([]byte{}, block...), pattern(5, 4096)...)
+				must(d.t, "the repeated write", d.write(z, grown))
+				d.mustRead(z, grown)
+				if wp := d.disk.zones.State(1).WP; wp != z+12288 {
+					d.t.Errorf("write pointer %d", wp)
+				}
+				if errno := d.write(z, grown); errno != unix.EIO {
+					d.t.Errorf("a third time: %v, want EIO", errno)
+				}
+			},
+		},
+		"write that grew, whose rest had not landed": {
+			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 12288},
+			func(d *death) {
+				grown := append(append([]byte{}, block...), pattern(5, 4096)...)
+				must(d.t, "the repeated write", d.write(z, grown))
+				d.mustRead(z, grown)
+			},
+		},
+		"shorter write is no repetition": {
 			acked, Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				if errno := d.write(z, block[:4096]); errno != unix.EIO {

@@ -22,6 +22,7 @@ type slot struct {
 	off   uint64   // byte of the disk where the data lies
 	upto  uint64   // bytes of it that are read or written
 	piece int      // bytes of the file I/O under way
+	there uint64   // bytes of its request that a dead daemon has written: none of them is in buf
 	limit uint64   // bytes of it to read from the file; the rest are zeros
 	err   error    // how it went, when it comes back from a worker
 
