@@ -35,7 +35,8 @@ type Config struct {
 	// Files are paths of the host to take along, files or folders, "PATH" or "PATH:NAME"; they appear
 	// read-only as /opt/zqublkd/NAME, the first folder of the guest's PATH.
 	Files []string
-	// Disks are raw images of the host, writable unless ":ro" follows; /dev/vdd, /dev/vde and so on.
+	// Disks are raw images of the host, writable unless ":ro" follows, or "nbd:" and the socket of an NBD
+	// server, which gets the guest's flushes; /dev/vdd, /dev/vde and so on.
 	Disks []string
 	Env   []string // "NAME=value", for the command
 

@@ -51,7 +51,11 @@ func emulatorArgs(c Config, im images, baggage string) []string {
 }
 
 func diskArgs(id, path string, readOnly bool) []string {
-	file := "if=none,format=raw,discard=unmap,id=" + id + ",file=" + strings.ReplaceAll(path, ",", ",,")
+	file := "if=none,format=raw,discard=unmap,id=" + id + ",file="
+	if socket, ok := strings.CutPrefix(path, "nbd:"); ok {
+		path, file = socket, "if=none,driver=raw,cache=none,id="+id+",file.driver=nbd,file.server.type=unix,file.server.path="
+	}
+	file += strings.ReplaceAll(path, ",", ",,")
 	if readOnly {
 		file += ",readonly=on"
 	}
