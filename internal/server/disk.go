@@ -146,6 +146,9 @@ func (d *Disk) start(tags int, state *StateFile) error {
 	var flights []carriedFlight
 	if state != nil && state.Taken() {
 		entries, flights = state.Entries(d.geo), state.CarryOver()
+		if state.Frozen() {
+			d.freezeFor(errors.New("the image has failed under the daemon before this one"))
+		}
 	}
 	d.revival = newRevival(flights)
 	t := newTracker(d.geo.Zones(), state, d.log)
@@ -173,6 +176,9 @@ func (d *Disk) flushWith(f *flusher) func() error {
 	return func() error {
 		if d.img.ReadOnly() {
 			return nil
+		}
+		if err := d.Failure(); err != nil {
+			return err
 		}
 		return f.Flush()
 	}

@@ -14,8 +14,16 @@ import (
 // what the file holds, so no later flush could promise anything. It is called
 // after whatever may have found that out, and before the answer to it.
 func (d *Disk) freeze() {
-	err := d.img.Failed()
-	if err == nil || d.frozen.Swap(true) {
+	if err := d.img.Failed(); err != nil {
+		d.freezeFor(err)
+	}
+}
+
+// freezeFor makes the disk read-only, for the daemons after this one, too: their
+// barriers might succeed without what was lost.
+func (d *Disk) freezeFor(err error) {
+	d.state.SetFrozen()
+	if d.frozen.Swap(true) {
 		return
 	}
 	d.failure.Store(&err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -215,4 +216,21 @@ func TestTakeStateRefuses(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+}
+
+// TestFrozenOutlivesTheDaemon: a barrier that failed stays failed for the next
+// daemon, whose own barriers might succeed without what was lost.
+func TestFrozenOutlivesTheDaemon(t *testing.T) {
+	d := newDeath(t)
+	must(t, "write", d.write(testZone, pattern(1, 4096)))
+	d.disk.freezeFor(errors.New("no barrier"))
+	d.die()
+	d.revive()
+	if errno := d.write(testZone+4096, pattern(1, 4096)); errno == 0 {
+		t.Error("the next daemon writes on")
+	}
+	if errno := d.flush(); errno == 0 {
+		t.Error("the next daemon flushes")
+	}
+	d.sim.close()
 }

@@ -21,6 +21,7 @@ import (
 // Every change is one store of 8 bytes, so that a process may die anywhere:
 //
 //	0     header: magic, version, zones, queues, depth, boot id, image identity
+//	4088  not 0: the image could not be made durable
 //	4096  one word a zone: write pointer and condition
 //	...   one record a tag: what is in flight on it
 //	...   records carried over from daemons that died before
@@ -144,6 +145,20 @@ func mapState(f *os.File, shape StateShape) (*StateFile, error) {
 
 // Taken says that the state is a dead daemon's.
 func (s *StateFile) Taken() bool { return s.taken }
+
+func (s *StateFile) frozen() *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&s.area[stateHeader-8]))
+}
+
+// SetFrozen records that the image could not be made durable.
+func (s *StateFile) SetFrozen() {
+	if s != nil {
+		s.frozen().Store(1)
+	}
+}
+
+// Frozen says that a daemon has recorded so.
+func (s *StateFile) Frozen() bool { return s.frozen().Load() != 0 }
 
 // SetZone publishes the state of zone i.
 func (s *StateFile) SetZone(i uint32, z zoned.State) {
