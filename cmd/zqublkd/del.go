@@ -13,7 +13,7 @@ import (
 )
 
 func newDel() *cobra.Command {
-	var force, all bool
+	var force, all, dead bool
 	var runDir string
 	c := &cobra.Command{
 		Use:   "del {ID | /dev/ublkbN | NAME | IMAGE}",
@@ -25,7 +25,7 @@ func newDel() *cobra.Command {
 				return err
 			}
 			for _, id := range ids {
-				if err := deleteOne(c, runDir, id, force); err != nil {
+				if err := deleteOne(c, runDir, id, force, dead); err != nil {
 					return err
 				}
 			}
@@ -33,6 +33,7 @@ func newDel() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "stop it even while it is mounted or claimed")
+	c.Flags().BoolVar(&dead, "dead", false, "only if its daemon is dead; mounted or not")
 	c.Flags().BoolVarP(&all, "all", "a", false, "stop all devices")
 	addRunDir(c, &runDir)
 	return c
@@ -40,8 +41,12 @@ func newDel() *cobra.Command {
 
 // deleteOne stops one device; one whose node somebody still has open has
 // stopped all the same.
-func deleteOne(c *cobra.Command, runDir string, id uint32, force bool) error {
-	err := server.Delete(runDir, id, force)
+func deleteOne(c *cobra.Command, runDir string, id uint32, force, dead bool) error {
+	remove := func() error { return server.Delete(runDir, id, force) }
+	if dead {
+		remove = func() error { return server.Abandon(runDir, id) }
+	}
+	err := remove()
 	if errors.Is(err, server.ErrLinger) {
 		fmt.Fprintln(c.ErrOrStderr(), "zqublkd: note:", err)
 		return nil

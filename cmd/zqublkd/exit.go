@@ -21,12 +21,14 @@ const (
 	exitKernel  = 4 // the kernel lacks the driver or a feature of it
 	exitAllowed = 5 // no permission
 	exitInUse   = 6 // image or device in use
+
+	exitHandOver = 8 // of a daemon: its device waits for the next one
 )
 
 const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options or values;
 3 the image can't be used (no qcow2, damaged, unsupported, not servable);
 4 the kernel lacks the ublk driver or a feature of it; 5 no permission;
-6 the image or device is in use. check: 0 clean, 1 could not check,
+6 the image or device is in use; 8 (serve) the device waits for the next daemon. check: 0 clean, 1 could not check,
 2 errors, 3 only leaked clusters.`
 
 // usageError is wrong input on the command line.

@@ -52,6 +52,8 @@ func stateOf(runDir string, r server.Record) string {
 	switch {
 	case !r.Alive:
 		return "dead"
+	case r.Starting:
+		return "starting"
 	case r.ReadOnly:
 		return "read-only"
 	}

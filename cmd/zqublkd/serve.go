@@ -76,7 +76,8 @@ func (o *serveOptions) config(image string) server.Config {
 		supervisor = os.Getppid()
 	}
 	return server.Config{
-		Supervisor: supervisor, Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Supervisor: supervisor, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
 		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }
@@ -111,10 +112,15 @@ func (o *serveOptions) serve(image string) error {
 	defer cancel()
 	signal.Ignore(unix.SIGPIPE)
 	err := server.Serve(ctx, o.config(image), o.ready)
-	if errors.Is(err, server.ErrQueue) {
-		// Only the end of the process gives the requests back.
+	// Only the end of the process gives the requests back.
+	switch {
+	case errors.Is(err, server.ErrQueue):
 		logrus.WithError(err).Error("ending at once")
 		os.Exit(exitFailed)
+	case errors.Is(err, server.ErrHandOver) && ctx.Err() == nil:
+		os.Exit(exitHandOver)
+	case errors.Is(err, server.ErrHandOver): // whoever sent the signal starts the next daemon
+		os.Exit(0)
 	}
 	return err
 }

@@ -79,9 +79,13 @@ func (s *supervisor) run() error {
 		if err == nil {
 			return nil
 		}
-		logrus.WithError(err).Error("the daemon died")
-		if s.tooOften(time.Now()) {
-			return s.giveUp()
+		if handedOver(err) {
+			logrus.Info("the daemon has handed its device over")
+		} else {
+			logrus.WithError(err).Error("the daemon died")
+			if s.tooOften(time.Now()) {
+				return s.giveUp()
+			}
 		}
 		var ready *os.File
 		if child, ready, err = s.start(); err != nil {
@@ -89,6 +93,12 @@ func (s *supervisor) run() error {
 		}
 		go io.Copy(io.Discard, ready)
 	}
+}
+
+// handedOver says that a daemon has ended so that the next can go on.
+func handedOver(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == exitHandOver
 }
 
 // first starts the daemon for the first time and passes its readiness on.

@@ -56,7 +56,9 @@ type Config struct {
 	Depth    uint16 // tags of a queue
 	RunDir   string // where devices are recorded
 
-	Supervisor int // process that brings the daemon back, 0: none
+	Supervisor int         // process that brings the daemon back, 0: none
+	Unit       string      // systemd's unit that does
+	NextComes  func() bool // asked when the context ends: is it for another daemon to go on? may be nil
 	Log        *logrus.Logger
 }
 

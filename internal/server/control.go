@@ -13,13 +13,16 @@ import (
 // command is what a client asks of a running daemon, one line of JSON; reply
 // is the answer.
 type command struct {
-	Verb string `json:"verb"` // status, stop, errors
+	Verb  string `json:"verb"`            // status, stop, errors, hand-over
+	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
 }
 
 type reply struct {
 	Error  string    `json:"error,omitempty"`
 	Status *Status   `json:"status,omitempty"`
 	Errors []Refusal `json:"errors,omitempty"`
+
+	then func() // done once the client has its answer
 }
 
 // Status is how a running device stands.
@@ -39,7 +42,7 @@ func (d *Device) listen() error {
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	d.socket = l
+	d.later(l.Close)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -60,7 +63,11 @@ func (d *Device) converse(c net.Conn) {
 	if err := json.NewDecoder(c).Decode(&cmd); err != nil {
 		return
 	}
-	json.NewEncoder(c).Encode(d.obey(cmd))
+	r := d.obey(cmd)
+	json.NewEncoder(c).Encode(r)
+	if r.then != nil {
+		r.then()
+	}
 }
 
 func (d *Device) obey(cmd command) reply {
@@ -70,9 +77,13 @@ func (d *Device) obey(cmd command) reply {
 		return reply{Status: &s}
 	case "errors":
 		return reply{Errors: d.disk.refusals.list()}
+	case "hand-over":
+		if err := d.mayHandOver(cmd.State); err != nil {
+			return reply{Error: err.Error()}
+		}
+		return reply{then: func() { d.goOnce.Do(func() { close(d.leaving) }) }}
 	case "stop":
-		d.stopOnce.Do(func() { close(d.stopping) })
-		return reply{}
+		return reply{then: func() { d.stopOnce.Do(func() { close(d.stopping) }) }}
 	}
 	return reply{Error: fmt.Sprintf("unknown verb %q", cmd.Verb)}
 }
@@ -89,7 +100,7 @@ func (d *Device) status() Status {
 }
 
 // ask sends a command to the daemon of device id.
-func ask(runDir string, id uint32, verb string) (reply, error) {
+func ask(runDir string, id uint32, cmd command) (reply, error) {
 	var r reply
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
 		return r, notOurs(runDir, id)
@@ -100,7 +111,7 @@ func ask(runDir string, id uint32, verb string) (reply, error) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
-	if err := json.NewEncoder(c).Encode(command{Verb: verb}); err != nil {
+	if err := json.NewEncoder(c).Encode(cmd); err != nil {
 		return r, err
 	}
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
@@ -114,7 +125,7 @@ func ask(runDir string, id uint32, verb string) (reply, error) {
 
 // AskStatus asks the daemon of device id how it stands.
 func AskStatus(runDir string, id uint32) (Status, error) {
-	r, err := ask(runDir, id, "status")
+	r, err := ask(runDir, id, command{Verb: "status"})
 	if err != nil {
 		return Status{}, err
 	}
@@ -126,12 +137,12 @@ func AskStatus(runDir string, id uint32) (Status, error) {
 
 // AskErrors asks the daemon of device id for the requests it refused last.
 func AskErrors(runDir string, id uint32) ([]Refusal, error) {
-	r, err := ask(runDir, id, "errors")
+	r, err := ask(runDir, id, command{Verb: "errors"})
 	return r.Errors, err
 }
 
 // AskStop asks the daemon of device id to stop; it has not when this returns.
 func AskStop(runDir string, id uint32) error {
-	_, err := ask(runDir, id, "stop")
+	_, err := ask(runDir, id, command{Verb: "stop"})
 	return err
 }

@@ -40,12 +40,8 @@ func Delete(runDir string, id uint32, force bool) error {
 	if err != nil {
 		return err
 	}
-	holders, err := Holders(id)
-	if err != nil {
+	if err := refuseHeld(r, force); err != nil {
 		return err
-	}
-	if len(holders) > 0 && !force {
-		return &HeldError{Node: r.Node, Holders: holders}
 	}
 	if !r.Alive {
 		if r.Supervisor != 0 && alive(r.Supervisor) {
@@ -57,6 +53,19 @@ func Delete(runDir string, id uint32, force bool) error {
 		return err
 	}
 	return waitGone(runDir, r)
+}
+
+// refuseHeld is the error about who holds the device of r, nil if that does not
+// matter.
+func refuseHeld(r Record, force bool) error {
+	if force {
+		return nil
+	}
+	holders, err := Holders(r.ID)
+	if err == nil && len(holders) > 0 {
+		err = &HeldError{Node: r.Node, Holders: holders}
+	}
+	return err
 }
 
 func notOurs(runDir string, id uint32) error {

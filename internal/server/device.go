@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -24,13 +23,15 @@ type Device struct {
 	claim  *claim
 	state  *StateFile
 	char   *ublk.Device
-	socket net.Listener
 	record Record
 
+	lanes    []*queue
 	queues   sync.WaitGroup
 	failed   chan error    // a queue that can't go on
 	stopping chan struct{} // closed: somebody asked for the end
 	stopOnce sync.Once
+	leaving  chan struct{} // closed: somebody asked for a hand-over
+	goOnce   sync.Once
 
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes
@@ -46,13 +47,14 @@ var (
 	ErrKernel      = errors.New("this kernel's ublk driver is")
 )
 
-// Serve serves an image until ctx ends, a client asks for the end, or a queue
-// fails (ErrQueue). ready is called when the device's node can be used.
+// Serve serves an image until ctx ends, a client asks for the end, a queue
+// fails (ErrQueue), or the device has been handed over (ErrHandOver). After
+// these two the process has to end at once. ready is called when the device's node can be used.
 func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 	if err := cfg.complete(); err != nil {
 		return err
 	}
-	d := &Device{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), stopping: make(chan struct{})}
+	d := &Device{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{})}
 	if err := d.bringUp(); err != nil {
 		return errors.Join(err, d.takeDown())
 	}
@@ -63,8 +65,13 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 	select {
 	case err := <-d.failed:
 		return errors.Join(ErrQueue, err)
+	case <-d.leaving:
+		return d.handOver()
 	case <-d.stopping:
 	case <-ctx.Done():
+		if d.handable() == nil && d.cfg.NextComes != nil && d.cfg.NextComes() {
+			return d.handOver()
+		}
 	}
 	d.log.WithField("device", d.record.Node).Info("stopping")
 	return d.takeDown()
@@ -91,7 +98,7 @@ func (d *Device) bringUp() error {
 
 // start brings a new device up, step by step.
 func (d *Device) start() error {
-	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.claimDevice, d.makeState, d.startDisk,
+	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.claimDevice, d.announce, d.makeState, d.startDisk,
 		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
 		if err := step(); err != nil {
 			return err
@@ -231,7 +238,10 @@ func (d *Device) zeroCopy() bool { return d.info.Flags.Has(ublk.FeatureAutoBufRe
 
 // startDriver makes the disk appear.
 func (d *Device) startDriver() error {
-	return startDevice(d.info.ID)
+	began := time.Now()
+	err := startDevice(d.info.ID)
+	d.log.WithField("took", time.Since(began)).Debug("the driver has started the device")
+	return err
 }
 
 // settle waits for the node and sets the scheduler: the zone rules need no
@@ -248,17 +258,19 @@ func (d *Device) settle() error {
 	return nil
 }
 
-func (d *Device) writeRecord() error {
+// announce records a device that is being made, so that a daemon that dies
+// meanwhile leaves nothing that nobody knows of.
+func (d *Device) announce() error { return d.writeRecordAs(true) }
+
+// writeRecord records a device that can be used.
+func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
+
+func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
-		Supervisor: d.cfg.Supervisor, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
+		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
+		Starting: starting,
 	}
-	d.later(func() error {
-		if d.socket != nil {
-			d.socket.Close()
-		}
-		return nil
-	})
 	return d.claim.write(d.record)
 }

@@ -38,6 +38,7 @@ type Disk struct {
 	zeros   []byte
 	frozen  atomic.Bool           // no change any more: opened so, or the image has failed
 	failure atomic.Pointer[error] // how the image has failed
+	pause   pause
 
 	tasks    chan task
 	working  sync.WaitGroup

@@ -35,6 +35,7 @@ type queue struct {
 
 	current *slot    // being worked on, for guard
 	answers []uint16 // tags whose answers have not gone to the kernel yet
+	resting bool     // paused, and everything begun has been answered
 }
 
 // newQueue prepares queue id with depth tags of at most maxIO bytes.
@@ -47,7 +48,7 @@ func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
 	for i := range q.slots {
 		s := &q.slots[i]
 		s.q, s.tag = q, uint16(i)
-		s.op.Owner = s
+		s.op.Owner, s.answered = s, true
 	}
 	return q, nil
 }
@@ -55,6 +56,9 @@ func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
 // Request implements ublk.Handler: a new request is on tag.
 func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 	defer q.guard()
+	if q.disk.pause.on.Load() {
+		return // it is sent again to the next daemon
+	}
 	s := &q.slots[tag]
 	q.current = s
 	s.desc, s.err, s.upto, s.limit, s.there = q.lane.Desc(tag), nil, 0, 0, 0
@@ -129,6 +133,9 @@ func (q *queue) drain() {
 			q.resume(s)
 			s = next
 		}
+	}
+	if q.disk.pause.on.Load() {
+		q.rest()
 	}
 }
 

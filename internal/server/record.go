@@ -21,6 +21,7 @@ type Record struct {
 	Image      string    `json:"image"`
 	PID        int       `json:"pid"`
 	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
+	Unit       string    `json:"unit,omitempty"`       // systemd's unit that does
 	Allow      Allow     `json:"allow"`                // names found in the image that are followed
 	ReadOnly   bool      `json:"read_only"`
 	Recovery   Recovery  `json:"recovery"`
@@ -31,7 +32,8 @@ type Record struct {
 	Zoned      bool      `json:"zoned"`
 	Started    time.Time `json:"started"`
 	RunDir     string    `json:"run_dir"`
-	Alive      bool      `json:"alive"` // when read: its daemon lives
+	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
+	Alive      bool      `json:"alive"`              // when read: its daemon lives
 }
 
 // claim is a device's folder in the run directory, held by the daemon that

@@ -23,6 +23,7 @@ func (d *Device) startQueues() (err error) {
 		return err
 	})
 	ublk.EnsureProcs(int(d.info.Queues))
+	d.lanes = make([]*queue, d.info.Queues)
 	up := make(chan error, d.info.Queues)
 	for id := range int(d.info.Queues) {
 		d.queues.Add(1)
@@ -48,7 +49,7 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	defer q.bufs.close()
 	isUp := false
 	err = d.char.Serve(id, ublk.QueueOptions{OnSubmit: q.submitting}, q, func(ring *ublk.Queue) {
-		q.lane = ring
+		q.lane, d.lanes[id] = ring, q
 		isUp = true
 		up <- nil
 	})

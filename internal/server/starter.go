@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"zqublkd/ublk"
@@ -33,6 +35,11 @@ func startDevice(id uint32) error {
 	cmd := exec.CommandContext(ctx, self, StarterVerb, strconv.FormatUint(uint64(id), 10), strconv.Itoa(os.Getpid()))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	// It dies with us, or it would wait for requests that nobody will fetch. The
+	// kernel's signal is about our thread, which must last as long.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		if text := bytes.TrimSpace(stderr.Bytes()); len(text) > 0 {
 			err = errors.New(string(text))

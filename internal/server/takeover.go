@@ -93,9 +93,13 @@ func (d *Device) openDiskReleased() error {
 // ErrGone is a device that the driver does not know any more.
 var ErrGone = errors.New("the driver has no such device any more")
 
-// adopt tells the driver that a new daemon is coming.
+// adopt tells the driver that a new daemon is coming. A device that never
+// started, or has been stopped, has nothing to go on with.
 func (d *Device) adopt() error {
 	id := d.info.ID
+	if info, err := d.ctl.DeviceInfo(id); err == nil && info.State == ublk.StateDead {
+		return errors.Join(ErrGone, d.ctl.DeleteDeviceAsync(id))
+	}
 	err := patiently(func() error { return d.ctl.StartRecovery(id) }, ublk.IsBusy)
 	if ublk.IsNoDevice(err) {
 		return ErrGone

@@ -4,7 +4,7 @@
 
 files=$(dirname "$0")/../systemd
 install -D "$(type -P zqublkd)" /usr/bin/zqublkd
-install -D -m 644 -t /usr/lib/systemd/system "$files"/zqublkd@.service
+install -D -m 644 -t /usr/lib/systemd/system "$files"/zqublkd@.service "$files"/zqublkd-failed@.service
 install -D -m 644 "$files"/zqublkd.tmpfiles.conf /usr/lib/tmpfiles.d/zqublkd.conf
 install -D -m 644 "$files"/zqublkd.modules-load.conf /usr/lib/modules-load.d/zqublkd.conf
 install -D -m 644 -t /usr/lib/udev/rules.d "$files"/60-zqublkd.rules
@@ -117,6 +117,51 @@ systemctl stop "$unit"
 leftovers
 verify_image "$work/disk.qcow2"
 pass "a daemon that was killed"
+
+# With recovery a restart is a hand-over: who writes notices nothing.
+mkdir -p /etc/default
+echo 'ZQUBLKD_OPTIONS=--recovery=reissue' >/etc/default/zqublkd
+systemctl start "$unit"
+served "$unit"
+blkzone reset "$dev"
+fio --name=load --filename="$dev" --zonemode=zbd --direct=1 --rw=write --bs=16k --size=64M --time_based --runtime=600 \
+	--verify=crc32c --verify_fatal=1 --ioengine=io_uring --iodepth=4 >fio.log 2>&1 &
+fio=$!
+began=$(stat -c %i "$dev")
+for turn in 1 2; do
+	pid=$(systemctl show --value --property=MainPID "$unit")
+	systemctl restart "$unit"
+	served "$unit"
+	[ "$pid" != "$(systemctl show --value --property=MainPID "$unit")" ] || die "the same daemon"
+	systemctl reset-failed "$unit" # forgets the starts
+done
+pid=$(systemctl show --value --property=MainPID "$unit")
+zqublkd upgrade "$dev"
+served "$unit"
+equal "daemon after upgrade" "$(daemon_of "${dev#/dev/ublkb}")" "$(systemctl show --value --property=MainPID "$unit")"
+equal "inode of $dev" "$(stat -c %i "$dev")" "$began"
+kill -0 $fio || die "fio did not live through that: $(<fio.log)"
+pass "restart and upgrade under load"
+
+# A daemon that dies again and again is given up, and its users get errors.
+for turn in 1 2 3 4; do
+	pid=$(systemctl show --value --property=MainPID "$unit")
+	[ "$pid" = 0 ] || kill -KILL "$pid" || true
+	! systemctl is-failed --quiet "$unit" || break
+	[ "$turn" = 4 ] || eventually 30 eval 'back || systemctl is-failed --quiet "$unit"'
+done
+until_ok systemctl is-failed "$unit"
+code=0
+wait $fio || code=$?
+[ "$code" != 0 ] || die "fio saw no error: $(<fio.log)"
+grep -qi 'error' fio.log || die "fio: $(<fio.log)"
+until_ok no_devices
+until_ok no_daemons
+leftovers
+systemctl reset-failed "$unit"
+rm /etc/default/zqublkd
+verify_image "$work/disk.qcow2"
+pass "given up after deaths"
 
 [ -d /run/zqublkd ] || die "the run directory went with the units"
 pass "done"

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/server"
+)
+
+func newUpgrade() *cobra.Command {
+	var runDir string
+	var deaths uint
+	c := &cobra.Command{
+		Use:   "upgrade {ID | /dev/ublkbN | NAME | IMAGE | all}",
+		Short: "Hand a device in use over to the program that is installed now",
+		Long: `The daemon of the device answers what it has begun and ends; a new one, of the
+program that is now where the old one was started from, goes on. The device's
+users notice a short wait. Only a device with --recovery=reissue can be handed over.`,
+		Args: exactly("DEVICE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return forEach(runDir, args[0], func(id uint32) error { return upgradeOne(c, runDir, id, deaths) })
+		},
+	}
+	addRunDir(c, &runDir)
+	addLimit(c, &deaths)
+	return c
+}
+
+func upgradeOne(c *cobra.Command, runDir string, id uint32, deaths uint) error {
+	old, err := server.HandOver(runDir, id)
+	if err != nil {
+		return err
+	}
+	if !old.BroughtBack() {
+		return takeOver(c, old, deaths)
+	}
+	now, err := server.WaitForNext(old)
+	if err == nil {
+		fmt.Fprintf(c.OutOrStdout(), "%s: process %d went on as %d\n", now.Node, old.PID, now.PID)
+	}
+	return err
+}
