@@ -17,7 +17,7 @@ PREFIX ?= /usr
 
 export ZQUBLKD_SIZE := $(SIZE)
 
-.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full bench demo install clean
+.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full bench demo soak install clean
 
 all: build
 
@@ -47,7 +47,7 @@ procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest
-	$(GO) test -tags vm -count=1 -v -timeout 28m ./tests
+	$(GO) test -tags vm -count=1 -v -p 1 -timeout 28m ./tests ./tests/powercut
 
 scenario: build zonetest
 	$(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
@@ -65,12 +65,20 @@ test-full: deps build zonetest
 vm: build
 	tests/vm/run --kernel $(K) --file $(BIN)/zqublkd --file tests/scenarios sh -c '$(CMD)'
 
+# Everything at once for a time, in a machine: make soak K=7.3 SOAK=3600 SEED=1
+SOAK ?= 3600
+SEED ?= 0
+soak: build
+	tests/vm/run --kernel $(K) --memory 4096 --limit $$(($(SOAK) + 900))s --file $(BIN)/zqublkd --file tests/scenarios \
+		--env SOAK_SECONDS=$(SOAK) $(if $(filter-out 0,$(SEED)),--env SOAK_SEED=$(SEED)) bash /opt/zqublkd/scenarios/soak.sh
+
 demo: build
 	tests/demo/run
 
 install: build
 	install -D -m 0755 $(BIN)/zqublkd $(DESTDIR)$(PREFIX)/bin/zqublkd
 	install -D -m 0644 systemd/zqublkd@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/zqublkd@.service
+	install -D -m 0644 systemd/zqublkd-failed@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/zqublkd-failed@.service
 	install -D -m 0644 systemd/zqublkd.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/zqublkd.conf
 	install -D -m 0644 systemd/zqublkd.modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/zqublkd.conf
 	install -D -m 0644 systemd/60-zqublkd.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-zqublkd.rules

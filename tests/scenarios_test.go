@@ -32,6 +32,9 @@ var scenarios = []scenario{
 	{name: "kill", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "kill-append", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "kill-fs", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "upgrade", kernels: bothKernels},
+	{name: "start", kernels: bothKernels},
+	{name: "hostile", kernels: bothKernels},
 	{name: "sysfs", kernels: bothKernels},
 	{name: "reports", kernels: bothKernels},
 	{name: "rules", kernels: bothKernels},
@@ -114,7 +117,7 @@ func size() string {
 
 // TestListed keeps scripts from being forgotten.
 func TestListed(t *testing.T) {
-	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true}
+	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true, "soak": true}
 	for _, s := range scenarios {
 		listed[s.name] = true
 	}
