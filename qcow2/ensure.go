@@ -85,9 +85,7 @@ func (i *Image) place(p *placement) error {
 		return err
 	}
 	if !p.needsFlush() {
-		err := p.publish()
-		i.leaky = i.leaky || err != nil
-		return err
+		return i.published(p)
 	}
 	i.inFlight = append(i.inFlight, p)
 	i.mu.Unlock()
@@ -102,7 +100,12 @@ func (i *Image) place(p *placement) error {
 		p.undo()
 		return err
 	}
-	err = p.publish()
+	return i.published(p)
+}
+
+// published is publish; if that fails, something may have leaked.
+func (i *Image) published(p *placement) error {
+	err := p.publish()
 	i.leaky = i.leaky || err != nil
 	return err
 }

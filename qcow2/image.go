@@ -133,19 +133,24 @@ func (i *Image) flush() {
 	if i.Failed() != nil {
 		return
 	}
-	err := error(nil)
+	for _, d := range i.disks() {
+		err := d.Datasync()
+		if err == nil {
+			err = d.whole()
+		}
+		if err != nil {
+			i.fail(fmt.Errorf("flush failed: %w", err))
+			return
+		}
+	}
+}
+
+// disks are the files of the image, that of the data first.
+func (i *Image) disks() []*disk {
 	if i.geo.external {
-		err = i.data.Datasync()
+		return []*disk{i.data, i.disk}
 	}
-	if err == nil {
-		err = i.disk.Datasync()
-	}
-	if err == nil {
-		err = i.disk.whole()
-	}
-	if err != nil {
-		i.fail(fmt.Errorf("flush failed: %w", err))
-	}
+	return []*disk{i.disk}
 }
 
 // Close syncs an image opened for writing and makes it refuse further writes.

@@ -49,15 +49,20 @@ func (p *placement) recall(n int) {
 	i := p.image
 	group, tables := slices.Clone(p.changes[:n]), p.tables
 	p.forget(n)
-	linked, err := i.wordAt(i.header.L1TableOffset + group[0].cluster>>i.geo.l2Bits*8)
+	index := group[0].cluster >> i.geo.l2Bits
+	linked, err := i.wordAt(i.header.L1TableOffset + index*8)
 	if err != nil {
 		return // they leak
 	}
-	if linked == 0 {
+	link := len(tables) > 0 && tables[0].index == index
+	if link && L1Entry(linked).Offset() != tables[0].at {
 		p.changes, p.tables = append(group, p.changes...), tables
 		return
 	}
-	i.l1[group[0].cluster>>i.geo.l2Bits].entry.Store(linked)
+	if link {
+		i.retireTable(tables[0].old)
+	}
+	i.l1[index].entry.Store(linked)
 	for k := len(group) - 1; k >= 0; k-- {
 		index := group[k].cluster & (i.geo.l2Entries() - 1)
 		word, err := i.wordAt(L1Entry(linked).Offset() + index*uint64(i.geo.entryWords())*8)

@@ -181,8 +181,8 @@ verified_fio() {
 raw_use() {
 	verified_fio "$1"
 	equal "discard granularity" "$(attr discard_granularity)" 4096
-	blkdiscard -o 1M -l 3M "$dev"
-	blkdiscard -z -o 5000192 -l 100352 "$dev"
+	blkdiscard -f -o 1M -l 3M "$dev"
+	blkdiscard -f -z -o 5000192 -l 100352 "$dev"
 	equal "zeros" "$(dd if="$dev" bs=512 skip=9766 count=196 iflag=direct status=none | tr -d '\0' | wc -c)" 0
 	sync "$dev"
 }
