@@ -215,7 +215,7 @@ func (d *Device) makeState() error {
 		return err
 	}
 	if d.state, err = CreateState(d.claim.path(stateName), shape); err != nil {
-		return fmt.Errorf("state file: %w", err)
+		return inRunDir(fmt.Errorf("state file: %w", err))
 	}
 	d.later(d.state.Close)
 	return nil

@@ -52,11 +52,11 @@ func deviceDir(runDir string, id uint32) string {
 func claimDevice(runDir string, id uint32, keep bool) (*claim, error) {
 	dir := deviceDir(runDir, id)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("run directory: %w", err)
+		return nil, inRunDir(err)
 	}
 	lock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
 	if err != nil {
-		return nil, fmt.Errorf("device %d: %w", id, err)
+		return nil, fmt.Errorf("device %d: %w", id, inRunDir(err))
 	}
 	c := &claim{dir: dir, lock: lock}
 	if !keep {
@@ -101,9 +101,17 @@ func (c *claim) write(r Record) error {
 	}
 	tmp := c.path(recordName + ".new")
 	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
-		return err
+		return inRunDir(err)
 	}
 	return os.Rename(tmp, c.path(recordName))
+}
+
+// inRunDir is an error of the run directory: with the way out if it is full.
+func inRunDir(err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("the run directory is full, make room or name another with --run-dir: %w", err)
+	}
+	return err
 }
 
 // remove forgets the device.
