@@ -19,6 +19,7 @@ func TestHandOver(t *testing.T) {
 				if d.write(uint64(z+1)*testZone+off, pattern(uint64(z), size)) == 0 {
 					acked[z].Add(1)
 				}
+				time.Sleep(time.Millisecond) // none is full before the hand-over
 			}
 		}()
 	}
