@@ -79,9 +79,7 @@ func (im *handImage) addZones() {
 		Model: modelHostManaged, ZoneSize: im.h.Size / handZones, ZoneCapacity: im.h.Size / handZones,
 		Conventional: 1, Zones: handZones, TableOffset: im.zoneTable,
 	}
-	data, err := layoutV6.encode(x)
-	im.check(err)
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtZoned, data})
+	im.h.Extensions = append(im.h.Extensions, Extension{ExtZoned, layoutV6.encode(x)})
 	im.h.Incompatible |= IncompatZoned
 	for i := range uint64(handZones) {
 		word := i * x.ZoneSize

@@ -131,9 +131,7 @@ func wrappedImage(t *testing.T) *handImage {
 	im.h.Size = 8 << 30
 	im.h.L1Size = uint32(im.g.l1Needed(im.h.Size))
 	x := ZoneExtension{Model: modelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: handZones, TableOffset: im.zoneTable}
-	data, err := layoutV6.encode(x)
-	im.check(err)
-	im.h.Extensions = []Extension{{ExtZoned, data}}
+	im.h.Extensions = []Extension{{ExtZoned, layoutV6.encode(x)}}
 	im.writeHeader()
 	for i := range uint64(handZones) {
 		im.putZone(i, i<<30&(1<<32-1))

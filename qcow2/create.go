@@ -72,23 +72,19 @@ func (b *builder) header() ([]byte, error) {
 	if o.ExtendedL2 {
 		h.Incompatible |= IncompatExtendedL2
 	}
-	if o.ClusterSize > 4096 { // smaller headers have no room for it
-		h.Extensions = append(h.Extensions, Extension{ExtFeatureNames, encodeFeatureNames(featureNames)})
-	}
 	if o.Zone != nil {
 		h.Incompatible |= IncompatZoned
-		data, err := b.zoneExtension()
-		if err != nil {
-			return nil, err
-		}
-		h.Extensions = append(h.Extensions, Extension{ExtZoned, data})
+		h.Extensions = append(h.Extensions, Extension{ExtZoned, b.zoneExtension()})
 	}
 	private := PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
 	h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
+	if o.ClusterSize > 4096 { // smaller headers have no room for it
+		h.Extensions = append(h.Extensions, Extension{ExtFeatureNames, encodeFeatureNames(featureNames)})
+	}
 	return h.Encode()
 }
 
-func (b *builder) zoneExtension() ([]byte, error) {
+func (b *builder) zoneExtension() []byte {
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
 	return layoutNamed(b.options.Zone.Revision).encode(x)

@@ -3,29 +3,26 @@ package qcow2
 import "fmt"
 
 // validateZones judges zone.* options. Whatever passes is good in every
-// revision of the format at once, sizes of 4 GiB and more excepted.
+// revision of the format at once, but for zones of 4 GiB and more (not in v6)
+// and append limits (not in v14).
 func (o *CreateOptions) validateZones() error {
 	if o.Zone == nil {
 		return nil
 	}
-	for _, check := range []func() error{o.validateRevision, o.validateZoneSize, o.validateCapacity, o.validateLimits} {
+	for _, check := range []func() error{o.validateZoneSize, o.validateCapacity, o.validateLimits, o.validateRevision} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
-	_, err := layoutNamed(o.Zone.Revision).encode(o.zoneExtension())
-	return err
+	return nil
 }
 
 func (o *CreateOptions) validateRevision() error {
-	l := layoutNamed(o.Zone.Revision)
-	if l == nil {
-		return &OptionError{"zone.revision", o.Zone.Revision, "must be v6"}
+	l, err := layoutToWrite(o.Zone.Revision)
+	if err != nil {
+		return err
 	}
-	if !l.servable {
-		return &OptionError{"zone.revision", l.name, "can be read, but not written yet; use v6, with zones below 4 GiB"}
-	}
-	return nil
+	return l.express(o.zoneExtension(), o.ClusterSize)
 }
 
 func (o *CreateOptions) validateZoneSize() error {

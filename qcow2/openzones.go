@@ -36,8 +36,8 @@ func (i *Image) loadZones(force bool) error {
 	return i.loadZoneTable(l)
 }
 
-// judgeLayout: incompatible bit 5 must go with the extension, and only some
-// layouts are written.
+// judgeLayout: incompatible bit 5 must go with the extension, and what entries
+// mean must be known to write them.
 func (i *Image) judgeLayout(l *zoneLayout, force bool) {
 	hasBit := i.header.Incompatible&IncompatZoned != 0
 	switch {
@@ -48,8 +48,8 @@ func (i *Image) judgeLayout(l *zoneLayout, force bool) {
 	default:
 		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: %w", l.name, ErrCorrupt))
 	}
-	if !l.servable {
-		i.refuse(UseWrite, &UnsupportedError{"writing to zoned images of revision " + l.name, "open it read-only, or export it"})
+	if l.conditioned {
+		i.refuse(UseWrite, &UnsupportedError{"writing to a zoned image of layout " + l.name, "open it read-only, or make it one of layout v6: zqublkd amend -o zone.revision=v6"})
 	}
 }
 

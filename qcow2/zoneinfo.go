@@ -23,6 +23,11 @@ type ZonedInfo struct {
 	VirtualSize uint64
 }
 
+// Series names the revisions of QEMU's zoned-qcow2 patches that use the layout:
+// "v5 to v7". Patches of other revisions refuse the image, as a released QEMU
+// does.
+func (z *ZonedInfo) Series() string { return layoutNamed(z.Revision).series }
+
 func newZonedInfo(l *zoneLayout, x ZoneExtension, virtualSize uint64) *ZonedInfo {
 	z := &ZonedInfo{
 		Revision:     l.name,

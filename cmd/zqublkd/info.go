@@ -207,10 +207,8 @@ func compatibility(img *qcow2.Image) string {
 	if z == nil {
 		return ""
 	}
-	series := map[string]string{"v6": "v5 to v7", "v8": "v8 to v10", "v11": "v11 to v13", "v14": "v14"}[z.Revision]
+	series := z.Series()
 	switch {
-	case series == "":
-		return "no QEMU uses layout " + z.Revision
 	case z.Revision == "v6" && (img.VirtualSize() > 4<<30 || z.ZoneSize >= 2<<30):
 		return "no QEMU uses it right: series " + series + " of its zoned-qcow2 patches, which know layout v6, fail above 4 GiB and with zones of 2 GiB or more"
 	}
