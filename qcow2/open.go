@@ -27,6 +27,8 @@ type OpenOptions struct {
 	Base *Base
 	Data storage.File
 
+	amend bool // the zone table is going to be replaced, not written to
+
 	// CacheBytes bounds the memory for L2 tables; 0 is DefaultCacheBytes.
 	CacheBytes uint64
 }
@@ -86,7 +88,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i.judgePrivate()
-	if err := i.loadZones(o.Force); err != nil {
+	if err := i.loadZones(o); err != nil {
 		return nil, err
 	}
 	i.judgeConditions()

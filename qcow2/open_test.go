@@ -9,7 +9,7 @@ import (
 )
 
 // spoil changes the header of an image.
-func spoil(t *testing.T, m *storage.Mem, change func(*Header)) {
+func spoil(t testing.TB, m *storage.Mem, change func(*Header)) {
 	t.Helper()
 	h, err := ParseHeader(m.Bytes())
 	if err != nil {

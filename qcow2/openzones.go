@@ -7,7 +7,7 @@ import (
 
 // loadZones finds out whether and how the image is zoned, and reads its zone
 // table. Doubts become refusals; an error is a failed read.
-func (i *Image) loadZones(force bool) error {
+func (i *Image) loadZones(o OpenOptions) error {
 	found := findExtensions(i.header.Extensions, ExtZoned)
 	if len(found) == 0 {
 		if i.header.Incompatible&IncompatZoned != 0 {
@@ -32,23 +32,23 @@ func (i *Image) loadZones(force bool) error {
 		return nil
 	}
 	i.zones = newZonedInfo(l, x, i.size)
-	i.judgeLayout(l, force)
+	i.judgeLayout(l, o)
 	return i.loadZoneTable(l)
 }
 
 // judgeLayout: incompatible bit 5 must go with the extension, and what entries
 // mean must be known to write them.
-func (i *Image) judgeLayout(l *zoneLayout, force bool) {
+func (i *Image) judgeLayout(l *zoneLayout, o OpenOptions) {
 	hasBit := i.header.Incompatible&IncompatZoned != 0
 	switch {
 	case hasBit || !l.needsBit:
-	case l == layoutV6 && force:
+	case l == layoutV6 && o.Force:
 	case l == layoutV6:
 		i.refuse(UseWrite, fmt.Errorf("zoned extension without incompatible bit 5, as the broken v5 series wrote it: open it read-only, or with --force: %w", ErrCorrupt))
 	default:
 		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: %w", l.name, ErrCorrupt))
 	}
-	if l.conditioned {
+	if l.conditioned && !o.amend {
 		i.refuse(UseWrite, &UnsupportedError{"writing to a zoned image of layout " + l.name, "open it read-only, or make it one of layout v6: zqublkd amend -o zone.revision=v6"})
 	}
 }
@@ -77,7 +77,7 @@ func wrapped(entries []ZoneEntry) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair, or open it read-only", ErrWrapped, n)
+	return fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair all, or open it read-only", ErrWrapped, n)
 }
 
 // WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in

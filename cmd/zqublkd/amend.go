@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
+)
+
+func newAmend() *cobra.Command {
+	var list []string
+	c := &cobra.Command{
+		Use:   "amend -o zone.revision=LAYOUT IMAGE",
+		Short: "Convert a zoned image in place to another layout of its zone metadata",
+		Long: `Convert a zoned image in place to another layout of its zone metadata: ` + strings.Join(qcow2.Revisions, ", ") + `.
+Zones and data stay as they are; interrupted at any point, the image is the old
+or the new one. What the new layout has no field for is lost, and said. (qemu-img
+calls the change of an image's options in place so; its convert makes a copy.)
+
+  zqublkd amend -o zone.revision=v14 disk.qcow2`,
+		Args: exactly("IMAGE"),
+	}
+	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o, err := parseAmend(list)
+		if err != nil {
+			return usageError{err}
+		}
+		return amend(c.OutOrStdout(), args[0], o)
+	}
+	return c
+}
+
+func parseAmend(list []string) (qcow2.AmendOptions, error) {
+	var o qcow2.AmendOptions
+	for _, pair := range strings.Split(strings.Join(list, ","), ",") {
+		switch key, value, _ := strings.Cut(pair, "="); key {
+		case "":
+		case "zone.revision", "zone-revision":
+			o.Revision = value
+		default:
+			return o, fmt.Errorf("-o %s: an image's zone.revision can be changed, nothing else", key)
+		}
+	}
+	if o.Revision == "" {
+		return o, fmt.Errorf("nothing to change: give -o zone.revision=%s", strings.Join(qcow2.Revisions, "|"))
+	}
+	return o, nil
+}
+
+func amend(w io.Writer, path string, o qcow2.AmendOptions) error {
+	f, err := storage.Open(path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	done, err := qcow2.Amend(f, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if !done.Changed {
+		fmt.Fprintf(w, "%s has layout %s already\n", path, done.To)
+		return nil
+	}
+	fmt.Fprintf(w, "amended %s: layout %s became %s\n", path, done.From, done.To)
+	for _, what := range done.Lost {
+		fmt.Fprintf(w, "lost: %s\n", what)
+	}
+	img, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fmt.Fprintln(w, compatibility(img))
+	return nil
+}

@@ -1,0 +1,33 @@
+package qcow2
+
+import "fmt"
+
+// takeWhole is take for a table: n clusters in one run, and no fewer.
+func (r *refcounts) takeWhole(n uint64) (run, error) {
+	x, err := r.take(n, 0)
+	if err != nil || x.n == n {
+		return x, err
+	}
+	if err := r.drop(x); err != nil {
+		return run{}, err
+	}
+	return r.takeTail(n)
+}
+
+// takeTail takes n clusters behind all that is in use. Where refcount blocks are
+// missing new ones come first, which then count the run behind them, too.
+func (r *refcounts) takeTail(n uint64) (run, error) {
+	const tries = 4 // the refcount table may have to grow, and then be filled
+	for range tries {
+		x, err := r.atTail(n)
+		if err != nil {
+			return run{}, err
+		}
+		if x.n == n {
+			return x, r.claim(x)
+		}
+		r.tail = x.end() // the rest of what the blocks count stays free
+	}
+	return run{}, fmt.Errorf("no %d clusters in a row can be counted at once: %w", n,
+		&UnsupportedError{"so large a zone table in clusters of this size", "copy the disk to an image with larger clusters"})
+}
