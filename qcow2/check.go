@@ -19,8 +19,9 @@ const (
 	RepairLeaks
 
 	// RepairAll also raises refcounts that are too low (rebuilding the refcount
-	// structures where they are damaged themselves), corrects copied flags and
-	// rewrites wrapped zone table entries.
+	// structures where they are damaged themselves), corrects copied flags,
+	// rewrites zone table entries that are wrapped or above the writable end,
+	// and makes incompatible bit 5 agree with the zoned extension.
 	RepairAll
 )
 
@@ -102,7 +103,8 @@ type checker struct {
 	nextHost   uint64 // where an unfragmented L2 table would go on; 0: anywhere
 	zones      *ZonedInfo
 	zoneCodec  entryCodec
-	zoneRepair []ZoneSlot // slots whose entries are wrapped
+	zoneRepair []ZoneSlot // slots whose entries are to be stored anew
+	wrongBit   bool       // incompatible bit 5 is the opposite of what it should be
 }
 
 // fixes are changes made in passing, by a walk whose findings are known.

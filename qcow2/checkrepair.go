@@ -11,11 +11,12 @@ import (
 //  1. refcounts, so that no cluster in use looks free;
 //  2. copied flags, which are read off the refcounts;
 //  3. the zone table;
-//  4. the dirty and corrupt bits, if a last look finds nothing.
+//  4. incompatible bit 5;
+//  5. the dirty and corrupt bits, if a last look finds nothing.
 func (c *checker) repaired() (*Report, error) {
 	steps := []func() error{c.repairRefcounts}
 	if c.o.Repair == RepairAll {
-		steps = append(steps, c.repairCopied, c.repairZones)
+		steps = append(steps, c.repairCopied, c.repairZones, c.repairZonedBit)
 	}
 	for _, step := range steps {
 		err := step()
@@ -84,6 +85,17 @@ func (c *checker) repairZones() error {
 		_, err := c.f.WriteAt(b, int64(at))
 		return err
 	})
+}
+
+// repairZonedBit undoes the mistake of series v5, which set the bit on plain
+// images only. One that has leaks may be a zoned one that lost its extension.
+func (c *checker) repairZonedBit() error {
+	if !c.wrongBit || c.zones == nil && c.report.Leaks > 0 {
+		return nil
+	}
+	word := binary.BigEndian.AppendUint64(nil, uint64(c.h.Incompatible^IncompatZoned))
+	_, err := c.f.WriteAt(word, incompatibleField)
+	return err
 }
 
 // clearMarks takes the dirty and corrupt bits off a sound image.

@@ -6,7 +6,8 @@ func (c *checker) checkZones() error {
 	data := c.extension(ExtZoned, "zoned", 0)
 	if data == nil {
 		if flagged {
-			c.damage(incompatibleField, "incompatible bit 5 says the image is zoned, and it has no usable zoned extension")
+			c.wrongBit = len(findExtensions(c.h.Extensions, ExtZoned)) == 0
+			c.damage(incompatibleField, "incompatible bit 5 says the image is zoned, and it has no usable zoned extension: series v5 marked plain images so, and repair mode all clears the bit unless a leak may be a lost zone table")
 		}
 		return nil
 	}
@@ -19,7 +20,8 @@ func (c *checker) checkZones() error {
 		return nil
 	}
 	if layout.needsBit && !flagged {
-		c.note(incompatibleField, "the image is zoned and incompatible bit 5 is clear: programs that don't know zones will write to it")
+		c.wrongBit = c.h.Version >= 3
+		c.corruption(incompatibleField, "the image is zoned and incompatible bit 5 is clear (series v5 left it so): programs that don't know zones will write to it; repair mode all sets the bit")
 	}
 	return c.checkZoneTable(layout, x)
 }
@@ -35,9 +37,16 @@ func (c *checker) checkZoneTable(layout *zoneLayout, x ZoneExtension) error {
 	if err := c.read(raw, off); err != nil {
 		return err
 	}
-	// The error is that of the first bad entry; each gets its own finding.
-	entries, codec, _ := decodeZoneTable(raw, layout, c.zones)
+	entries, codec, err := decodeZoneTable(raw, layout, c.zones)
 	c.zoneCodec = codec
+	if isZero(raw) && err != nil {
+		c.corruption(off, "%v", err)
+		return nil
+	}
+	// The error is that of the first bad entry; each gets its own finding.
+	if codec.order != layout.byteOrder() {
+		c.note(off, "the zone table is big-endian, as a host of that order left it: zqublkd amend -o zone.revision=%s rewrites it", layout.name)
+	}
 	for i, e := range entries {
 		c.checkZone(uint32(i), e)
 	}
@@ -52,5 +61,8 @@ func (c *checker) checkZone(i uint32, e ZoneEntry) {
 	case e.Wrapped:
 		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
 		c.note(at, "wrapped entry: zone %d is stored as %#x and starts at %#x; it is empty, and repair mode all rewrites it", i, e.Raw, c.zones.ZoneStart(i))
+	case !e.Conventional && e.WP > c.zones.WritableEnd(i):
+		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
+		c.note(at, "zone %d is full and stored as %#x, above its writable end %#x, as FINISH of older series did; repair mode all rewrites it", i, e.WP, c.zones.WritableEnd(i))
 	}
 }

@@ -17,9 +17,9 @@ type OpenOptions struct {
 	// refusal the image is opened as if ReadOnly were set.
 	Lenient bool
 
-	// Force opens for writing a zoned v6 image that lacks incompatible bit 5 (a
-	// bug of the v5 series).
-	Force bool
+	// IgnoreZones takes a zoned image for a plain one: its disk as it is stored,
+	// whatever became of its zone table. Only together with ReadOnly.
+	IgnoreZones bool
 
 	// Base is the disk of the backing file the header names, Data the external
 	// data file. Without them an image that names one is refused: whoever opens
@@ -88,10 +88,21 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i.judgePrivate()
+	if o.ReadOnly && o.IgnoreZones {
+		if i.private != nil {
+			i.private.conditions = nil
+		}
+		return i, i.loadL1()
+	}
 	if err := i.loadZones(o); err != nil {
 		return nil, err
 	}
 	i.judgeConditions()
+	if !o.ReadOnly || o.Lenient {
+		if err := i.judgeTableClusters(); err != nil {
+			return nil, err
+		}
+	}
 	return i, i.loadL1()
 }
 

@@ -69,7 +69,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no snapshot table", true, func(h *Header) { h.SnapshotCount = 2 }, opensReadOnly, ErrCorrupt, "snapshots"},
 		{"too many snapshots", true, func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1e6, 1<<16 }, opensReadOnly, ErrCorrupt, "1000000 snapshots"},
 		{"bit without extension", true, func(h *Header) { h.Incompatible |= IncompatZoned }, opensNever, ErrUnsupported, "bit 5"},
-		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "--force"},
+		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "check --repair all"},
 		{"two extensions", false, func(h *Header) {
 			h.Extensions = append(h.Extensions, Extension{ExtZoned, make([]byte, 48)})
 		}, opensNever, ErrCorrupt, "2 zoned header extensions"},
@@ -84,7 +84,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"odd capacity", false, func(h *Header) { zonedByte(h, 11, 1); zonedByte(h, 9, 1) }, opensNever, ErrCorrupt, "multiple of 512"},
 		{"table past the end", false, func(h *Header) { zonedByte(h, 40, 1) }, opensNever, ErrCorrupt, "past the end"},
 		{"table in the header", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, 0)) }, opensNever, ErrCorrupt, "no cluster"},
-		{"table on the L1 table", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, ErrCorrupt, "zone 0 sequential"},
+		{"table on the L1 table", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, ErrCorrupt, "is all zeros"},
 		{"conventional in header only", false, func(h *Header) { zonedByte(h, 15, 2) }, opensNever, ErrCorrupt, "zone 1 sequential"},
 		{"private version", false, func(h *Header) { putExtension(h, ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, ErrUnsupported, "version 2"},
 		{"two private extensions", false, func(h *Header) {
@@ -161,15 +161,6 @@ func withTable(h *Header, off uint64) []byte {
 	data := append([]byte(nil), findExtensions(h.Extensions, ExtZoned)[0]...)
 	binary.BigEndian.PutUint64(data[40:], off)
 	return data
-}
-
-func TestOpenForced(t *testing.T) {
-	m := new(storage.Mem)
-	create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
-	spoil(t, m, func(h *Header) { h.Incompatible &^= IncompatZoned })
-	if _, err := Open(m, OpenOptions{Force: true}); err != nil {
-		t.Error(err)
-	}
 }
 
 // What nobody can write right is read, and refused by name for writing.

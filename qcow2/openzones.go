@@ -12,7 +12,7 @@ func (i *Image) loadZones(o OpenOptions) error {
 	if len(found) == 0 {
 		if i.header.Incompatible&IncompatZoned != 0 {
 			i.refuse(UseRead, &UnsupportedError{"incompatible bit 5 (zoned format) without the zoned header extension",
-				"it marks plain images of the broken v5 series: clear the bit to use it as a plain one"})
+				"it marks plain images of the broken v5 series: check --repair all makes it usable as a plain one"})
 		}
 		return nil
 	}
@@ -42,11 +42,10 @@ func (i *Image) judgeLayout(l *zoneLayout, o OpenOptions) {
 	hasBit := i.header.Incompatible&IncompatZoned != 0
 	switch {
 	case hasBit || !l.needsBit:
-	case l == layoutV6 && o.Force:
 	case l == layoutV6:
-		i.refuse(UseWrite, fmt.Errorf("zoned extension without incompatible bit 5, as the broken v5 series wrote it: open it read-only, or with --force: %w", ErrCorrupt))
+		i.refuse(UseWrite, fmt.Errorf("zoned extension without incompatible bit 5, as the broken v5 series wrote it: run check --repair all, or open it read-only: %w", ErrCorrupt))
 	default:
-		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: %w", l.name, ErrCorrupt))
+		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: run check --repair all: %w", l.name, ErrCorrupt))
 	}
 	if l.conditioned && !o.amend {
 		i.refuse(UseWrite, &UnsupportedError{"writing to a zoned image of layout " + l.name, "open it read-only, or make it one of layout v6: zqublkd amend -o zone.revision=v6"})
@@ -62,22 +61,10 @@ func (i *Image) loadZoneTable(l *zoneLayout) error {
 	i.entries, i.codec, err = decodeZoneTable(raw, l, i.zones)
 	i.zones.BigEndian = i.codec.bigEndian()
 	i.refuse(UseRead, err)
-	i.refuse(UseWrite, wrapped(i.entries))
+	if n := i.count(func(_ uint32, e ZoneEntry) bool { return e.Wrapped }); n > 0 {
+		i.refuse(UseWrite, fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair all, or open it read-only", ErrWrapped, n))
+	}
 	return nil
-}
-
-// wrapped says how many write pointers are cut to 32 bits.
-func wrapped(entries []ZoneEntry) error {
-	n := 0
-	for _, e := range entries {
-		if e.Wrapped {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair all, or open it read-only", ErrWrapped, n)
 }
 
 // WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in

@@ -112,7 +112,7 @@ func TestR48_NoZonesInVersion2(t *testing.T) {
 }
 
 func TestR50_BitAndExtensionTogether(t *testing.T) {
-	for name, o := range map[string]OpenOptions{"to read": {ReadOnly: true}, "to write": {}, "by force": {Force: true}} {
+	for name, o := range map[string]OpenOptions{"to read": {ReadOnly: true}, "to write": {}} {
 		t.Run(name, func(t *testing.T) {
 			mustNotOpen(t, withHeader(t, func(h *Header) { h.Extensions = nil }), o)
 		})

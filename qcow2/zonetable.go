@@ -5,6 +5,10 @@ import (
 	"fmt"
 )
 
+// lostTable is what a table of zeros is; no zone but the first starts at 0.
+const lostTable = "is all zeros: freed, as `qemu-img check -r leaks` does to one it does not know. The write pointers are gone; " +
+	"zqublkd export --ignore-zones copies the disk, and zqublkd import finds where its data ends"
+
 // decodeZoneTable decodes the table's bytes. Layouts that stored words in host
 // order are tried little-endian first, then big-endian. When no order makes
 // sense the entries of the first come back with the error.
@@ -12,6 +16,11 @@ func decodeZoneTable(raw []byte, l *zoneLayout, info *ZonedInfo) ([]ZoneEntry, e
 	orders := []binary.ByteOrder{l.byteOrder()}
 	if !l.bigEndian {
 		orders = append(orders, binary.BigEndian)
+	}
+	if info.Zones > 1 && isZero(raw) {
+		codec := entryCodec{l, info, orders[0]}
+		entries, _ := codec.decodeAll(raw)
+		return entries, codec, corrupt("zone table", info.TableOffset, lostTable)
 	}
 	var first []ZoneEntry
 	var firstErr error

@@ -14,7 +14,7 @@ import (
 )
 
 func newExport() *cobra.Command {
-	var force, share bool
+	var force, share, ignore bool
 	var allow server.Allow
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
@@ -23,7 +23,9 @@ func newExport() *cobra.Command {
 zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		Args: exactly("IMAGE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			in, err := openFiles(args[0], share, allow)
+			o := following(allow)
+			o.IgnoreZones = ignore
+			in, err := openFiles(args[0], share, o)
 			if err != nil {
 				return err
 			}
@@ -42,6 +44,7 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite an existing file")
+	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
 	addShare(c, &share)
 	addAllow(c, &allow)
 	return c

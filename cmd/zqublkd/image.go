@@ -20,20 +20,23 @@ func addShare(c *cobra.Command, share *bool) {
 // openImage opens an image to look at it, also one the kernel could not take.
 // The caller closes the file.
 func openImage(path string, share bool) (*qcow2.Image, storage.File, error) {
-	o, err := openFiles(path, share, server.Allow{})
+	o, err := openFiles(path, share, imagefile.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
 	return o.Image, o.File, nil
 }
 
-// openFiles opens an image and the files it names, as far as allowed, to look at
-// them. The caller closes them.
-func openFiles(path string, share bool, allow server.Allow) (*imagefile.Opened, error) {
-	o, err := imagefile.Open(path, imagefile.Options{
-		Options:      storage.Options{ReadOnly: true, NoLock: share},
-		AllowBacking: allow.Backing, AllowData: allow.Data, Lenient: true,
-	})
+// following are the options that follow the names a user allows to be followed.
+func following(a server.Allow) imagefile.Options {
+	return imagefile.Options{AllowBacking: a.Backing, AllowData: a.Data}
+}
+
+// openFiles opens an image and the files it names, as far as the options allow,
+// to look at them. The caller closes them.
+func openFiles(path string, share bool, options imagefile.Options) (*imagefile.Opened, error) {
+	options.Options, options.Lenient = storage.Options{ReadOnly: true, NoLock: share}, true
+	o, err := imagefile.Open(path, options)
 	if errors.Is(err, storage.ErrInUse) {
 		return nil, fmt.Errorf("%w; -U looks at it all the same", err)
 	}

@@ -21,7 +21,7 @@ func newInfo() *cobra.Command {
 		Short: "Describe an image: format, zones, limits, who can use it",
 		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := openFiles(args[0], share, allow)
+			o, err := openFiles(args[0], share, following(allow))
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ func describe(path string, img *qcow2.Image) imageInfo {
 			Conventional: z.Conventional, MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppendBytes: z.MaxAppendBytes,
 			TableOffset: z.TableOffset, Conditions: conditions(img),
 		}
-		i.Notes = append(i.Notes, wrapped(img)...)
+		i.Notes = append(i.Notes, img.ZoneNotes()...)
 	}
 	err := server.Servable(img)
 	if r := img.Refusals(); err == nil && len(r) > 0 {
@@ -121,19 +121,6 @@ func conditions(img *qcow2.Image) map[string]int {
 		n[z.Condition.String()]++
 	}
 	return n
-}
-
-func wrapped(img *qcow2.Image) []string {
-	n := 0
-	for _, e := range img.ZoneEntries() {
-		if e.Wrapped {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("%d zones have wrapped entries, a 32-bit bug of the QEMU that made the image: they are EMPTY; `zqublkd check --repair all` rewrites them", n)}
 }
 
 func (i imageInfo) print(w io.Writer) error {

@@ -20,7 +20,7 @@ func newMap() *cobra.Command {
 		Short: "Say where each part of the disk is stored, as qemu-img map does",
 		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := openFiles(args[0], share, allow)
+			o, err := openFiles(args[0], share, following(allow))
 			if err != nil {
 				return err
 			}

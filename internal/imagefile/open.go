@@ -19,6 +19,8 @@ type Options struct {
 
 	// Lenient opens what would be refused, for looking at it.
 	Lenient bool
+
+	IgnoreZones bool // as in qcow2.OpenOptions
 }
 
 // Layer is one file of an opened image.
@@ -82,7 +84,10 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly, Lenient: c.options.Lenient && len(c.path) == 1}
+	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly}
+	if len(c.path) == 1 {
+		o.Lenient, o.IgnoreZones = c.options.Lenient, c.options.IgnoreZones
+	}
 	if c.options.AllowData && h.Incompatible&qcow2.IncompatDataFile != 0 {
 		if o.Data, err = c.openData(f, h, so); err != nil {
 			return nil, err
