@@ -58,6 +58,9 @@ var workloads = []workload{
 	{"mix, clusters of one zone", false, zones(qcow2.CreateOptions{ClusterSize: 256 << 10}), mix},
 	{"mix, zones smaller than a cluster", false, rezoned(16<<10, 12<<10), mix},
 	{"mix, zones that cut clusters", false, rezoned(96<<10, 90<<10), mix},
+	{"mix, layout v8", false, zones(qcow2.CreateOptions{ClusterSize: 4096}, func(z *qcow2.ZoneOptions) { z.Revision = "v8" }), mix},
+	{"mix, layout v11", false, zones(qcow2.CreateOptions{ClusterSize: 4096}, func(z *qcow2.ZoneOptions) { z.Revision = "v11" }), mix},
+	{"mix, layout v14", false, zones(qcow2.CreateOptions{ClusterSize: 4096}, func(z *qcow2.ZoneOptions) { z.Revision = "v14" }), mix},
 	{"mix, limits with evictions", false, zones(qcow2.CreateOptions{Size: 8 * 256 << 10}, func(z *qcow2.ZoneOptions) {
 		z.MaxOpen, z.MaxActive = 2, 3
 	}), mixWithinLimits},
