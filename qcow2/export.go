@@ -55,7 +55,7 @@ type exporter struct {
 
 func (e *exporter) copy() error {
 	for off := uint64(0); off < e.src.size; {
-		next, err := e.nextStored(off)
+		next, err := e.src.nextStored(off)
 		if err != nil {
 			return err
 		}
@@ -91,22 +91,22 @@ func (e *exporter) step(p []byte, off uint64) error {
 
 // nextStored is the first byte from off on that may be anything but zero, or
 // the end of the disk.
-func (e *exporter) nextStored(off uint64) (uint64, error) {
-	for off < e.src.size {
-		end, zero := e.src.ruledTo(off)
+func (i *Image) nextStored(off uint64) (uint64, error) {
+	for off < i.size {
+		end, zero := i.ruledTo(off)
 		if zero {
 			off = end
 			continue
 		}
-		switch x := e.src.Lookup(off, end-off); x.Kind {
+		switch x := i.Lookup(off, end-off); x.Kind {
 		case Zero:
 			off += x.Len
 		case Miss:
-			if err := e.src.Resolve(off, 1); err != nil {
-				return 0, fmt.Errorf("export: %w", err)
+			if err := i.Resolve(off, 1); err != nil {
+				return 0, fmt.Errorf("looking for data: %w", err)
 			}
 		case Data, Shared:
-			hole := e.src.holeAt(x)
+			hole := i.holeAt(x)
 			off += hole
 			if hole < x.Len {
 				return off, nil

@@ -129,8 +129,8 @@ func fuzzSeeds(t testing.TB) []*storage.Mem {
 	var seeds []*storage.Mem
 	for _, o := range []CreateOptions{
 		{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512},
-		{Size: 64 << 10, ClusterSize: 512, RefcountBits: 64, Zone: &ZoneOptions{Size: 8192}},
-		{Size: 256 << 10, ClusterSize: 4096, RefcountBits: 1, Zone: &ZoneOptions{Size: 32 << 10, Conventional: 2}},
+		{Size: 64 << 10, ClusterSize: 512, RefcountBits: 64, Zone: &ZoneOptions{Size: 8192, Revision: "v8"}},
+		{Size: 256 << 10, ClusterSize: 4096, RefcountBits: 1, Zone: &ZoneOptions{Size: 32 << 10, Conventional: 2, Revision: "v14"}},
 		{Size: 256 << 10, ClusterSize: 16384, ExtendedL2: true},
 	} {
 		m := new(storage.Mem)
@@ -183,6 +183,7 @@ func FuzzOpen(f *testing.F) {
 				useAll(i)
 			}
 		}
+		Amend(m, AmendOptions{Revision: Revisions[int(seed)%len(Revisions)]})
 	})
 }
 

@@ -168,6 +168,11 @@ func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) er
 	if err := qcow2.Create(f, o); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	return tellCreated(c, path, f)
+}
+
+// tellCreated says what image there is now, and who can use it.
+func tellCreated(c *cobra.Command, path string, f storage.File) error {
 	img, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)

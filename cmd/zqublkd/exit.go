@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/importer"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -62,7 +63,7 @@ func exitCode(err error) int {
 		return exitAllowed
 	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
 		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, qcow2.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
-		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, storage.ErrFileType):
+		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}
 	return exitFailed

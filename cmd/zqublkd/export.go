@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 			defer out.Close()
 			if err := qcow2.Export(in.Image, out, qcow2.ExportOptions{}); err != nil {
 				// What there is of it is no image, and would only be in the way.
-				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, os.Remove(args[1])))
+				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, storage.Abandon(args[1])))
 			}
 			noteOffline(c, in.Image)
 			return nil

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/importer"
+	"zqublkd/internal/server"
+	"zqublkd/internal/storage"
+)
+
+func newImport() *cobra.Command {
+	var list []string
+	var o importer.Options
+	var allow server.Allow
+	c := &cobra.Command{
+		Use:   "import SOURCE IMAGE",
+		Short: "Make a zoned image of a zbd dump, a raw disk or a plain qcow2",
+		Long: `Make a zoned image of another disk.
+
+Of a dump that zbd(8) made (give NAME_zone_info.dump; NAME_zone_data.dump lies beside
+it) zones, write pointers and limits become those of the image:
+
+  zqublkd import nvme0n1_zone_info.dump disk.qcow2
+
+Of a raw disk or a plain qcow2 the content decides, with zones as create takes them:
+a sequential zone's write pointer lies behind its last byte that is not zero; data
+above the zone capacity is refused.
+
+  zqublkd import -o zone.size=64M disk.raw disk.qcow2`,
+		Args: exactly("SOURCE", "IMAGE"),
+	}
+	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options of the image as key=value,..., as create has them; zone.mode is host-managed")
+	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out)")
+	c.Flags().BoolVar(&o.Force, "force", false, "overwrite an existing image")
+	addAllow(c, &allow)
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
+			return usageError{err}
+		}
+		o.Files = following(allow)
+		return imported(c, args[0], args[1], o)
+	}
+	return c
+}
+
+// imported makes the image and says what it is.
+func imported(c *cobra.Command, from, to string, o importer.Options) error {
+	if err := importer.Import(from, to, o); err != nil {
+		return err
+	}
+	f, err := storage.Open(to, storage.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return tellCreated(c, to, f)
+}

@@ -1,0 +1,151 @@
+package qcow2
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"zqublkd/internal/storage"
+)
+
+// imported is src as an image, which must be sound.
+func imported(t interface {
+	Fatalf(string, ...any)
+	Fatal(...any)
+}, src Source, o ImportOptions) *Image {
+	m := new(storage.Mem)
+	if err := Import(src, m, o); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, m, true)
+	i, err := Open(m, OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func raw(t testing.TB, f storage.File) Source {
+	src, err := RawSource(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+// Whatever lies where in a disk, it is in the image, too, and each write
+// pointer is the end of what its zone holds.
+func TestImport(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const zone, capacity = 256 << 10, 192 << 10
+		block := rapid.SampledFrom([]uint32{512, 4096}).Draw(t, "block")
+		o := CreateOptions{
+			Size: 8 * zone, ClusterSize: rapid.SampledFrom([]uint64{512, 4096, 64 << 10, 256 << 10}).Draw(t, "cluster"), LogicalBlockSize: block,
+			Zone: &ZoneOptions{Size: zone, Capacity: capacity, Conventional: 1, Revision: rapid.SampledFrom(Revisions).Draw(t, "layout")},
+		}
+		disk := storage.NewMem(nil)
+		size := rapid.Uint64Range(1, 8*zone).Draw(t, "size")
+		disk.Truncate(int64(size))
+		last := make([]uint64, 8) // by zone: end of its data, from its start
+		for range rapid.IntRange(0, 12).Draw(t, "pieces") {
+			k := rapid.Uint64Range(0, 7).Draw(t, "zone")
+			at, n := rapid.Uint64Range(0, capacity-1).Draw(t, "at"), rapid.Uint64Range(1, 40<<10).Draw(t, "n")
+			n = min(n, capacity-at)
+			if k*zone+at+n > size {
+				continue
+			}
+			disk.WriteAt(bytes.Repeat([]byte{7}, int(n)), int64(k*zone+at))
+			last[k] = max(last[k], at+n)
+		}
+		src, _ := RawSource(disk)
+		i := imported(t, src, ImportOptions{Image: o})
+		want := make([]byte, i.size)
+		disk.ReadAt(want, 0)
+		got := make([]byte, i.size)
+		if err := i.readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("the disk differs, %v", err)
+		}
+		for k, e := range i.ZoneEntries() {
+			if k > 0 && e.WP != uint64(k)*zone+roundUp(last[k], uint64(block)) {
+				t.Errorf("zone %d: write pointer %d, data up to %d", k, e.WP, last[k])
+			}
+		}
+	})
+}
+
+func TestImportQcow2(t *testing.T) {
+	m := new(storage.Mem)
+	i := create(t, m, CreateOptions{Size: 10 << 20, ClusterSize: 4096})
+	if err := errors.Join(i.WriteAt(pattern(1, 5000), 0), i.WriteAt(pattern(2, 1<<20), 4<<20), i.Close()); err != nil {
+		t.Fatal(err)
+	}
+	plain := mustOpen(t, m)
+	src, err := ImageSource(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i = imported(t, src, ImportOptions{Image: CreateOptions{Zone: &ZoneOptions{Size: 4 << 20, Revision: "v14"}}})
+	if i.VirtualSize() != 12<<20 || i.ZoneEntries()[0].WP != 8192 || i.ZoneEntries()[1].WP != 5<<20 || i.ZoneEntries()[2].WP != 8<<20 {
+		t.Errorf("size %d, zones %+v", i.VirtualSize(), i.ZoneEntries())
+	}
+	got, want := make([]byte, 10<<20), make([]byte, 10<<20)
+	if err := errors.Join(i.ReadAt(got, 0), plain.ReadAt(want, 0)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the disk differs, %v", err)
+	}
+	if _, err := ImageSource(i); err == nil {
+		t.Error("a zoned source was accepted")
+	}
+}
+
+// Write pointers that are given count, whatever lies above them.
+func TestImportGivenPointers(t *testing.T) {
+	disk := storage.NewMem(pattern(3, 4<<20))
+	o := CreateOptions{LogicalBlockSize: 512, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
+	given := []uint64{0, 1<<20 + 1536, 2 << 20, 3<<20 + 512<<10}
+	i := imported(t, raw(t, disk), ImportOptions{Image: o, WritePointers: given})
+	for k, e := range i.ZoneEntries()[1:] {
+		if e.WP != given[k+1] {
+			t.Errorf("zone %d: write pointer %d, want %d", k+1, e.WP, given[k+1])
+		}
+	}
+	got, want := make([]byte, 4<<20), pattern(3, 4<<20)
+	for k, wp := range given[1:] {
+		clear(want[wp : (k+2)<<20])
+	}
+	if err := i.readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the disk differs, %v", err)
+	}
+}
+
+func TestImportRefuses(t *testing.T) {
+	zones := func(z ZoneOptions) CreateOptions { return CreateOptions{Zone: &z} }
+	for _, c := range []struct {
+		name string
+		at   uint64
+		o    CreateOptions
+		wps  []uint64
+		is   error
+		says string
+	}{
+		{"no zones", 0, CreateOptions{}, nil, ErrOption, "zone.mode=host-managed"},
+		{"odd zones", 0, zones(ZoneOptions{Size: 3 << 20}), nil, ErrOption, "power of two"},
+		{"too small", 0, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 20}}, nil, ErrOption, "below the 4194304 bytes"},
+		{"above the capacity", 2<<20 - 1, zones(ZoneOptions{Size: 1 << 20, Capacity: 512 << 10}), nil, ErrContent, "zone 1: data at byte 2097151"},
+		{"active zones", 2 << 20, zones(ZoneOptions{Size: 1 << 20, MaxActive: 1}), nil, ErrContent, "2 zones would be partly written"},
+		{"too few pointers", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 3), ErrContent, "3 write pointers for 4 zones"},
+		{"pointer outside", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 4), ErrRange, "zone 1 can't have"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			disk := storage.NewMem(make([]byte, 4<<20))
+			disk.WriteAt([]byte{1}, 0)
+			disk.WriteAt([]byte{1}, int64(c.at))
+			err := Import(raw(t, disk), new(storage.Mem), ImportOptions{Image: c.o, WritePointers: c.wps})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			mustSay(t, err, c.is, c.says)
+		})
+	}
+}
