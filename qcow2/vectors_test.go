@@ -104,6 +104,9 @@ func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 	if *z != want {
 		t.Errorf("zones described as %+v, want %+v", *z, want)
 	}
+	if i.codec.order != i.codec.layout.byteOrder() {
+		t.Error("not in the order that this program writes")
+	}
 	if i.VirtualSize() != v.VirtualSize || i.LogicalBlockSize() != 512 {
 		t.Errorf("size %d, logical block %d", i.VirtualSize(), i.LogicalBlockSize())
 	}

@@ -2,8 +2,10 @@ package qcow2
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,6 +208,26 @@ func TestPrivateExtension(t *testing.T) {
 	} {
 		if _, err := parsePrivate(b); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// The words of a table, byte by byte: a conventional zone 0, a zone at 1 MiB.
+func TestZoneTableBytes(t *testing.T) {
+	for l, want := range map[*zoneLayout]string{
+		layoutV6:  "00 00 00 00 00 00 00 08  00 00 10 00 00 00 00 00",
+		layoutV8:  "00 00 00 00 00 00 00 08  00 00 10 00 00 00 00 00",
+		layoutV11: "80 00 00 00 00 00 00 00  00 00 00 00 00 10 00 00",
+		layoutV14: "80 00 00 00 00 00 00 00  00 00 00 00 00 10 00 00",
+	} {
+		_, codec := tableOf(l, 2, 1, 1<<20)
+		var got []byte
+		codec.encodeSlots([]ZoneSlot{{0, 0}, {1, 1 << 20}}, func(b []byte, _ uint64) error {
+			got = append(got, b...)
+			return nil
+		})
+		if diff := cmp.Diff(strings.ReplaceAll(want, " ", ""), hex.EncodeToString(got)); diff != "" {
+			t.Errorf("%s: %s", l.name, diff)
 		}
 	}
 }

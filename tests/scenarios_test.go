@@ -54,6 +54,7 @@ var scenarios = []scenario{
 	{name: "zerocopy", kernels: bothKernels},
 	{name: "faults", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "layouts", kernels: bothKernels, limit: 8 * time.Minute},
 }
 
 // binary is the program under test, built by `make build` without cgo.

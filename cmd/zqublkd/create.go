@@ -26,7 +26,7 @@ var createOptions = []createOption{
 	{"extended_l2", "extended-l2", "subclusters: on or off (default off)", setExtendedL2},
 	{"logical_block_size", "logical-block-size", "512 or 4096 (default 4096)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.LogicalBlockSize = uint32(min(n, 1<<31)) })},
 	{"zone.mode", "zone-mode", "host-managed; anything with zones needs it", setZoneMode},
-	{"zone.revision", "zone-revision", "layout of the zone metadata, each for other QEMU patches: v6 (default), v8, v11, v14", func(o *qcow2.CreateOptions, s string) error { zone(o).Revision = s; return nil }},
+	{"zone.revision", "zone-revision", "layout of the zone metadata (default v6): v6, v8, v11 or v14, each that of other QEMU patches", func(o *qcow2.CreateOptions, s string) error { zone(o).Revision = s; return nil }},
 	{"zone.size", "zone-size", "zone size, a power of two (default 256M)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).Size = n })},
 	{"zone.capacity", "zone-capacity", "usable bytes of a zone (default: the zone size)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).Capacity = n })},
 	{"zone.conventional_zones", "zone-conventional-zones", "number of conventional zones (default 0)", numberInto(func(o *qcow2.CreateOptions, n uint32) { zone(o).Conventional = n })},
