@@ -44,6 +44,11 @@ func TestMetadataIsNeverGivenOut(t *testing.T) {
 			if err := i.refs.drop(run{off >> 12, 1}); err != nil {
 				t.Fatal(err)
 			}
+			if name == "zone table" { // known to happen, and looked for
+				_, err := Open(m, OpenOptions{})
+				mustSay(t, err, ErrCorrupt, "counts as free")
+				return
+			}
 			i = reopen(t, m)
 			before := m.Bytes()
 			err := i.WriteAt(pattern(0, 4096), 8<<20)
