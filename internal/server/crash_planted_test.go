@@ -72,20 +72,24 @@ func TestPlantedBugs(t *testing.T) {
 	for _, b := range plantedBugs {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			if out, err := runPlanted(program, "", b.workload); err != nil {
+			if out, err := runPlanted(program, "", b.workload, 1); err != nil {
 				t.Errorf("without the bug: %v\n%s", err, out)
 			}
-			out, err := runPlanted(program, b.name, b.workload)
-			if err == nil || !strings.Contains(out, "power cut after") {
-				t.Errorf("%s: not noticed (%v)\n%s", b.name, err, out)
+			// What takes two requests to meet may take more than one workload.
+			for seed := 1; seed <= 25; seed++ {
+				out, err := runPlanted(program, b.name, b.workload, seed)
+				if err != nil && strings.Contains(out, "power cut after") {
+					t.Log(out)
+					return
+				}
 			}
-			t.Log(out)
+			t.Error("not noticed")
 		})
 	}
 }
 
-func runPlanted(program, bug, workload string) (string, error) {
-	cmd := exec.Command(program, "-test.run=^TestCrash$", "-crash.states=400", "-crash.only="+workload)
+func runPlanted(program, bug, workload string, seed int) (string, error) {
+	cmd := exec.Command(program, "-test.run=^TestCrash$", "-crash.states=400", "-crash.only="+workload, fmt.Sprintf("-crash.seed=%d", seed))
 	cmd.Env = append(os.Environ(), "PLANTED_BUG="+bug)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
