@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,10 @@ func newStarter() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			return server.StartFor(uint32(id), pid)
+			began := time.Now()
+			err = server.StartFor(uint32(id), pid)
+			fmt.Println(time.Since(began))
+			return err
 		},
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -49,10 +50,21 @@ func Delete(runDir string, id uint32, force bool) error {
 		}
 		return deleteOrphan(runDir, id)
 	}
-	if err := AskStop(runDir, id); err != nil {
+	if err := AskStop(runDir, id); err != nil && (r.Starting || !ending(err)) {
 		return err
 	}
 	return waitGone(runDir, r)
+}
+
+// ending says that a daemon that can't be asked is about to end: somebody else
+// has asked it to.
+func ending(err error) bool {
+	for _, e := range []error{unix.ENOENT, unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, io.EOF} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseHeld is the error about who holds the device of r, nil if that does not

@@ -238,9 +238,8 @@ func (d *Device) zeroCopy() bool { return d.info.Flags.Has(ublk.FeatureAutoBufRe
 
 // startDriver makes the disk appear.
 func (d *Device) startDriver() error {
-	began := time.Now()
-	err := startDevice(d.info.ID)
-	d.log.WithField("took", time.Since(began)).Debug("the driver has started the device")
+	took, err := startDevice(d.info.ID)
+	d.log.WithField("took", took).Debug("the driver has started the device")
 	return err
 }
 

@@ -24,17 +24,18 @@ const StarterVerb = "start-device"
 // startTimeout bounds START_DEV: the zone report is answered from memory.
 const startTimeout = 30 * time.Second
 
-// startDevice runs the starter for device id, served by this process.
-func startDevice(id uint32) error {
+// startDevice runs the starter for device id, served by this process. It returns
+// how long the driver took.
+func startDevice(id uint32) (took string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, StarterVerb, strconv.FormatUint(uint64(id), 10), strconv.Itoa(os.Getpid()))
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// It dies with us, or it would wait for requests that nobody will fetch. The
 	// kernel's signal is about our thread, which must last as long.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -44,9 +45,9 @@ func startDevice(id uint32) error {
 		if text := bytes.TrimSpace(stderr.Bytes()); len(text) > 0 {
 			err = errors.New(string(text))
 		}
-		return fmt.Errorf("start of device %d: %w", id, err)
+		return "", fmt.Errorf("start of device %d: %w", id, err)
 	}
-	return nil
+	return string(bytes.TrimSpace(stdout.Bytes())), nil
 }
 
 // StartFor is what the starter does: it tells the driver that process pid

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/death.sh"
 load_driver
+mount --make-rshared / # as systemd has it
 
 # What each thread and child of the daemon has, see prctl(2), PR_SET_IO_FLUSHER.
 zqublkd create -o size=256M,zone.mode=host-managed,zone.size=8M,zone.conventional_zones=8 disk.qcow2 >/dev/null
@@ -33,7 +34,8 @@ mount -t f2fs "$dev" mnt
 mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null || true
 mkdir /sys/fs/cgroup/small
 echo "+memory" >/sys/fs/cgroup/cgroup.subtree_control
-echo 24M >/sys/fs/cgroup/small/memory.max
+echo 24M >/sys/fs/cgroup/small/memory.high
+echo 96M >/sys/fs/cgroup/small/memory.max
 (
 	echo $BASHPID >/sys/fs/cgroup/small/cgroup.procs
 	for i in 1 2 3; do dd if=/dev/zero of=mnt/big bs=1M count=80 status=none; done
@@ -76,12 +78,13 @@ for env in GOGC=1 GOMAXPROCS=1; do
 		--verify=crc32c --verify_fatal=1 >fio.log 2>&1 || die "fio with $env: $(<fio.log)"
 	death
 	no_io_errors
+	dmesg --clear # the reader will be told
 	(while dd if="$dev" of=/dev/null bs=64k count=64 iflag=direct status=none; do :; done) 2>/dev/null &
 	reader=$!
-	zqublkd del --force "$id" 2>/dev/null &
+	zqublkd del --force "$id" 2>first &
 	first=$!
-	zqublkd del --force "$id" 2>said || grep -qE 'not a device of|daemon of device|has not' said || die "second del: $(<said)"
-	wait $first
+	zqublkd del --force "$id" 2>second || grep -q 'not a device of' second || die "second del: $(<second)" # or was it too late
+	wait $first || grep -q 'not a device of' first || die "first del: $(<first)"
 	wait $reader || true
 	until_ok no_devices
 	until_ok no_daemons

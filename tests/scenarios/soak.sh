@@ -55,7 +55,7 @@ round_btrfs() { round_tree btrfs; }
 round_ext4() { round_tree ext4; }
 load() {
 	local n=0
-	until over; do
+	until over || [ -e failed ]; do
 		round_"$1" || { touch failed; echo "the load on $1 failed in round $n" >&2; return 1; }
 		n=$((n + 1))
 		echo $n >"$1.rounds"
