@@ -209,7 +209,7 @@ full_run_dir() {
 	mount -t tmpfs -o size=64K tmpfs /run/zqublkd
 	zqublkd create -o size=$((16 * zone)),zone.mode=host-managed,zone.size=$zone disk.qcow2 >/dev/null
 	local room refusals=0
-	for room in 0 4096 8192 12288 16384; do
+	for room in 0 4096 8192 16384 32768; do
 		rm -f /run/zqublkd/filler
 		fallocate -l $((65536 - room)) /run/zqublkd/filler
 		if dev=$(soon zqublkd add disk.qcow2 2>out); then
@@ -227,7 +227,7 @@ full_run_dir() {
 		until_ok no_daemons
 	done
 	[ $refusals -gt 0 ] || die "the run directory was never full"
-	[ $refusals -lt 5 ] || die "nothing was served with 16 KiB of room"
+	[ $refusals -lt 5 ] || die "nothing was served with 32 KiB of room"
 	umount /run/zqublkd
 	add disk.qcow2
 	put data $((zone * 2)) $block

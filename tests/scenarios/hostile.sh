@@ -73,7 +73,7 @@ for env in GOGC=1 GOMAXPROCS=1; do
 	zqublkd create --force -o size=256M,zone.mode=host-managed,zone.size=8M disk.qcow2 >/dev/null
 	dev=$(env $env zqublkd add disk.qcow2 --recovery=reissue --recovery-limit=0)
 	id=${dev#/dev/ublkb}
-	tr '\0' '\n' <"/proc/$(daemon)/environ" | grep -qx $env || die "the daemon runs without $env"
+	tr '\0' '\n' <"/proc/$(daemon)/environ" | grep -x $env >/dev/null || die "the daemon runs without $env"
 	fio --name=w --filename="$dev" --zonemode=zbd --direct=1 --rw=write --bs=32k --size=32M --ioengine=io_uring --iodepth=16 \
 		--verify=crc32c --verify_fatal=1 >fio.log 2>&1 || die "fio with $env: $(<fio.log)"
 	death

@@ -58,7 +58,8 @@ zone=5
 for layout in v8 v11 v14 v6; do
 	report=$(zqublkd report disk.qcow2)
 	zqublkd export disk.qcow2 before.qcow2
-	zqublkd amend -o "zone.revision=$layout" disk.qcow2 | grep -q "became $layout" || die "amend said nothing of $layout"
+	zqublkd amend -o "zone.revision=$layout" disk.qcow2 >said
+	grep -q "became $layout" said || die "amend to $layout said: $(<said)"
 	equal "zones in $layout" "$(zqublkd report disk.qcow2)" "$report"
 	zqublkd export disk.qcow2 after.qcow2
 	qemu-img compare -q before.qcow2 after.qcow2 || die "the disk changed on the way to $layout"

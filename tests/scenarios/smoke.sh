@@ -55,7 +55,7 @@ zone_tools() {
 	equal "zones, blkzone" "$(blkzone report "$dev" | wc -l)" 16
 	equal "conventional zones, blkzone" "$(blkzone report "$dev" | grep -c 'type: 1(CONVENTIONAL)')" 2
 	dd if=/dev/urandom of="$dev" bs=64k count=1 seek=128 oflag=direct conv=notrunc status=none
-	blkzone report -o $((8 * 2048)) -c 1 "$dev" | grep -q 'wptr 0x000080'
+	blkzone report -o $((8 * 2048)) -c 1 "$dev" | grep 'wptr 0x000080' >/dev/null
 	equal "zones, zbd" "$(zbd report "$dev" | grep -c '^Zone ')" 16
 	blkzone finish -o $((8 * 2048)) -l 8192 "$dev"
 	blkzone reset "$dev" -o $((8 * 2048)) -l 8192
