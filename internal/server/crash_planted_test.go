@@ -104,7 +104,7 @@ func buildPlanted(t *testing.T) string {
 	dir := t.TempDir()
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	add := func(path, source string) {
-		file := filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
+		file := filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
 		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 			t.Fatal(err)
 		}
