@@ -126,22 +126,40 @@ func waitNumber(id uint32) error {
 
 // deleteOrphan deletes a device whose daemon is dead.
 func deleteOrphan(runDir string, id uint32) error {
-	c, err := claimDevice(runDir, id, true)
+	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
+		return notOurs(runDir, id)
+	}
+	c, err := claimDevice(runDir, id)
 	if err != nil {
 		return err
 	}
+	r, err := ReadRecord(runDir, id)
+	if err == nil {
+		err = r.removeDevice()
+	}
+	if err != nil {
+		return errors.Join(err, c.lock.Close())
+	}
+	c.remove()
+	return waitNumber(id)
+}
+
+// removeDevice stops and deletes the driver's device of r, if it still has it.
+func (r Record) removeDevice() error {
 	ctl, err := ublk.OpenControl()
 	if err != nil {
 		return err
 	}
 	defer ctl.Close()
+	if info, err := ctl.DeviceInfo(r.ID); ublk.IsNoDevice(err) || err == nil && !r.ours(info) {
+		return nil
+	}
 	for _, step := range []func(uint32) error{ctl.StopDevice, ctl.DeleteDeviceAsync} {
-		if err := step(id); err != nil && !ublk.IsNoDevice(err) {
+		if err := step(r.ID); err != nil && !ublk.IsNoDevice(err) {
 			return err
 		}
 	}
-	c.remove()
-	return waitNumber(id)
+	return nil
 }
 
 // Abandon stops and deletes a device whose daemon is dead and does not come

@@ -19,6 +19,7 @@ type Device struct {
 	log    *logrus.Logger
 	ctl    *ublk.Control
 	info   ublk.DevInfo
+	cookie uint64 // by which the driver's device is known as ours
 	disk   *Disk
 	claim  *claim
 	state  *StateFile
@@ -98,7 +99,7 @@ func (d *Device) bringUp() error {
 
 // start brings a new device up, step by step.
 func (d *Device) start() error {
-	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.claimDevice, d.announce, d.makeState, d.startDisk,
+	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.makeState, d.startDisk,
 		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
 		if err := step(); err != nil {
 			return err
@@ -170,15 +171,9 @@ func (d *Device) addDevice() error {
 	if err := checkFeatures(has, need, err); err != nil {
 		return err
 	}
-	d.info, err = d.ctl.AddDevice(ublk.AddOptions{
-		ID: d.cfg.ID, Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: maxSectors * ublk.SectorBytes,
-		Flags: need, Optional: like & has,
+	return d.takeNumber(ublk.AddOptions{
+		Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: maxSectors * ublk.SectorBytes, Flags: need, Optional: like & has,
 	})
-	if err != nil {
-		return err
-	}
-	d.later(d.deleteDevice)
-	return nil
 }
 
 // checkFeatures judges the driver's answer to what its features are.
@@ -202,11 +197,6 @@ func (d *Device) deleteDevice() error {
 		return err
 	}
 	return nil
-}
-
-func (d *Device) claimDevice() (err error) {
-	d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID, false)
-	return err
 }
 
 func (d *Device) makeState() error {
@@ -269,7 +259,7 @@ func (d *Device) writeRecordAs(starting bool) error {
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
 		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
-		Starting: starting,
+		Starting: starting, Cookie: d.cookie,
 	}
 	return d.claim.write(d.record)
 }

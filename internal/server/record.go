@@ -31,6 +31,7 @@ type Record struct {
 	Depth      uint16    `json:"depth"`
 	Zoned      bool      `json:"zoned"`
 	Started    time.Time `json:"started"`
+	Cookie     uint64    `json:"cookie"` // the driver keeps it with the device
 	RunDir     string    `json:"run_dir"`
 	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
 	Alive      bool      `json:"alive"`              // when read: its daemon lives
@@ -47,9 +48,8 @@ func deviceDir(runDir string, id uint32) string {
 	return filepath.Join(runDir, strconv.FormatUint(uint64(id), 10))
 }
 
-// claimDevice takes the folder of device id and forgets what an earlier device
-// of that number has left there, unless keep.
-func claimDevice(runDir string, id uint32, keep bool) (*claim, error) {
+// claimDevice takes the folder of device id with what is in it.
+func claimDevice(runDir string, id uint32) (*claim, error) {
 	dir := deviceDir(runDir, id)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, inRunDir(err)
@@ -59,12 +59,25 @@ func claimDevice(runDir string, id uint32, keep bool) (*claim, error) {
 		return nil, fmt.Errorf("device %d: %w", id, inRunDir(err))
 	}
 	c := &claim{dir: dir, lock: lock}
-	if !keep {
-		for _, name := range []string{recordName, stateName, socketName} {
-			os.Remove(c.path(name))
-		}
+	if !c.current() { // somebody gave it up between our two steps
+		lock.Close()
+		return claimDevice(runDir, id)
 	}
 	return c, nil
+}
+
+// current says that the lock is the one that others see.
+func (c *claim) current() bool {
+	ours, err := c.lock.Stat()
+	theirs, err2 := os.Stat(c.lock.Name())
+	return err == nil && err2 == nil && os.SameFile(ours, theirs)
+}
+
+// forget removes what an earlier device of the number has left.
+func (c *claim) forget() {
+	for _, name := range []string{recordName, stateName, socketName} {
+		os.Remove(c.path(name))
+	}
 }
 
 const (

@@ -53,7 +53,7 @@ func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
 	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.Name, r.Recovery
 	d.cfg.Allow = r.Allow
-	d.info.ID = r.ID
+	d.info.ID, d.cookie = r.ID, r.Cookie
 	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openControl, d.adopt, d.takeState,
 		d.startDisk, d.startQueues, d.endRecovery, d.settle, d.writeRecord, d.listen} {
 		if err := step(); err != nil {
@@ -79,7 +79,7 @@ func patiently(f func() error, busy func(error) bool) error {
 
 func (d *Device) claimOrphan() error {
 	return patiently(func() (err error) {
-		d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID, true)
+		d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID)
 		return err
 	}, func(err error) bool { return errors.Is(err, ErrServed) })
 }
@@ -97,10 +97,14 @@ var ErrGone = errors.New("the driver has no such device any more")
 // started, or has been stopped, has nothing to go on with.
 func (d *Device) adopt() error {
 	id := d.info.ID
-	if info, err := d.ctl.DeviceInfo(id); err == nil && info.State == ublk.StateDead {
-		return errors.Join(ErrGone, d.ctl.DeleteDeviceAsync(id))
+	info, err := d.ctl.DeviceInfo(id)
+	switch {
+	case err == nil && info.UserFlags != d.cookie:
+		return ErrGone
+	case err == nil && info.State == ublk.StateDead:
+		return errors.Join(ErrGone, d.ctl.DeleteDeviceAsync(id), waitNumber(id))
 	}
-	err := patiently(func() error { return d.ctl.StartRecovery(id) }, ublk.IsBusy)
+	err = patiently(func() error { return d.ctl.StartRecovery(id) }, ublk.IsBusy)
 	if ublk.IsNoDevice(err) {
 		return ErrGone
 	}

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+)
+
+// maxNumbers is how many devices the driver can number (UBLK_MINORS).
+const maxNumbers = 1 << 20
+
+// takeNumber finds a number that is free in the run directory and in the
+// driver, and adds the device under it. The record comes first, with a cookie
+// that the driver keeps for us: a daemon that dies at any moment leaves nothing
+// that nobody knows of, and what is not ours is never deleted for ours.
+func (d *Device) takeNumber(o ublk.AddOptions) error {
+	d.cookie = rand.Uint64()>>12 | 1 // exact in the numbers of any JSON reader
+	o.UserFlags = d.cookie
+	for id := max(d.cfg.ID, 0); id < maxNumbers; id++ {
+		o.ID = id
+		err := d.addAs(uint32(id), o)
+		if !errors.Is(err, errTaken) || d.cfg.ID >= 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("all %d device numbers: %w", maxNumbers, errTaken)
+}
+
+// errTaken is a number that another device has.
+var errTaken = fmt.Errorf("taken: %w", unix.EEXIST)
+
+// addAs adds the device under a number, or leaves no trace of having tried.
+func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
+	if inDriver(id) {
+		return fmt.Errorf("device number %d: %w", id, errTaken)
+	}
+	c, err := claimDevice(d.cfg.RunDir, id)
+	if errors.Is(err, ErrServed) {
+		return fmt.Errorf("device number %d: %w", id, errTaken)
+	}
+	if err != nil {
+		return err
+	}
+	if inDriver(id) { // since the last look; what lies in the folder is its
+		c.lock.Close()
+		return fmt.Errorf("device number %d: %w", id, errTaken)
+	}
+	c.forget()
+	d.claim, d.info.ID = c, id
+	if err = d.announce(); err == nil {
+		d.info, err = d.ctl.AddDevice(o)
+	}
+	if err == nil {
+		d.later(d.deleteDevice)
+		return nil
+	}
+	d.claim.remove()
+	d.claim = nil
+	if errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("%w: %w", errTaken, err)
+	}
+	return err
+}
+
+// inDriver says that the driver has a device of that number, in whatever state.
+func inDriver(id uint32) bool {
+	_, err := os.Stat("/sys/class/ublk-char/ublkc" + strconv.FormatUint(uint64(id), 10))
+	return err == nil
+}
+
+// ours says that the driver's device of a record is the one it was written for:
+// the number may be another server's by now.
+func (r Record) ours(info ublk.DevInfo) bool { return info.UserFlags == r.Cookie }
