@@ -40,17 +40,17 @@ unit:
 	$(GO) test ./...
 
 race:
-	$(GO) test -race -count=1 ./...
+	$(GO) test -race -count=1 -timeout 20m ./...
 
 # Everything with queues and workers must make progress on one processor, too.
 procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest
-	$(GO) test -tags vm -count=1 -v -p 1 -timeout 28m ./tests ./tests/powercut
+	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut
 
 scenario: build zonetest
-	$(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
+	ZQUBLKD_KERNELS=all $(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
 
 test: deps build unit race procs1 scenarios
 

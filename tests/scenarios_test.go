@@ -16,6 +16,7 @@ import (
 type scenario struct {
 	name    string
 	kernels []string
+	small   string // the one of them it runs on at small size; "": on each
 	limit   time.Duration
 	memory  int // MiB
 	boot    vm.BootStyle
@@ -30,31 +31,31 @@ var scenarios = []scenario{
 	{name: "first", kernels: []string{vm.Linux6_12}},
 	{name: "demo", kernels: []string{vm.Linux6_12}, files: []string{"demo"}},
 	{name: "kill", kernels: bothKernels, limit: 8 * time.Minute},
-	{name: "kill-append", kernels: bothKernels, limit: 8 * time.Minute},
-	{name: "kill-fs", kernels: bothKernels, limit: 8 * time.Minute},
-	{name: "upgrade", kernels: bothKernels},
-	{name: "start", kernels: bothKernels},
-	{name: "hostile", kernels: bothKernels},
+	{name: "kill-append", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
+	{name: "kill-fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
+	{name: "upgrade", kernels: bothKernels, small: vm.Linux6_12},
+	{name: "start", kernels: bothKernels, small: vm.Linux7_3},
+	{name: "hostile", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "sysfs", kernels: bothKernels},
-	{name: "reports", kernels: bothKernels},
+	{name: "reports", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "rules", kernels: bothKernels},
-	{name: "conditions", kernels: bothKernels},
+	{name: "conditions", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "conformance", kernels: bothKernels, files: []string{"../bin/zonetest"}},
-	{name: "cycles", kernels: bothKernels},
+	{name: "cycles", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "lifecycle", kernels: bothKernels},
-	{name: "holders", kernels: bothKernels},
+	{name: "holders", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "errors", kernels: []string{vm.Linux6_1, vm.Linux6_12, vm.Linux7_3}},
 	{name: "systemd", kernels: bothKernels, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "btrfs", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
-	{name: "zonefs", kernels: bothKernels},
+	{name: "zonefs", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "fio", kernels: bothKernels, limit: 8 * time.Minute},
 	{name: "append", kernels: bothKernels},
 	{name: "zerocopy", kernels: bothKernels},
-	{name: "faults", kernels: bothKernels, limit: 8 * time.Minute},
-	{name: "plain", kernels: bothKernels, limit: 8 * time.Minute},
-	{name: "layouts", kernels: bothKernels, limit: 8 * time.Minute},
+	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
+	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
+	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 }
 
 // binary is the program under test, built by `make build` without cgo.
@@ -70,7 +71,7 @@ func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			for _, k := range s.kernels {
+			for _, k := range s.now() {
 				t.Run(k, func(t *testing.T) {
 					t.Parallel()
 					slots <- struct{}{}
@@ -80,6 +81,15 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
+}
+
+// now are the kernels to run on. The environment variable ZQUBLKD_KERNELS=all
+// makes it each of them at every size.
+func (s scenario) now() []string {
+	if s.small == "" || size() == "full" || os.Getenv("ZQUBLKD_KERNELS") == "all" {
+		return s.kernels
+	}
+	return []string{s.small}
 }
 
 func (s scenario) run(t *testing.T, kernel string) {
