@@ -81,8 +81,11 @@ func refuseHeld(r Record, force bool) error {
 }
 
 func notOurs(runDir string, id uint32) error {
-	return fmt.Errorf("device %d: not a device of %s (see `zqublkd list`)", id, runDir)
+	return fmt.Errorf("device %d: %w of %s (see `zqublkd list`)", id, ErrNotOurs, runDir)
 }
+
+// ErrNotOurs is a device without a record.
+var ErrNotOurs = errors.New("not a device")
 
 // waitGone waits until the daemon of r has ended and the driver has let go of
 // its device.
@@ -93,7 +96,7 @@ func waitGone(runDir string, r Record) error {
 		switch {
 		case err == nil && !now.Alive && r.Supervisor == 0: // it died on the way
 			err := deleteOrphan(runDir, r.ID)
-			if !errors.Is(err, os.ErrNotExist) { // else it is just clearing up after itself
+			if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ErrNotOurs) { // else it is just clearing up after itself
 				return err
 			}
 		case err != nil && !alive(r.PID) && (r.Supervisor == 0 || !alive(r.Supervisor)):

@@ -127,9 +127,17 @@ func inRunDir(err error) error {
 	return err
 }
 
-// remove forgets the device.
+// remove forgets the device: its record first, which must not be seen without
+// a lock that is held, then the folder as one, so that nothing of the number's
+// next device is caught by it.
 func (c *claim) remove() {
-	os.RemoveAll(c.dir)
+	os.Remove(c.path(recordName))
+	gone := c.dir + ".gone"
+	os.RemoveAll(gone)
+	if os.Rename(c.dir, gone) != nil {
+		gone = c.dir
+	}
+	os.RemoveAll(gone)
 	c.lock.Close()
 }
 
