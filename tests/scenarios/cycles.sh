@@ -22,7 +22,7 @@ lane() {
 		printf '%-4096s' "$1 $i" | dd of="$node" bs=4096 oflag=direct conv=notrunc status=none
 		equal "first block of $node" "$(dd if="$node" bs=4096 count=1 iflag=direct status=none | tr -d ' ')" "$1$i"
 		zqublkd del "$node"
-		zqublkd report "$image" | grep -q 'start: 0x000000000, .*wptr 0x000008 ' || die "$image: $(zqublkd report "$image" | head -1)"
+		zqublkd report "$image" | grep 'start: 0x000000000, .*wptr 0x000008 ' >/dev/null || die "$image: $(zqublkd report "$image" | head -1)"
 		rm "$image"
 	done
 }
