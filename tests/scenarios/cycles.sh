@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 load_driver
 
-lanes=8 cycles=5 # of each lane
+lanes=8 cycles=2 # of each lane
 [ "$SIZE" = full ] && cycles=125
 
 # traces: threads of user space, io_uring's workers among them, and files.

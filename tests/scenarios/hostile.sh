@@ -78,7 +78,6 @@ for env in GOGC=1 GOMAXPROCS=1; do
 		--verify=crc32c --verify_fatal=1 >fio.log 2>&1 || die "fio with $env: $(<fio.log)"
 	death
 	no_io_errors
-	dmesg --clear # the reader will be told
 	(while dd if="$dev" of=/dev/null bs=64k count=64 iflag=direct status=none; do :; done) 2>/dev/null &
 	reader=$!
 	zqublkd del --force "$id" 2>first &
@@ -88,6 +87,7 @@ for env in GOGC=1 GOMAXPROCS=1; do
 	wait $reader || true
 	until_ok no_devices
 	until_ok no_daemons
+	dmesg --clear # the reader was told
 	leftovers
 	verify_image disk.qcow2
 	pass "$env, and two at once to stop it while it is busy"
