@@ -86,7 +86,7 @@ for bytes in 50 1000 70000 200000; do
 done
 truncate -s 1G data && dd if=/dev/urandom of=data bs=1M count=4 conv=notrunc status=none
 qemu-img create -q -f qcow2 -b data -F raw backed.qcow2
-refused $image 'backed\.qcow2: .*backing file "data".*flatten.*qemu-img convert' zqublkd add backed.qcow2
+refused $image 'backed\.qcow2: .*backing file "data".*allow it with --allow-backing' zqublkd add backed.qcow2
 zqublkd create --size 64M plain.qcow2 >/dev/null
 refused $image 'plain\.qcow2 is a plain qcow2 image, it has no zones' zqublkd report plain.qcow2
 # What the format allows and the kernel does not: create says so, add refuses.
@@ -141,7 +141,7 @@ refused $in_use "$here.* served as $dev" zqublkd add --read-only disk.qcow2
 refused $in_use "$here.* -U" zqublkd report disk.qcow2
 refused $in_use "$here" zqublkd create --force --size 64M disk.qcow2
 refused 1 "$here" zqublkd check disk.qcow2
-refused $in_use "device $id.*(taken|in use)" zqublkd add --id "$id" plain.qcow2
+refused 1 "device number $id: taken" zqublkd add --id "$id" plain.qcow2
 zqublkd report -U disk.qcow2 >/dev/null
 fails 'lock' qemu-img info disk.qcow2
 del
