@@ -3,6 +3,7 @@ package qcow2
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"zqublkd/internal/storage"
 )
@@ -34,7 +35,13 @@ type ImportOptions struct {
 	// not zero, on the next logical block: the data must be from the zone's
 	// start on, as nothing tells zeros that were written from others.
 	WritePointers []uint64
+
+	// Conditions of zones that are not normal.
+	Conditions []ConditionRun
 }
+
+// UnknownPointer is a write pointer to be found as if there were none given.
+const UnknownPointer = math.MaxUint64
 
 // importStep is how much is read, and space taken for, at a time; bytes.
 const importStep = 4 << 20
@@ -55,7 +62,7 @@ func Import(src Source, out storage.File, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
-	m := importer{image: i, src: src, given: o.WritePointers, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.clusterSize()))}
+	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.clusterSize()))}
 	if err := m.all(); err != nil {
 		return errors.Join(err, i.Close())
 	}
@@ -92,6 +99,8 @@ type importer struct {
 	given []uint64
 	wps   []uint64 // by zone
 	buf   []byte
+
+	conditions conditionList
 }
 
 func (m *importer) all() error {
@@ -101,6 +110,9 @@ func (m *importer) all() error {
 		}
 	}
 	if err := m.checkActive(); err != nil {
+		return err
+	}
+	if err := m.image.SetZoneConditions(m.conditions...); err != nil {
 		return err
 	}
 	if err := m.image.Sync(); err != nil {
@@ -119,7 +131,8 @@ func (m *importer) zone(k uint32) error {
 	start := z.ZoneStart(k)
 	end := min(start+z.ZoneSize, z.VirtualSize)
 	m.wps[k] = start
-	if m.given != nil && k >= z.Conventional {
+	given := m.given != nil && k >= z.Conventional && m.given[k] != UnknownPointer
+	if given {
 		m.wps[k] = m.given[k]
 		end = m.given[k]
 	}
@@ -131,7 +144,7 @@ func (m *importer) zone(k uint32) error {
 		return fmt.Errorf("data at byte %d of the disk lies above the zone capacity, %d bytes: give zones of another size, or the capacity: %w",
 			last-1, z.ZoneCapacity, ErrContent)
 	}
-	if m.given == nil {
+	if !given {
 		m.wps[k] = min(roundUp(last, uint64(m.image.LogicalBlockSize())), z.WritableEnd(k))
 	}
 	return nil
@@ -193,12 +206,13 @@ func (m *importer) put(p []byte, off uint64) (uint64, error) {
 	return last, nil
 }
 
-// checkActive: a zone that is partly written is an active one.
+// checkActive: a zone that is partly written is an active one, unless it can't
+// be written.
 func (m *importer) checkActive() error {
 	z := m.image.zones
 	n := uint32(0)
 	for k := z.Conventional; k < z.Zones; k++ {
-		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) {
+		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.at(k) == ZoneNormal {
 			n++
 		}
 	}

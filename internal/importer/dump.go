@@ -102,16 +102,16 @@ func (d *Dump) judge() error {
 		switch {
 		case z.Start != start || z.Length != min(d.ZoneSize, d.Size-start):
 			return dumpError("zone %d has %d bytes from %d on", k, z.Length, z.Start)
-		case z.Condition == condReadOnly || z.Condition == condOffline:
-			return dumpError("zone %d is read-only or offline, and has no data to be relied on", k)
 		case z.Type == typeConventional && uint32(k) >= conventional:
 			return dumpError("zone %d is conventional behind sequential ones, which the format can't have", k)
+		case z.Type == typeConventional && z.spoilt():
+			return dumpError("zone %d is conventional and read-only or offline, which the format can't have", k)
 		case z.Type == typeConventional:
 		case z.Type != typeSequential:
 			return dumpError("zone %d is of type %d; conventional (1) and sequential write required (2) are known", k, z.Type)
 		case z.Capacity == 0 || z.Capacity != min(d.capacity(), z.Length):
 			return dumpError("zone %d has a capacity of %d bytes, others of %d, and the format has one for all", k, z.Capacity, d.capacity())
-		case z.Condition < condEmpty || z.Condition > condClosed && z.Condition != condFull:
+		case z.Condition < condEmpty || z.Condition > condClosed && z.Condition < condReadOnly || z.Condition > condOffline:
 			return dumpError("zone %d has the condition %d", k, z.Condition)
 		case z.Condition <= condClosed && (z.WP < z.Start || z.WP-z.Start > z.Capacity || z.WP%512 != 0):
 			return dumpError("zone %d has its write pointer at %d", k, z.WP)
@@ -137,13 +137,30 @@ func (d *Dump) capacity() uint64 {
 	return d.ZoneSize
 }
 
-// writePointers of all zones; a full one's is its writable end.
+// conditions of the zones that can't be written.
+func (d *Dump) conditions() []qcow2.ConditionRun {
+	var runs []qcow2.ConditionRun
+	for k, z := range d.Zones {
+		if z.spoilt() {
+			runs = append(runs, qcow2.ConditionRun{First: uint32(k), Zones: 1, Condition: qcow2.ZoneCondition(z.Condition)})
+		}
+	}
+	return runs
+}
+
+func (z DumpZone) spoilt() bool { return z.Condition == condReadOnly || z.Condition == condOffline }
+
+// writePointers of all zones; a full one's is its writable end. A device gives
+// none for a zone that is read-only, whose data tells it, nor for one that is
+// offline, which has no data to be relied on.
 func (d *Dump) writePointers() []uint64 {
 	wps := make([]uint64, len(d.Zones))
 	for k, z := range d.Zones {
 		switch {
-		case z.Type == typeConventional || z.Condition == condEmpty:
+		case z.Type == typeConventional || z.Condition == condEmpty || z.Condition == condOffline:
 			wps[k] = z.Start
+		case z.Condition == condReadOnly:
+			wps[k] = qcow2.UnknownPointer
 		case z.Condition == condFull:
 			wps[k] = z.Start + z.Capacity
 		default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,24 +15,24 @@ import (
 
 const testZone = 1 << 20
 
-// sampleDump is one of six zones with a capacity of 768 KiB, the first
+// sampleDump is one of eight zones with a capacity of 768 KiB, the first
 // conventional: as struct zbd_info and struct zbd_zone lie in the file.
 func sampleDump() []byte {
 	le := binary.LittleEndian
-	b := make([]byte, dumpHeader+6*dumpZone)
+	b := make([]byte, dumpHeader+8*dumpZone)
 	copy(b, "vendor")
-	le.PutUint64(b[32:], 6*testZone/512)
+	le.PutUint64(b[32:], 8*testZone/512)
 	le.PutUint64(b[56:], testZone)
 	le.PutUint32(b[64:], testZone/512)
 	le.PutUint32(b[68:], 4096)
 	le.PutUint32(b[72:], 4096)
-	le.PutUint32(b[76:], 6)
+	le.PutUint32(b[76:], 8)
 	le.PutUint32(b[80:], unlimited)
 	le.PutUint32(b[84:], 4)
 	le.PutUint32(b[88:], 1)
-	le.PutUint32(b[132:], 6)
+	le.PutUint32(b[132:], 8)
 	for k, z := range []struct{ wp, kind, condition uint64 }{
-		{0, 1, 0}, {0, 2, 1}, {4096, 2, 2}, {8192, 2, 4}, {testZone, 2, 14}, {0, 2, 3},
+		{0, 1, 0}, {0, 2, 1}, {4096, 2, 2}, {8192, 2, 4}, {testZone, 2, 14}, {0, 2, 3}, {0, 2, 13}, {0, 2, 15},
 	} {
 		put := b[dumpHeader+k*dumpZone:]
 		start := uint64(k) * testZone
@@ -49,10 +50,11 @@ func sampleDump() []byte {
 func TestImportDump(t *testing.T) {
 	dir := t.TempDir()
 	info, image := filepath.Join(dir, "nvme0n1"+infoSuffix), filepath.Join(dir, "disk.qcow2")
-	data := make([]byte, 6*testZone)
+	data := make([]byte, 8*testZone)
 	for k := range data {
 		data[k] = byte(k>>9) | 1
 	}
+	clear(data[6*testZone+10000 : 7*testZone])
 	if err := errors.Join(os.WriteFile(info, sampleDump(), 0o600), os.WriteFile(filepath.Join(dir, "nvme0n1"+dataSuffix), data, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +74,14 @@ func TestImportDump(t *testing.T) {
 	if z.Revision != "v14" || z.ZoneCapacity != 768<<10 || z.Conventional != 1 || z.MaxActive != 4 || z.MaxOpen != 4 || i.LogicalBlockSize() != 4096 {
 		t.Errorf("zones %+v, blocks of %d", z, i.LogicalBlockSize())
 	}
-	for k, want := range []uint64{0, testZone, 2*testZone + 4096, 3*testZone + 8192, 4*testZone + 768<<10, 5 * testZone} {
+	for k, want := range []uint64{0, testZone, 2*testZone + 4096, 3*testZone + 8192, 4*testZone + 768<<10, 5 * testZone, 6*testZone + 12288, 7 * testZone} {
 		if e := i.ZoneEntries()[k]; e.WP != want {
 			t.Errorf("zone %d: write pointer %d, want %d", k, e.WP, want)
 		}
+	}
+	want := []qcow2.ConditionRun{{First: 6, Zones: 1, Condition: qcow2.ZoneReadOnly}, {First: 7, Zones: 1, Condition: qcow2.ZoneOffline}}
+	if got := i.ZoneConditions(); !slices.Equal(got, want) {
+		t.Errorf("conditions %v, want %v", got, want)
 	}
 	got := make([]byte, 768<<10)
 	if err := i.ReadAt(got, 4*testZone); err != nil || string(got) != string(data[4*testZone:][:768<<10]) {
@@ -118,17 +124,17 @@ func TestParseDumpRefuses(t *testing.T) {
 		says  string
 	}{
 		{"short", func(b []byte) []byte { return b[:100] }, "its header 192"},
-		{"cut", func(b []byte) []byte { return b[:len(b)-64] }, "not those of 6 zones"},
+		{"cut", func(b []byte) []byte { return b[:len(b)-64] }, "not those of 8 zones"},
 		{"no zones", func(b []byte) []byte { le.PutUint32(b[76:], 0); return b }, "0 zones"},
 		{"too many zones", func(b []byte) []byte { le.PutUint32(b[76:], 1<<31); return b }, "zones, outside"},
 		{"no size", func(b []byte) []byte { le.PutUint64(b[56:], 0); return b }, "don't make a device"},
 		{"huge", func(b []byte) []byte { le.PutUint64(b[32:], 1<<60); return b }, "don't make a device"},
-		{"a part", func(b []byte) []byte { le.PutUint32(b[128:], 2); return b }, "zones 2 to 5 only"},
+		{"a part", func(b []byte) []byte { le.PutUint32(b[128:], 2); return b }, "zones 2 to 7 only"},
 		{"start", func(b []byte) []byte { le.PutUint64(b[zone(2):], 5); return b }, "zone 2 has"},
 		{"capacity", func(b []byte) []byte { le.PutUint64(b[zone(3)+16:], 4096); return b }, "one for all"},
 		{"conventional late", func(b []byte) []byte { le.PutUint32(b[zone(3)+36:], 1); return b }, "zone 3 is conventional"},
 		{"preferred", func(b []byte) []byte { le.PutUint32(b[zone(3)+36:], 3); return b }, "type 3"},
-		{"offline", func(b []byte) []byte { le.PutUint32(b[zone(3)+40:], condOffline); return b }, "offline"},
+		{"conventional offline", func(b []byte) []byte { le.PutUint32(b[zone(0)+40:], condOffline); return b }, "offline"},
 		{"condition", func(b []byte) []byte { le.PutUint32(b[zone(3)+40:], 7); return b }, "condition 7"},
 		{"write pointer", func(b []byte) []byte { le.PutUint64(b[zone(3)+24:], 1); return b }, "write pointer at 1"},
 	} {
@@ -163,7 +169,7 @@ func FuzzParseDump(f *testing.F) {
 			return
 		}
 		for k, wp := range d.writePointers() {
-			if z := d.Zones[k]; wp < z.Start || wp-z.Start > z.Length {
+			if z := d.Zones[k]; wp != qcow2.UnknownPointer && (wp < z.Start || wp-z.Start > z.Length) {
 				t.Fatalf("zone %d: %+v has its write pointer at %d", k, z, wp)
 			}
 		}

@@ -142,7 +142,7 @@ func openDump(path string, o Options) (*job, error) {
 	if n := j.source.Size(); n != d.Size {
 		return nil, errors.Join(dumpError("%s has %d bytes, the device had %d", prefix+dataSuffix, n, d.Size), j.files.Close())
 	}
-	j.WritePointers = d.writePointers()
+	j.WritePointers, j.Conditions = d.writePointers(), d.conditions()
 	return j, nil
 }
 
