@@ -19,6 +19,8 @@ func TestComplaints(t *testing.T) {
 		{"warning, new form", "WARNING: fs/inode.c:300 at drop_nlink+0x2c/0x40, CPU#1: sh/9", "", 1},
 		{"warning to its end", "WARNING: x\ntrace\n---[ end trace 0000000000000000 ]---\nlater", "", 3},
 		{"oops", "BUG: kernel NULL pointer dereference, address: 0000000000000000\nOops: Oops: 0002 [#1]", "", 2},
+		{"held up", "WARNING: kernel/time/hrtimer.c:1098 at hrtimer_forward+0x7b/0xc0, CPU#1: swapper/1/0", "", 0},
+		{"a timer of somebody's", "WARNING: kernel/time/hrtimer.c:1098 at hrtimer_forward+0x7b/0xc0, CPU#1: fio/812", "", 1},
 		{"bug", "kernel BUG at block/bio.c:64!", "", 1},
 		{"hung task", "INFO: task fio:812 blocked for more than 30 seconds.", "", 1},
 		{"panic", "Kernel panic - not syncing: Attempted to kill init!", "", 1},
