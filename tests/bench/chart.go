@@ -12,9 +12,10 @@ const ours = "zqublkd"
 // peers are drawn, in this order, with these colours.
 var peers = []struct{ name, colour string }{
 	{"kublk loop", "#4477aa"},
-	{"kublk loop, user copy", "#66ccee"},
-	{"kublk loop, zero copy", "#228833"},
-	{"qemu-nbd, plain qcow2", "#ee6677"},
+	{userCopy, "#66ccee"},
+	{zeroCopy, "#228833"},
+	{qemuNBDs, "#ee6677"},
+	{qemuBench, "#aa3377"},
 }
 
 const (
@@ -62,15 +63,18 @@ func chart(r report) string {
 		`<rect width="100%%" height="100%%" fill="white"/>`+"\n%s</svg>\n", textWidth+int(maxRatio*barWidth)+60, y+20, body.String())
 }
 
+// bars are ours to each peer that ran the workload in the same boot.
 func (r report) bars(store, work string) []bar {
-	mine, ok := r.find(store, work, ours)
+	mine, ok := r.base(store, work)
 	if !ok {
 		return nil
 	}
 	var list []bar
 	for _, p := range peers {
-		if c, ok := r.find(store, work, p.name); ok && c.median(kiops) > 0 {
-			list = append(list, bar{p.name, p.colour, mine.median(kiops) / c.median(kiops)})
+		if c, ok := r.find(store, side{p.name, work}); ok {
+			if v, ok := compare(mine, c, kiops); ok {
+				list = append(list, bar{p.name, p.colour, v.ratio})
+			}
 		}
 	}
 	return list

@@ -8,15 +8,13 @@ import (
 	"time"
 )
 
+// verbs are what the command can do.
+var verbs = map[string]func(args []string) error{"run": run, "native": native, "merge": merge, "render": render}
+
 func main() {
-	err := fmt.Errorf("usage: bench run|render, see doc.go")
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "run":
-			err = run(os.Args[2:])
-		case "render":
-			err = render(os.Args[2:])
-		}
+	err := fmt.Errorf("usage: bench run|native|merge|render, see doc.go")
+	if len(os.Args) > 1 && verbs[os.Args[1]] != nil {
+		err = verbs[os.Args[1]](os.Args[2:])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -26,13 +24,16 @@ func main() {
 
 // plan says what is run.
 type plan struct {
-	rounds   int
-	runtime  time.Duration // of one fio run
-	work     *regexp.Regexp
-	who      *regexp.Regexp
-	stores   *regexp.Regexp
-	out      string
-	describe string
+	rounds  int
+	runtime time.Duration // of one run of a workload, at most
+	work    *regexp.Regexp
+	who     *regexp.Regexp
+	stores  *regexp.Regexp
+	gates   bool // only what a gate compares
+	kernel  string
+	out     string
+	machine string
+	commit  string
 }
 
 func parsePlan(args []string) (p plan, err error) {
@@ -40,10 +41,13 @@ func parsePlan(args []string) (p plan, err error) {
 	work := flags.String("work", "", "`pattern` of the workloads to run")
 	who := flags.String("who", "", "`pattern` of the contenders to run")
 	stores := flags.String("stores", "", "`pattern` of the stores to run")
+	flags.BoolVar(&p.gates, "gates", false, "run only what a gate compares")
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds")
-	flags.DurationVar(&p.runtime, "runtime", 500*time.Millisecond, "time of one run of fio")
+	flags.DurationVar(&p.runtime, "runtime", 500*time.Millisecond, "time of one run, at most")
+	flags.StringVar(&p.kernel, "kernel", "", "the kernel's `name` in the gates, as 7.3")
 	flags.StringVar(&p.out, "out", "bench.json", "`file` for the results")
-	flags.StringVar(&p.describe, "machine", "", "`words` about the machine")
+	flags.StringVar(&p.machine, "machine", "", "`words` about the machine")
+	flags.StringVar(&p.commit, "commit", "", "`words` about what is measured")
 	if err = flags.Parse(args); err != nil {
 		return p, err
 	}
@@ -56,4 +60,10 @@ func parsePlan(args []string) (p plan, err error) {
 		}
 	}
 	return p, nil
+}
+
+// wants says whether c runs w by this plan.
+func (p plan) wants(w workload, c *contender) bool {
+	return p.work.MatchString(w.name) && p.who.MatchString(c.name) && w.suits(c) &&
+		(!p.gates || compared(p.kernel, c.store, side{c.name, w.name}))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,43 +9,65 @@ import (
 	"strings"
 )
 
+// preface says how to read the figures.
+//
+//go:embed preface.md
+var preface string
+
 // render makes benchmarks.md and a picture for each kernel, beside the folder
 // of the JSON files given.
 func render(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: bench render FOLDER")
 	}
-	files, err := filepath.Glob(filepath.Join(args[0], "*.json"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no results in %s: %v", args[0], err)
+	kernels, reports, err := readReports(args[0])
+	if err != nil {
+		return err
 	}
-	slices.Sort(files)
 	var text strings.Builder
 	text.WriteString(preface)
-	for _, file := range files {
-		r, err := readReport(file)
-		if err != nil {
+	text.WriteString("\n## Gates\n\n")
+	gateTable(&text, kernels, reports)
+	for _, kernel := range kernels {
+		r := reports[kernel]
+		picture := filepath.Join(args[0], kernel+".svg")
+		if err := os.WriteFile(picture, []byte(chart(r)), 0o644); err != nil {
 			return err
 		}
-		picture := strings.TrimSuffix(filepath.Base(file), ".json") + ".svg"
-		if err := os.WriteFile(filepath.Join(args[0], picture), []byte(chart(r)), 0o644); err != nil {
-			return err
-		}
-		fmt.Fprintf(&text, "\n## Linux %s\n\n%s; %d rounds of %s for each cell.\n\n![ratios](%s)\n", r.Kernel, r.Machine, r.Rounds, r.Runtime,
-			filepath.Join(filepath.Base(args[0]), picture))
+		fmt.Fprintf(&text, "\n## %s\n\n![ratios](%s)\n\n", kernel, filepath.Join(filepath.Base(args[0]), kernel+".svg"))
+		r.boots(&text)
 		r.tables(&text)
 	}
 	return os.WriteFile(filepath.Join(args[0], "..", "benchmarks.md"), []byte(text.String()), 0o644)
 }
 
-const preface = `# Benchmarks
+// readReports reads all reports of a folder, by kernel.
+func readReports(dir string) (kernels []string, reports map[string]report, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) == 0 {
+		return nil, nil, fmt.Errorf("no results in %s: %w", dir, err)
+	}
+	slices.Sort(files)
+	reports = map[string]report{}
+	for _, file := range files {
+		kernel := strings.TrimSuffix(filepath.Base(file), ".json")
+		kernels = append(kernels, kernel)
+		if reports[kernel], err = readReport(file); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return kernels, reports, nil
+}
 
-Made by ` + "`make bench`" + `: one boot for each kernel, all contenders up at the same time, taking
-turns in every round; scheduler none for all. Cells: median of the rounds, thousand requests a
-second, and in brackets the processor time of the server for each request (microseconds). The
-machine is emulated: compare the columns of one row, nothing else. Writes go to space that the
-file under the disk does not have yet, for everybody.
-`
+// boots says what the figures are of. Where there are several, a letter leads
+// from a line to its boot.
+func (r report) boots(text *strings.Builder) {
+	for i, b := range r.Boots {
+		fmt.Fprintf(text, "- %s: %s, commit %s, Linux %s, %s; %d rounds of %s; %s\n", letter(i), b.Date, b.Commit, b.Kernel, b.Machine, b.Rounds, b.Each, b.Versions)
+	}
+}
+
+func letter(i int) string { return string(rune('a' + i%26)) }
 
 // unique lists a field of the cells, each value once, in their order.
 func (r report) unique(store string, of func(cell) string) []string {
@@ -57,32 +80,70 @@ func (r report) unique(store string, of func(cell) string) []string {
 	return list
 }
 
-func storeOf(c cell) string     { return c.Store }
-func workloadOf(c cell) string  { return c.Workload }
-func contenderOf(c cell) string { return c.Contender }
+func storeOf(c cell) string    { return c.Store }
+func workloadOf(c cell) string { return c.Workload }
 
 // tables writes one table for each store.
 func (r report) tables(text *strings.Builder) {
 	for _, store := range r.unique("", storeOf) {
-		who := r.unique(store, contenderOf)
-		fmt.Fprintf(text, "\n### %s\n\n| | %s |\n|---%s|\n", store, strings.Join(who, " | "), strings.Repeat("|---", len(who)))
+		fmt.Fprintf(text, "\n### %s, %s\n\n| | | k/s (rounds) | zqublkd to it | CPU us | switches | calls | p99 us | boot |\n|---|---|---|---|---|---|---|---|---|\n",
+			r.Boots[0].Kernel, store)
 		for _, work := range r.unique(store, workloadOf) {
-			fmt.Fprintf(text, "| %s |", work)
-			for _, name := range who {
-				text.WriteString(" " + r.text(store, work, name) + " |")
-			}
-			text.WriteString("\n")
+			r.lines(text, store, work)
 		}
 	}
 }
 
-func (r report) text(store, work, who string) string {
-	c, ok := r.find(store, work, who)
-	if !ok {
+// lines are those of a workload.
+func (r report) lines(text *strings.Builder, store, work string) {
+	mine, _ := r.base(store, work)
+	first := work
+	for _, c := range r.Cells {
+		if c.Store == store && c.Workload == work {
+			fmt.Fprintf(text, "| %s | %s | %s | %s |\n", first, c.Contender, c.figures(mine), letter(r.bootOf(c)))
+			first = ""
+		}
+	}
+}
+
+// base is what others are compared with: ours, or the kind of ours that runs
+// the workload.
+func (r report) base(store, work string) (cell, bool) {
+	if c, ok := r.find(store, side{ours, work}); ok {
+		return c, true
+	}
+	i := slices.IndexFunc(r.Cells, func(c cell) bool {
+		return c.Store == store && c.Workload == work && strings.HasPrefix(c.Contender, ours+",")
+	})
+	if i < 0 {
+		return cell{}, false
+	}
+	return r.Cells[i], true
+}
+
+func (r report) bootOf(c cell) int {
+	return slices.IndexFunc(r.Boots, func(b boot) bool { return b.ID == c.Boot })
+}
+
+// figures of a cell, and how we compare.
+func (c cell) figures(mine cell) string {
+	ratio := ""
+	if v, ok := compare(mine, c, kiops); ok && mine.Contender != c.Contender {
+		ratio = fmt.Sprintf("%.2f", v.ratio)
+	}
+	low, high := c.median(kiops), 0.0
+	for _, m := range c.Rounds {
+		low, high = min(low, m.KIOPS), max(high, m.KIOPS)
+	}
+	return fmt.Sprintf("%.3g (%.3g to %.3g) | %s | %s | %s | %s | %s", c.median(kiops), low, high, ratio,
+		known(c.median(cpu)), known(c.median(func(m measurement) float64 { return m.Switches })),
+		known(c.median(func(m measurement) float64 { return m.Calls })), known(c.median(func(m measurement) float64 { return m.P99 })))
+}
+
+// known is a figure that 0 stands for not having.
+func known(x float64) string {
+	if x == 0 {
 		return ""
 	}
-	if cpu := c.median(func(m measurement) float64 { return m.CPU }); cpu > 0 {
-		return fmt.Sprintf("%.1f (%.0f)", c.median(kiops), cpu)
-	}
-	return fmt.Sprintf("%.1f", c.median(kiops))
+	return fmt.Sprintf("%.3g", x)
 }

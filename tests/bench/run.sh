@@ -1,9 +1,11 @@
 #!/bin/bash
-# Boots each kernel once and measures: tests/bench/run.sh [--kernels "6.12 7.3"] [options of `bench run`]
-# The results are docs/bench/KERNEL.json and docs/benchmarks.md.
+# Measures natively and in one boot of each kernel, and keeps the results in
+# docs/bench/KERNEL.json and docs/benchmarks.md, in place of earlier ones:
+#	tests/bench/run.sh [--kernels "native 6.12 7.3"] [--out DIR] [options of `bench run`]
+#	tests/bench/run.sh --kernels 7.3 -gates -stores tmpfs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-kernels="6.12 7.3" out=docs/bench
+kernels="native 6.12 7.3" out=docs/bench
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernels) kernels=$2; shift 2 ;;
@@ -11,15 +13,24 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
-tests/vm/setup guest kublk $(printf 'kernel-%s ' $kernels)
-kublk=${ZQUBLKD_VM_CACHE:-/var/cache/zqublkd-vm}/kublk/kublk
+vms=${kernels//native/}
+cpu=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)
+commit=$(git describe --always --dirty --exclude='*')
 CGO_ENABLED=0 go build -o bin/bench ./tests/bench
-machine="QEMU software emulation, 2 CPUs, host with $(nproc) CPUs ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1))"
 mkdir -p "$out"
+[ -z "${vms// /}" ] || tests/vm/setup guest kublk $(printf 'kernel-%s ' $vms)
+kublk=${ZQUBLKD_VM_CACHE:-/var/cache/zqublkd-vm}/kublk/kublk
 for k in $kernels; do
-	tests/vm/run --kernel "$k" --memory 8192 --limit 3h --out "bin/bench-$k" \
-		--file bin/zqublkd --file bin/bench --file "$kublk" \
-		sh -c 'modprobe ublk_drv; modprobe loop; modprobe nbd; modprobe null_blk nr_devices=0; shift 0; exec bench run -out /out/bench.json "$@"' bench -machine "$machine" "$@"
-	cp "bin/bench-$k/bench.json" "$out/$k.json"
+	rm -rf "bin/bench-$k"
+	mkdir "bin/bench-$k"
+	if [ "$k" = native ]; then
+		PATH=$PWD/bin:$PATH bin/bench native -dir bin -machine "$cpu, $(nproc) CPUs" -commit "$commit" -out bin/bench-native/bench.json
+	else
+		tests/vm/run --kernel "$k" --memory 10240 --limit 3h --out "bin/bench-$k" \
+			--file bin/zqublkd --file bin/bench --file "$kublk" \
+			sh -c 'for m in ublk_drv loop nbd nvme-loop nvmet; do modprobe $m; done; modprobe null_blk nr_devices=0; exec bench run -out /out/bench.json "$@"' bench \
+			-kernel "$k" -machine "QEMU software emulation, 2 CPUs, on $cpu" -commit "$commit" "$@"
+	fi
+	bin/bench merge "$out/$k.json" "bin/bench-$k/bench.json"
 done
 bin/bench render "$out"

@@ -7,70 +7,82 @@ import (
 
 // workload is one way to use a device.
 type workload struct {
-	name string
-	fio  string // options
-	// zoned: on a zoned device, fio keeps its rules; the others get the same
-	// pattern, zoneSize bytes apart.
-	zoned bool
-	jobs  int
-	fresh bool // zones are reset before each run
-	empty bool // reads what was never written
-	wide  bool // for devices with two queues
+	name  string
+	suits func(c *contender) bool
+	fio   string // options; "": run does without fio
+	run   func(p plan, w workload, c *contender) (measurement, error)
+
+	zoned   bool // fio keeps the rules of zones on a zoned device; the others get the same pattern
+	jobs    int
+	depth   int  // of appends
+	fresh   bool // what is written to is made empty before each run
+	endless bool // goes on from the start until the time is over
 }
 
-// The disk of every contender: the first half is written before the start and
-// read; the second half is written to; the last eighth is never touched.
+// The disk of every contender: the first part is written before the start and
+// read, the second is written to, the third is never touched.
 const (
-	diskSize = 256 << 20
-	zoneSize = 16 << 20
-	readSize = diskSize / 2
-	writeAt  = diskSize / 2
-	emptyAt  = diskSize / 8 * 7
+	diskSize  = 384 << 20
+	zoneSize  = 16 << 20
+	readSize  = 128 << 20
+	writeAt   = readSize
+	writeSize = 128 << 20
+	emptyAt   = writeAt + writeSize
+	emptySize = diskSize - emptyAt
+
+	// bigZone holds all that is written to.
+	bigZone = writeSize
 )
 
 var workloads = []workload{
-	{name: "rand read 4K qd1", fio: read("randread", "4k", 1)},
-	{name: "rand read 4K qd32", fio: read("randread", "4k", 32)},
-	{name: "rand read 4K qd32, 2 jobs", fio: read("randread", "4k", 32), jobs: 2, wide: true},
-	{name: "rand read 128K qd1", fio: read("randread", "128k", 1)},
-	{name: "rand read 128K qd32", fio: read("randread", "128k", 32)},
-	{name: "empty read 4K qd32", fio: fmt.Sprintf("--rw=randread --bs=4k --iodepth=32 --offset=%d --size=%d", emptyAt, diskSize-emptyAt), empty: true},
-	{name: "zone write 4K, 1 zone", fio: write("4k"), jobs: 1, zoned: true, fresh: true},
-	{name: "zone write 4K, 8 zones", fio: write("4k"), jobs: 8, zoned: true, fresh: true},
-	{name: "zone write 128K, 1 zone", fio: write("128k"), jobs: 1, zoned: true, fresh: true},
-	{name: "zone write 128K, 8 zones", fio: write("128k"), jobs: 8, zoned: true, fresh: true},
-	{name: "write 64K + fsync", fio: write("64k") + " --fsync=1", jobs: 1, zoned: true, fresh: true},
-	{name: "mixed 70/30 4K, 4 zones", fio: fmt.Sprintf("--rw=rw --rwmixread=70 --bs=4k --iodepth=1 --offset=%d --size=%d --offset_increment=%d",
-		writeAt, zoneSize, zoneSize), jobs: 4, zoned: true, fresh: true},
-	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize)},
+	{name: "rand read 4K qd1", fio: read("4k", 1), endless: true, suits: any1},
+	{name: "rand read 4K qd32", fio: read("4k", 32), endless: true, suits: any1},
+	{name: "rand read 4K qd32, 2 jobs", fio: read("4k", 32), jobs: 2, endless: true, suits: wide},
+	{name: "rand read 128K qd1", fio: read("128k", 1), endless: true, suits: any1},
+	{name: "rand read 128K qd32", fio: read("128k", 32), endless: true, suits: any1},
+	{name: "empty read 4K qd32", fio: fmt.Sprintf("--rw=randread --bs=4k --iodepth=32 --offset=%d --size=%d", emptyAt, emptySize), endless: true, suits: any1},
+	{name: "zone write 4K, 1 zone", fio: writeAll("4k"), zoned: true, fresh: true, suits: any1},
+	{name: "zone write 4K, 8 zones", fio: writeEach("4k"), jobs: 8, zoned: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), zoned: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, zoned: true, fresh: true, suits: any1},
+	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", zoned: true, fresh: true, suits: any1},
+	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, zoned: true, fresh: true, suits: any1},
+	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize), endless: true,
+		suits: func(c *contender) bool { return any1(c) && !c.zoned }},
+	{name: "zone append 4K qd1", run: appends, depth: 1, fresh: true, suits: zoned},
+	{name: "zone append 4K qd32", run: appends, depth: 32, fresh: true, suits: zoned},
+	{name: "reset of full zones", run: resets, suits: func(c *contender) bool { return zoned(c) || c.big }},
 }
 
-func read(rw, bs string, depth int) string {
-	return fmt.Sprintf("--rw=%s --bs=%s --iodepth=%d --offset=0 --size=%d", rw, bs, depth, readSize)
+// What suits whom: most is for disks with one queue and zones of the usual size.
+func any1(c *contender) bool  { return !c.wide && !c.big }
+func wide(c *contender) bool  { return c.wide }
+func zoned(c *contender) bool { return any1(c) && c.zoned }
+
+func read(bs string, depth int) string {
+	return fmt.Sprintf("--rw=randread --bs=%s --iodepth=%d --offset=0 --size=%d", bs, depth, readSize)
 }
 
-// write is one sequential writer for each zone.
-func write(bs string) string {
-	return fmt.Sprintf("--rw=write --bs=%s --iodepth=1 --offset=%d --size=%d --offset_increment=%d", bs, writeAt, zoneSize, zoneSize)
+// writeAll is one writer that goes from zone to zone. None of the writers
+// starts anew when all is full: it would pay for a reset, and writers of plain
+// disks would not.
+func writeAll(bs string) string {
+	return fmt.Sprintf("--rw=write --bs=%s --iodepth=1 --offset=%d --size=%d", bs, writeAt, writeSize)
 }
 
-// suits says whether c can run w: random writes are not for zones, and what
-// was never written only differs on our own disks and null devices.
-func (w workload) suits(c *contender) bool {
-	switch {
-	case w.wide != c.wide:
-		return false
-	case strings.HasPrefix(w.name, "rand write"):
-		return !c.zoned
-	}
-	return true
-}
+// writeEach is one writer for each zone.
+func writeEach(bs string) string { return "--rw=write --bs=" + bs + eachZone }
+
+var eachZone = fmt.Sprintf(" --iodepth=1 --offset=%d --size=%d --offset_increment=%d", writeAt, zoneSize, zoneSize)
 
 // args is fio's command line for the device of c.
 func (w workload) args(c *contender, p plan) []string {
-	args := []string{"--name=b", "--filename=" + c.dev, "--ioengine=io_uring", "--direct=1", "--time_based", "--group_reporting",
+	args := []string{"--name=b", "--filename=" + c.dev, "--ioengine=io_uring", "--direct=1", "--group_reporting",
 		fmt.Sprintf("--runtime=%dms", p.runtime.Milliseconds()), "--gtod_reduce=0", "--disable_slat=1", "--disable_lat=1", "--disk_util=0",
 		"--randrepeat=0", "--norandommap", "--output-format=json", fmt.Sprintf("--numjobs=%d", max(w.jobs, 1))}
+	if w.endless {
+		args = append(args, "--time_based")
+	}
 	if w.zoned && c.zoned {
 		args = append(args, "--zonemode=zbd")
 	}
