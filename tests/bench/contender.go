@@ -64,15 +64,20 @@ func (c *contender) up(file string) error {
 	return c.fill(0, readSize)
 }
 
-// fill writes n bytes at off, which are empty.
-func (c *contender) fill(off, n int) error {
+// fill writes n bytes at off, which are empty. More options may follow.
+func (c *contender) fill(off, n int, more ...string) error {
 	args := []string{"--name=fill", "--filename=" + c.dev, "--rw=write", "--bs=1M", "--direct=1", "--ioengine=io_uring",
 		"--offset=" + strconv.Itoa(off), "--size=" + strconv.Itoa(n)}
 	if c.zoned {
 		args = append(args, "--zonemode=zbd")
 	}
-	_, err := output("fio", args...)
+	_, err := output("fio", append(args, more...)...)
 	return err
+}
+
+// fillHalves makes each zone that is written to half full.
+func (c *contender) fillHalves() error {
+	return c.fill(writeAt, zoneSize/2, fmt.Sprintf("--numjobs=%d", writeSize/zoneSize), fmt.Sprintf("--offset_increment=%d", zoneSize))
 }
 
 // empty makes the zones that are written to empty. A raw file and a plain

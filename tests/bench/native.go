@@ -41,7 +41,7 @@ func native(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	b, err := thisBoot(p, "zqublkd --version", "qemu-img --version")
+	b, err := thisBoot(p, "qemu-img --version")
 	if err != nil {
 		return err
 	}

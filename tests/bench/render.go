@@ -135,7 +135,7 @@ func (c cell) figures(mine cell) string {
 	for _, m := range c.Rounds {
 		low, high = min(low, m.KIOPS), max(high, m.KIOPS)
 	}
-	return fmt.Sprintf("%.3g (%.3g to %.3g) | %s | %s | %s | %s | %s", c.median(kiops), low, high, ratio,
+	return fmt.Sprintf("%s (%s to %s) | %s | %s | %s | %s | %s", short(c.median(kiops)), short(low), short(high), ratio,
 		known(c.median(cpu)), known(c.median(func(m measurement) float64 { return m.Switches })),
 		known(c.median(func(m measurement) float64 { return m.Calls })), known(c.median(func(m measurement) float64 { return m.P99 })))
 }
@@ -144,6 +144,14 @@ func (c cell) figures(mine cell) string {
 func known(x float64) string {
 	if x == 0 {
 		return ""
+	}
+	return short(x)
+}
+
+// short is x in about three digits.
+func short(x float64) string {
+	if x >= 100 {
+		return fmt.Sprintf("%.0f", x)
 	}
 	return fmt.Sprintf("%.3g", x)
 }

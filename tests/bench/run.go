@@ -13,7 +13,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	b, err := thisBoot(p, "zqublkd --version", "fio --version", "qemu-nbd --version", "nvme --version")
+	b, err := thisBoot(p, "fio --version", "qemu-nbd --version", "nvme --version")
 	if err != nil {
 		return err
 	}
@@ -125,9 +125,13 @@ func (p plan) turns(round int, w workload, list []*contender, r *report) error {
 // measure runs a workload once.
 func (p plan) measure(w workload, c *contender) (m measurement, err error) {
 	if w.fresh {
-		if err := c.empty(); err != nil {
-			return m, err
-		}
+		err = c.empty()
+	}
+	if w.half && err == nil {
+		err = c.fillHalves()
+	}
+	if err != nil {
+		return m, err
 	}
 	if w.run == nil {
 		w.run = fio

@@ -16,6 +16,7 @@ type workload struct {
 	jobs    int
 	depth   int  // of appends
 	fresh   bool // what is written to is made empty before each run
+	half    bool // and then each zone half full
 	endless bool // goes on from the start until the time is over
 }
 
@@ -46,7 +47,7 @@ var workloads = []workload{
 	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), zoned: true, fresh: true, suits: any1},
 	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, zoned: true, fresh: true, suits: any1},
 	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", zoned: true, fresh: true, suits: any1},
-	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, zoned: true, fresh: true, suits: any1},
+	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, zoned: true, fresh: true, half: true, suits: any1},
 	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize), endless: true,
 		suits: func(c *contender) bool { return any1(c) && !c.zoned }},
 	{name: "zone append 4K qd1", run: appends, depth: 1, fresh: true, suits: zoned},
