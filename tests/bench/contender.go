@@ -77,7 +77,8 @@ func (c *contender) fill(off, n int, more ...string) error {
 
 // fillHalves makes each zone that is written to half full.
 func (c *contender) fillHalves() error {
-	return c.fill(writeAt, zoneSize/2, fmt.Sprintf("--numjobs=%d", writeSize/zoneSize), fmt.Sprintf("--offset_increment=%d", zoneSize))
+	return c.fill(writeAt, zoneSize, fmt.Sprintf("--numjobs=%d", writeSize/zoneSize), fmt.Sprintf("--offset_increment=%d", zoneSize),
+		fmt.Sprintf("--number_ios=%d", zoneSize/2>>20))
 }
 
 // empty makes the zones that are written to empty. A raw file and a plain
