@@ -67,6 +67,9 @@ func (b *inbox) push(s *slot) {
 
 // take empties the inbox, oldest first.
 func (b *inbox) take() *slot {
+	if b.head.Load() == nil {
+		return nil // nearly always; a swap would cost the most of all that a mapped read does
+	}
 	var oldest *slot
 	for s := b.head.Swap(nil); s != nil; {
 		below := s.posted
