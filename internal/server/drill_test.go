@@ -45,3 +45,17 @@ func TestDrill(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkDrill is the engine with its file I/O, for profiles.
+func BenchmarkDrill(b *testing.B) {
+	path := newImage(b, qcow2.CreateOptions{Size: 64 << 20, Zone: &qcow2.ZoneOptions{Size: 32 << 20}})
+	fill := Drill{Image: path, Op: ublk.OpWrite, Block: 1 << 20, Depth: 4, Count: 64, Cache: CacheNone, Log: silent()}
+	if _, err := fill.Run(); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	read := Drill{Image: path, Op: ublk.OpRead, Block: 4096, Depth: 32, Count: uint64(b.N), Random: true, Cache: CacheNone, Log: silent()}
+	if _, err := read.Run(); err != nil {
+		b.Fatal(err)
+	}
+}
