@@ -56,7 +56,7 @@ scenario: build zonetest
 
 test: deps build unit race procs1 scenarios
 
-# BENCH takes options of `bench run`: make bench BENCH='-rounds 3 -work qd32'
+# BENCH takes kernels and options of `bench run`: make bench BENCH='--kernels 7.3 -gates -stores tmpfs'
 bench: build
 	tests/bench/run.sh $(BENCH)
 
