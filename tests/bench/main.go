@@ -25,7 +25,7 @@ func main() {
 // plan says what is run.
 type plan struct {
 	rounds  int
-	runtime time.Duration // of one run of a workload, at most
+	runtime time.Duration // of one run of a workload without an amount of its own
 	work    *regexp.Regexp
 	who     *regexp.Regexp
 	stores  *regexp.Regexp
@@ -43,7 +43,7 @@ func parsePlan(args []string) (p plan, err error) {
 	stores := flags.String("stores", "", "`pattern` of the stores to run")
 	flags.BoolVar(&p.gates, "gates", false, "run only what a gate compares")
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds")
-	flags.DurationVar(&p.runtime, "runtime", 500*time.Millisecond, "time of one run, at most")
+	flags.DurationVar(&p.runtime, "runtime", 500*time.Millisecond, "time of one run without an amount of its own")
 	flags.StringVar(&p.kernel, "kernel", "", "the kernel's `name` in the gates, as 7.3")
 	flags.StringVar(&p.out, "out", "bench.json", "`file` for the results")
 	flags.StringVar(&p.machine, "machine", "", "`words` about the machine")

@@ -46,7 +46,7 @@ func (p plan) contenders() ([][]*contender, error) {
 			continue
 		}
 		for _, c := range contenders(s.name, autoBuffers == "true") {
-			if p.pairs([]*contender{c}) > 0 {
+			if n, _ := p.cost([]*contender{c}); n > 0 {
 				all[i] = append(all[i], c)
 			}
 		}
@@ -54,28 +54,30 @@ func (p plan) contenders() ([][]*contender, error) {
 	return all, nil
 }
 
-// pairs counts the runs of a round.
-func (p plan) pairs(list []*contender) (n int) {
+// cost is how many runs there are in a round, and how long they take.
+func (p plan) cost(list []*contender) (n int, d time.Duration) {
 	for _, w := range workloads {
 		for _, c := range list {
 			if p.wants(w, c) {
-				n++
+				n, d = n+1, d+runTime+max(p.runtime, time.Duration(w.ios*max(w.jobs, 1))*perRequest)
 			}
 		}
 	}
-	return n
+	return n, d
 }
 
-// What a thing takes in emulation on a quiet machine, the runtime excepted.
+// What a thing takes in emulation on a quiet machine.
 const (
-	startTime = 4 * time.Second // of a contender, with what it is filled with
-	runTime   = time.Second     // of fio's start and end, of making zones empty
+	startTime  = 4 * time.Second // of a contender, with what it is filled with
+	runTime    = time.Second     // of fio's start and end, of making zones empty
+	perRequest = 200 * time.Microsecond
 )
 
 // estimate is the time that the plan will take.
 func (p plan) estimate(all [][]*contender) (d time.Duration) {
 	for _, list := range all {
-		d += time.Duration(len(list))*startTime + time.Duration(p.rounds*p.pairs(list))*(p.runtime+runTime)
+		_, round := p.cost(list)
+		d += time.Duration(len(list))*startTime + time.Duration(p.rounds)*round
 	}
 	return d.Round(time.Second)
 }

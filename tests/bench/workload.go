@@ -12,12 +12,12 @@ type workload struct {
 	fio   string // options; "": run does without fio
 	run   func(p plan, w workload, c *contender) (measurement, error)
 
-	zoned   bool // fio keeps the rules of zones on a zoned device; the others get the same pattern
-	jobs    int
-	depth   int  // of appends
-	fresh   bool // what is written to is made empty before each run
-	half    bool // and then each zone half full
-	endless bool // goes on from the start until the time is over
+	zoned bool // fio keeps the rules of zones on a zoned device; the others get the same pattern
+	jobs  int
+	ios   int  // of each job; 0: as many as the time is enough for
+	depth int  // of appends
+	fresh bool // what is written to is made empty before each run
+	half  bool // and then each zone half full
 }
 
 // The disk of every contender: the first part is written before the start and
@@ -33,22 +33,25 @@ const (
 
 	// bigZone holds all that is written to.
 	bigZone = writeSize
+	// spaceAhead is what zqublkd takes at once ahead of a write pointer. Writers
+	// use all of it up, so that each run pays for what it writes.
+	spaceAhead = 4 << 20
 )
 
 var workloads = []workload{
-	{name: "rand read 4K qd1", fio: read("4k", 1), endless: true, suits: any1},
-	{name: "rand read 4K qd32", fio: read("4k", 32), endless: true, suits: any1},
-	{name: "rand read 4K qd32, 2 jobs", fio: read("4k", 32), jobs: 2, endless: true, suits: wide},
-	{name: "rand read 128K qd1", fio: read("128k", 1), endless: true, suits: any1},
-	{name: "rand read 128K qd32", fio: read("128k", 32), endless: true, suits: any1},
-	{name: "empty read 4K qd32", fio: fmt.Sprintf("--rw=randread --bs=4k --iodepth=32 --offset=%d --size=%d", emptyAt, emptySize), endless: true, suits: any1},
-	{name: "zone write 4K, 1 zone", fio: writeAll("4k"), zoned: true, fresh: true, suits: any1},
-	{name: "zone write 4K, 8 zones", fio: writeEach("4k"), jobs: 8, zoned: true, fresh: true, suits: any1},
-	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), zoned: true, fresh: true, suits: any1},
-	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, zoned: true, fresh: true, suits: any1},
-	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", zoned: true, fresh: true, suits: any1},
-	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, zoned: true, fresh: true, half: true, suits: any1},
-	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize), endless: true,
+	{name: "rand read 4K qd1", fio: read("4k", 1), suits: any1},
+	{name: "rand read 4K qd32", fio: read("4k", 32), suits: any1},
+	{name: "rand read 4K qd32, 2 jobs", fio: read("4k", 32), jobs: 2, suits: wide},
+	{name: "rand read 128K qd1", fio: read("128k", 1), suits: any1},
+	{name: "rand read 128K qd32", fio: read("128k", 32), suits: any1},
+	{name: "empty read 4K qd32", fio: fmt.Sprintf("--rw=randread --bs=4k --iodepth=32 --offset=%d --size=%d", emptyAt, emptySize), suits: any1},
+	{name: "zone write 4K, 1 zone", fio: writeAll("4k"), ios: zoneSize / 4096, zoned: true, fresh: true, suits: any1},
+	{name: "zone write 4K, 8 zones", fio: writeEach("4k"), jobs: 8, ios: spaceAhead / 4096, zoned: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), ios: writeSize / (128 << 10), zoned: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, ios: zoneSize / (128 << 10), zoned: true, fresh: true, suits: any1},
+	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", ios: spaceAhead / (64 << 10), zoned: true, fresh: true, suits: any1},
+	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, ios: spaceAhead / 4096, zoned: true, fresh: true, half: true, suits: any1},
+	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize),
 		suits: func(c *contender) bool { return any1(c) && !c.zoned }},
 	{name: "zone append 4K qd1", run: appends, depth: 1, fresh: true, suits: zoned},
 	{name: "zone append 4K qd32", run: appends, depth: 32, fresh: true, suits: zoned},
@@ -64,9 +67,7 @@ func read(bs string, depth int) string {
 	return fmt.Sprintf("--rw=randread --bs=%s --iodepth=%d --offset=0 --size=%d", bs, depth, readSize)
 }
 
-// writeAll is one writer that goes from zone to zone. None of the writers
-// starts anew when all is full: it would pay for a reset, and writers of plain
-// disks would not.
+// writeAll is one writer that goes from zone to zone.
 func writeAll(bs string) string {
 	return fmt.Sprintf("--rw=write --bs=%s --iodepth=1 --offset=%d --size=%d", bs, writeAt, writeSize)
 }
@@ -79,10 +80,12 @@ var eachZone = fmt.Sprintf(" --iodepth=1 --offset=%d --size=%d --offset_incremen
 // args is fio's command line for the device of c.
 func (w workload) args(c *contender, p plan) []string {
 	args := []string{"--name=b", "--filename=" + c.dev, "--ioengine=io_uring", "--direct=1", "--group_reporting",
-		fmt.Sprintf("--runtime=%dms", p.runtime.Milliseconds()), "--gtod_reduce=0", "--disable_slat=1", "--disable_lat=1", "--disk_util=0",
+		"--gtod_reduce=0", "--disable_slat=1", "--disable_lat=1", "--disk_util=0",
 		"--randrepeat=0", "--norandommap", "--output-format=json", fmt.Sprintf("--numjobs=%d", max(w.jobs, 1))}
-	if w.endless {
-		args = append(args, "--time_based")
+	if w.ios > 0 {
+		args = append(args, fmt.Sprintf("--number_ios=%d", w.ios))
+	} else {
+		args = append(args, "--time_based", fmt.Sprintf("--runtime=%dms", p.runtime.Milliseconds()))
 	}
 	if w.zoned && c.zoned {
 		args = append(args, "--zonemode=zbd")
