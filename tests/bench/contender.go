@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,10 @@ func contenders(store string, autoBuffers bool) []*contender {
 		{name: ours + ", 2 queues", zoned: true, wide: true, start: zqublkd(zonedImage(zoneSize), "--queues=2")},
 		{name: "kublk loop, 2 queues", wide: true, start: kublk("-t", "loop", "-q", "2")},
 		{name: ours + ", 128 MiB zones", big: true, zoned: true, start: zqublkd(zonedImage(bigZone), "--queues=1")},
+	}
+	if _, err := exec.LookPath(otherBuild); err == nil {
+		list = append(list, &contender{name: ours + ", other build", zoned: true, start: served(otherBuild, zonedImage(zoneSize), "--queues=1")},
+			&contender{name: ours + ", other build, plain qcow2", plain: true, start: served(otherBuild, plainImage, "--queues=1")})
 	}
 	if autoBuffers {
 		list = append(list,

@@ -3,6 +3,8 @@
 # docs/bench/KERNEL.json and docs/benchmarks.md, in place of earlier ones:
 #	tests/bench/run.sh [--kernels "native 6.12 7.3"] [--out DIR] [options of `bench run`]
 #	tests/bench/run.sh --kernels 7.3 -gates -stores tmpfs
+# Another build of the program, the file in OTHER, is measured beside this one:
+#	OTHER=/tmp/zqublkd tests/bench/run.sh --kernels 7.3 --out /tmp/compared -work 4K -who 'zqublkd$|other|kublk loop$'
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kernels="native 6.12 7.3" out=docs/bench
@@ -27,7 +29,7 @@ for k in $kernels; do
 		PATH=$PWD/bin:$PATH bin/bench native -dir bin -machine "$cpu, $(nproc) CPUs" -commit "$commit" -out bin/bench-native/bench.json
 	else
 		tests/vm/run --kernel "$k" --memory 10240 --limit 3h --out "bin/bench-$k" \
-			--file bin/zqublkd --file bin/bench --file "$kublk" \
+			--file bin/zqublkd --file bin/bench --file "$kublk" ${OTHER:+--file "$OTHER:zqublkd-other"} \
 			sh -c 'for m in ublk_drv loop nbd nvme-loop nvmet; do modprobe $m; done; modprobe null_blk nr_devices=0; exec bench run -out /out/bench.json "$@"' bench \
 			-kernel "$k" -machine "QEMU software emulation, 2 CPUs, on $cpu" -commit "$commit" "$@"
 	fi

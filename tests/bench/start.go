@@ -17,6 +17,9 @@ func output(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// otherBuild is another build of the program, if there is one to compare with.
+const otherBuild = "zqublkd-other"
+
 func zonedImage(zone int) func(file string) error {
 	return func(file string) error {
 		_, err := output("zqublkd", "create", "-o", fmt.Sprintf("size=%d,zone.mode=host-managed,zone.size=%d", diskSize, zone), file)
@@ -30,11 +33,15 @@ func plainImage(file string) error {
 }
 
 func zqublkd(create func(file string) error, options ...string) func(*contender, string) error {
+	return served("zqublkd", create, options...)
+}
+
+func served(program string, create func(file string) error, options ...string) func(*contender, string) error {
 	return func(c *contender, file string) (err error) {
 		if err = create(file); err != nil {
 			return err
 		}
-		if c.dev, err = output("zqublkd", append([]string{"add", "--depth=128", file}, options...)...); err != nil {
+		if c.dev, err = output(program, append([]string{"add", "--depth=128", file}, options...)...); err != nil {
 			return err
 		}
 		list, err := output("sh", "-c", "zqublkd list --json | jq '.[] | select(.node == \""+c.dev+"\") | .pid'")
