@@ -42,14 +42,30 @@ type zone struct {
 	wp       uint64        // logical: where the next write goes
 	done     uint64        // acknowledged: all below it is there
 	stamp    atomic.Uint64 // of the last write, for eviction; 0: not implicitly open
-	inflight opList        // writes from done to wp, in order
-	waiters  opList        // requests that were parked
-	owner    *Op           // reset or finish that has the zone for itself
-	readers  int32
+	inflight opList        // writes from done to wp, in order; of an owned zone its owner
+	readers  int32         // reads in flight, or owned
 	cond     Condition
+	crowded  bool // requests are parked: Device.parked has them
 	draining bool // a write failed, others above it have not ended yet
 	listed   bool // in Device.implicit; belongs to limits, not to mu
 }
+
+// owned in place of a number of readers: a reset or finish has the zone for
+// itself. Nothing else is in flight then.
+const owned = -1
+
+func (z *zone) owner() *Op {
+	if z.readers != owned {
+		return nil
+	}
+	return z.inflight.last
+}
+
+// writing: writes are in flight.
+func (z *zone) writing() bool { return !z.inflight.empty() && z.readers != owned }
+
+func (z *zone) own(op *Op) { z.inflight.last, z.readers = op, owned }
+func (z *zone) disown()    { z.inflight.last, z.readers = nil, 0 }
 
 // Device is the zones of one disk. Its methods may be called from any
 // goroutine; they do not wait for I/O.
@@ -58,6 +74,7 @@ type Device struct {
 	lim      Limits
 	observer Observer
 	zones    []zone
+	parked   lot
 
 	limits   sync.Mutex // taken before any zone's mu
 	implicit []uint32   // zones that were opened implicitly, some not any more
@@ -76,7 +93,7 @@ func New(g Geometry, l Limits, entries []Entry, o Observer) (*Device, error) {
 	if uint64(len(entries)) != uint64(g.Zones()) {
 		return nil, fmt.Errorf("%d zone entries for a disk of %d zones", len(entries), g.Zones())
 	}
-	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, len(entries))}
+	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, len(entries)), parked: newLot()}
 	for i := range entries {
 		if err := d.load(uint32(i), entries[i]); err != nil {
 			return nil, err
@@ -205,21 +222,28 @@ func (d *Device) refusal(op *Op, z *zone, r Rule, limit uint64) *Error {
 }
 
 // idle: nothing is in flight in the zone and nobody owns or waits for it.
-func (z *zone) idle() bool { return z.free() && z.waiters.empty() }
+func (z *zone) idle() bool { return z.free() && !z.crowded }
 
 // free: nothing is in flight in the zone and nobody owns it.
-func (z *zone) free() bool { return z.owner == nil && z.inflight.empty() && z.readers == 0 }
+func (z *zone) free() bool { return z.inflight.empty() && z.readers == 0 }
+
+// park lets op wait, under z.mu, until zone i is free.
+func (d *Device) park(i uint32, z *zone, op *Op) {
+	z.crowded = true
+	d.parked.add(i, op)
+}
 
 // settle is called, under z.mu, when something has left the zone.
 func (d *Device) settle(i uint32, z *zone, out *answers) {
-	if z.inflight.empty() && z.owner == nil {
+	if z.inflight.empty() {
 		z.wp, z.draining = z.done, false
 		if z.cond == Closed && z.done == 0 {
 			d.setCondition(i, z, Empty)
 			d.changed(i, z)
 		}
 	}
-	if z.free() {
-		out.retry(&z.waiters)
+	if z.crowded && z.free() {
+		z.crowded = false
+		out.retry(d.parked.take(i))
 	}
 }

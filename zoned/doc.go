@@ -38,7 +38,8 @@
 //
 // # Lock order
 //
-// Device.limits, then Zone.mu. Only a holder of limits may hold two zone
-// locks. Taking an open or active slot needs limits; giving one back does not.
-// No lock is held across a call that waits.
+// Device.limits, then zone.mu, then lot.mu. Only a holder of limits may hold two
+// zone locks. Taking an open or active slot needs limits; giving one back does
+// not. The lot, which all zones share, is looked into only to park requests and
+// to take them out. No lock is held across a call that waits.
 package zoned

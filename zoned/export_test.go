@@ -83,12 +83,15 @@ func (d *Device) checkZone(i uint32, z *zone) error {
 	if err := d.checkInflight(i, z); err != nil {
 		return err
 	}
+	waiting := d.parked.of[i]
 	switch {
-	case z.readers < 0:
+	case z.readers < owned:
 		return fmt.Errorf("%d readers", z.readers)
-	case z.owner != nil && !(z.inflight.empty() && z.readers == 0):
-		return fmt.Errorf("owned while something is in flight")
-	case !z.waiters.empty() && z.free():
+	case z.readers == owned && z.owner() == nil:
+		return fmt.Errorf("owned by nobody")
+	case z.crowded == waiting.empty():
+		return fmt.Errorf("%d requests are parked, the zone says %v", len(waiting.ops()), z.crowded)
+	case z.crowded && z.free():
 		return fmt.Errorf("requests are parked, and nothing will wake them")
 	case (z.stamp.Load() != 0) != (z.cond == ImplicitOpen && d.lim.MaxOpen != 0):
 		return fmt.Errorf("stamp %d", z.stamp.Load())
@@ -108,13 +111,13 @@ func (d *Device) checkCondition(i uint32, z *zone) error {
 	case NotWP:
 		bad = !d.geo.IsConventional(i) || z.done != 0
 	case Empty:
-		bad = z.done != 0 || !z.inflight.empty()
+		bad = z.done != 0 || z.writing()
 	case Closed:
-		bad = full || z.done == 0 && z.inflight.empty()
+		bad = full || z.done == 0 && !z.writing()
 	case ImplicitOpen, ExplicitOpen:
 		bad = full
 	case Full:
-		bad = !full || !z.inflight.empty()
+		bad = !full || z.writing()
 	}
 	if bad || z.cond != NotWP && z.cond != ReadOnly && z.cond != Offline && d.geo.IsConventional(i) {
 		return fmt.Errorf("condition contradicts the data")
@@ -125,7 +128,7 @@ func (d *Device) checkCondition(i uint32, z *zone) error {
 // checkInflight holds the writes in flight against the two write pointers.
 func (d *Device) checkInflight(i uint32, z *zone) error {
 	end, aborted := d.geo.Start(i)+z.done, false
-	for k, o := range z.inflight.ops() {
+	for k, o := range z.writes() {
 		switch {
 		case o.Start != end && !(z.draining && o.aborted):
 			return fmt.Errorf("write at %d in flight, want it at %d", o.Start, end)
@@ -142,7 +145,7 @@ func (d *Device) checkInflight(i uint32, z *zone) error {
 	switch {
 	case aborted && !z.draining:
 		return fmt.Errorf("writes are given up, but new ones are let in")
-	case z.draining && z.inflight.empty():
+	case z.draining && !z.writing():
 		return fmt.Errorf("draining with nothing in flight")
 	case !z.draining && end != d.geo.Start(i)+z.wp:
 		return fmt.Errorf("writes in flight end at %d", end)
@@ -166,6 +169,14 @@ func (d *Device) checkList() error {
 		}
 	}
 	return nil
+}
+
+// writes lists those in flight.
+func (z *zone) writes() []*Op {
+	if !z.writing() {
+		return nil
+	}
+	return z.inflight.ops()
 }
 
 func (l *opList) ops() []*Op {

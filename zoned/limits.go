@@ -100,7 +100,7 @@ func (d *Device) touch(z *zone) {
 // written in it nor on its way.
 func (d *Device) close(i uint32, z *zone, t Transition) {
 	next := t.Next
-	if z.done == 0 && z.inflight.empty() {
+	if z.done == 0 && !z.writing() {
 		next = t.EmptyNext
 	}
 	d.setCondition(i, z, next)

@@ -13,8 +13,8 @@ func (d *Device) BeginOpen(op *Op, off uint64) (Verdict, error) {
 	defer z.mu.Unlock()
 	t := cells[OpOpen][z.cond]
 	switch {
-	case z.owner != nil:
-		z.waiters.push(op)
+	case z.owner() != nil:
+		d.park(op.Zone, z, op)
 		return Parked, nil
 	case t.Refused != 0:
 		return Refused, d.refusal(op, z, t.Refused, 0)
@@ -40,8 +40,8 @@ func (d *Device) BeginClose(op *Op, off uint64) (Verdict, error) {
 	defer z.mu.Unlock()
 	t := cells[OpClose][z.cond]
 	switch {
-	case z.owner != nil || !z.inflight.empty():
-		z.waiters.push(op)
+	case !z.inflight.empty(): // its owner is there, too
+		d.park(op.Zone, z, op)
 		return Parked, nil
 	case t.Refused != 0:
 		return Refused, d.refusal(op, z, t.Refused, 0)
@@ -73,14 +73,14 @@ func (d *Device) beginOwned(op *Op, kind Operation, off uint64) (Verdict, error)
 	t := cells[kind][z.cond]
 	switch {
 	case !z.idle():
-		z.waiters.push(op)
+		d.park(op.Zone, z, op)
 		return Parked, nil
 	case t.Refused != 0:
 		return Refused, d.refusal(op, z, t.Refused, 0)
 	case t.Next == z.cond:
 		return Done, nil
 	}
-	z.owner = op
+	z.own(op)
 	return Granted, nil
 }
 
@@ -113,10 +113,10 @@ func (d *Device) endOwned(i uint32, op *Op, err error, out *answers) {
 	z := &d.zones[i]
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.owner != op {
+	if z.owner() != op {
 		return
 	}
-	z.owner = nil
+	z.disown()
 	if err == nil {
 		z.done = 0
 		if op.Kind == OpFinish {
@@ -155,11 +155,11 @@ func (d *Device) own(op *Op, i uint32) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if !z.idle() {
-		z.waiters.push(op)
+		d.park(i, z, op)
 		return false
 	}
 	if t := cells[OpReset][z.cond]; t.Refused == 0 && t.Next != z.cond {
-		z.owner = op
+		z.own(op)
 	}
 	return true
 }
@@ -173,7 +173,7 @@ func (d *Device) Owned(op *Op) []uint32 {
 	for i := d.geo.Conventional; i < op.upto; i++ {
 		z := &d.zones[i]
 		z.mu.Lock()
-		if z.owner == op {
+		if z.owner() == op {
 			own = append(own, i)
 		}
 		z.mu.Unlock()

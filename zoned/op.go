@@ -92,7 +92,7 @@ func (a *answers) add(o *Op, how Outcome, err error) {
 	a.tail = o
 }
 
-func (a *answers) retry(l *opList) {
+func (a *answers) retry(l opList) {
 	for !l.empty() {
 		a.add(l.pop(), Retry, nil)
 	}

@@ -16,8 +16,8 @@ func (d *Device) BeginRead(op *Op, off, n uint64) (v Verdict, readable uint64, e
 	if d.geo.IsConventional(op.Zone) {
 		return Granted, n, nil
 	}
-	if z.owner != nil || !z.waiters.empty() {
-		z.waiters.push(op)
+	if z.owner() != nil || z.crowded {
+		d.park(op.Zone, z, op)
 		return Parked, 0, nil
 	}
 	z.readers++

@@ -45,8 +45,8 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 	if z.cond == NotWP && op.Kind == OpWrite {
 		return Granted, nil
 	}
-	if z.owner != nil || z.draining || !z.waiters.empty() {
-		z.waiters.push(op)
+	if z.owner() != nil || z.draining || z.crowded {
+		d.park(op.Zone, z, op)
 		return Parked, nil
 	}
 	t := cells[op.Kind][z.cond]
