@@ -40,9 +40,9 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 		i.Close()
 		return nil, &OptionError{"zone.revision", o.Revision, "the image is a plain one, it has no zones; zqublkd import makes a zoned one of its disk"}
 	}
-	from := i.codec.layout
+	from := i.table.layout
 	done := &Amended{From: from.name, To: to.name}
-	if from == to && i.codec.order == to.byteOrder() {
+	if from == to && i.table.order == to.byteOrder() {
 		return done, i.Close()
 	}
 	a := amender{image: i, to: to, done: done}
@@ -94,12 +94,12 @@ func (a *amender) amend() error {
 // where it was.
 func (a *amender) extension() ZoneExtension {
 	i := a.image
-	x := i.codec.layout.decode(findExtensions(i.header.Extensions, ExtZoned)[0])
+	x := i.table.layout.decode(findExtensions(i.header.Extensions, ExtZoned)[0])
 	if a.to.maxAppend.width == 0 && x.MaxAppendBytes != 0 {
 		a.lose("the append limit of %d bytes: layout %s has no field for it, appends may be as large as a request", x.MaxAppendBytes, a.to.name)
 		x.MaxAppendBytes = 0
 	}
-	if i.codec.layout.conditioned {
+	if i.table.layout.conditioned {
 		a.lose("conditions of open zones, which only layout v3 stores: they are closed")
 	}
 	return x
@@ -127,12 +127,16 @@ func (a *amender) place() error {
 func (a *amender) fill(x ZoneExtension) error {
 	i := a.image
 	info := newZonedInfo(a.to, x, i.size)
-	slots := make([]ZoneSlot, len(i.entries))
-	for k, e := range i.entries {
-		slots[k] = ZoneSlot{uint32(k), e.WP}
+	slots := make([]ZoneSlot, 0, info.Zones)
+	err := i.table.each(func(zone uint32, e ZoneEntry) error {
+		slots = append(slots, ZoneSlot{zone, e.WP})
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	codec := entryCodec{a.to, info, a.to.byteOrder()}
-	err := codec.encodeSlots(slots, func(b []byte, at uint64) error {
+	err = codec.encodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})
 	if err != nil {

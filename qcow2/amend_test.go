@@ -24,7 +24,7 @@ func contentsOf(t testing.TB, f storage.File) (*ZonedInfo, zonesAndBytes) {
 		t.Fatal(err)
 	}
 	s := zonesAndBytes{Content: content(t, i)}
-	for k, e := range i.ZoneEntries() {
+	for k, e := range entriesOf(t, i.table) {
 		s.Zones = append(s.Zones, ZoneEntry{WP: min(e.WP, i.Zoned().WritableEnd(uint32(k))), Conventional: e.Conventional})
 	}
 	for _, kind := range []ExtensionType{ExtPrivate, 77, ExtFeatureNames} {

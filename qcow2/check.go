@@ -102,7 +102,7 @@ type checker struct {
 	tableWords uint64 // of L1 and bitmap tables, so far
 	nextHost   uint64 // where an unfragmented L2 table would go on; 0: anywhere
 	zones      *ZonedInfo
-	zoneCodec  entryCodec
+	zoneTable  zoneTable
 	zoneRepair []ZoneSlot // slots whose entries are to be stored anew
 	wrongBit   bool       // incompatible bit 5 is the opposite of what it should be
 }

@@ -81,7 +81,7 @@ func (c *checker) repairZones() error {
 	if len(c.zoneRepair) == 0 || c.misused(c.zones.TableOffset, c.zones.TableSize()) {
 		return nil
 	}
-	return c.zoneCodec.encodeSlots(c.zoneRepair, func(b []byte, at uint64) error {
+	return c.zoneTable.encodeSlots(c.zoneRepair, func(b []byte, at uint64) error {
 		_, err := c.f.WriteAt(b, int64(at))
 		return err
 	})

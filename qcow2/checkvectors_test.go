@@ -25,7 +25,7 @@ func TestCheckVectors(t *testing.T) {
 				t.Error("of 12 zones from 4 GiB on one has been written to")
 			}
 			i := mustOpen(t, f)
-			odd := i.count(func(k uint32, e ZoneEntry) bool { return e.Wrapped || i.aboveEnd(k, e) })
+			odd := i.tally.wrapped + i.tally.aboveEnd
 			if !r.Clean() || len(r.Findings) != odd || r.ZoneTableClusters != divUp(8*uint64(v.Extension.Zones), r.ClusterSize) {
 				t.Error(text(r))
 			}
@@ -42,6 +42,7 @@ func TestRepairVector(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		f := v.image(t)
 		before := mustOpen(t, f)
+		zones := entriesOf(t, before.table)
 		r := mustCheck(t, f, CheckOptions{Repair: RepairAll})
 		if !r.Clean() || len(r.Findings) != 0 {
 			t.Errorf("%s: %s", v.File, text(r))
@@ -51,8 +52,8 @@ func TestRepairVector(t *testing.T) {
 			t.Errorf("%s after repair: %v", v.File, err)
 			continue
 		}
-		for k, e := range after.ZoneEntries() {
-			if was := before.ZoneEntries()[k]; e.WP != was.WP && e.WP != after.zones.WritableEnd(uint32(k)) || e.Conventional != was.Conventional || e.Wrapped {
+		for k, e := range entriesOf(t, after.table) {
+			if was := zones[k]; e.WP != was.WP && e.WP != after.zones.WritableEnd(uint32(k)) || e.Conventional != was.Conventional || e.Wrapped {
 				t.Errorf("%s: zone %d was %+v and is %+v", v.File, k, was, e)
 			}
 		}

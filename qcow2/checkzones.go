@@ -33,35 +33,34 @@ func (c *checker) checkZoneTable(layout *zoneLayout, x ZoneExtension) error {
 		return nil
 	}
 	c.report.ZoneTableClusters = c.g.clusters(n)
-	raw := make([]byte, n)
-	if err := c.read(raw, off); err != nil {
+	table, found, err := findZoneTable(c.read, layout, c.zones)
+	if err != nil {
 		return err
 	}
-	entries, codec, err := decodeZoneTable(raw, layout, c.zones)
-	c.zoneCodec = codec
-	if isZero(raw) && err != nil {
-		c.corruption(off, "%v", err)
+	c.zoneTable = table
+	if found.lost {
+		c.corruption(off, "%v", found.broken)
 		return nil
 	}
-	// The error is that of the first bad entry; each gets its own finding.
-	if codec.order != layout.byteOrder() {
+	// found.broken is that of the first bad entry; each gets its own finding.
+	if table.order != layout.byteOrder() {
 		c.note(off, "the zone table is big-endian, as a host of that order left it: zqublkd amend -o zone.revision=%s rewrites it", layout.name)
 	}
-	for i, e := range entries {
-		c.checkZone(uint32(i), e)
-	}
-	return nil
+	return table.each(func(i uint32, e ZoneEntry) error {
+		c.checkZone(i, e)
+		return nil
+	})
 }
 
 func (c *checker) checkZone(i uint32, e ZoneEntry) {
 	at := c.zones.TableOffset + uint64(i)*zoneEntrySize
 	switch {
 	case e.Invalid:
-		c.corruption(at, "%v", c.zoneCodec.complain(i, e))
+		c.corruption(at, "%v", c.zoneTable.complain(i, e))
 	case e.Wrapped:
 		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
 		c.note(at, "wrapped entry: zone %d is stored as %#x and starts at %#x; it is empty, and repair mode all rewrites it", i, e.Raw, c.zones.ZoneStart(i))
-	case !e.Conventional && e.WP > c.zones.WritableEnd(i):
+	case c.zoneTable.aboveEnd(i, e):
 		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
 		c.note(at, "zone %d is full and stored as %#x, above its writable end %#x, as FINISH of older series did; repair mode all rewrites it", i, e.WP, c.zones.WritableEnd(i))
 	}

@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"fmt"
-	"io"
 
 	"zqublkd/internal/storage"
 )
@@ -28,8 +27,7 @@ const exportStep = 1 << 20
 //
 // Above the write pointer a sequential zone reads as zeros by rule, whatever
 // the image holds there, and an offline zone, which nobody can read, altogether.
-// The write pointers are those read when src was opened: nobody may write to it
-// since then.
+// Nobody may write to src meanwhile.
 func Export(src *Image, out storage.File, o ExportOptions) error {
 	if err := src.refused(UseRead); err != nil {
 		return err
@@ -39,7 +37,7 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
-	e := exporter{src: src, out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
+	e := exporter{src: src.ruled(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err
 	}
@@ -47,7 +45,7 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 }
 
 type exporter struct {
-	src      *Image
+	src      *ruledDisk
 	out      *plainWriter
 	progress func(uint64)
 	buf      []byte // a multiple of clusters of out
@@ -87,81 +85,4 @@ func (e *exporter) step(p []byte, off uint64) error {
 		return fmt.Errorf("export: writing the new image: %w", err)
 	}
 	return nil
-}
-
-// nextStored is the first byte from off on that may be anything but zero, or
-// the end of the disk.
-func (i *Image) nextStored(off uint64) (uint64, error) {
-	for off < i.size {
-		end, zero := i.ruledTo(off)
-		if zero {
-			off = end
-			continue
-		}
-		switch x := i.Lookup(off, end-off); x.Kind {
-		case Zero:
-			off += x.Len
-		case Miss:
-			if err := i.Resolve(off, 1); err != nil {
-				return 0, fmt.Errorf("looking for data: %w", err)
-			}
-		case Data, Shared:
-			hole := i.holeAt(x)
-			off += hole
-			if hole < x.Len {
-				return off, nil
-			}
-		default:
-			return off, nil
-		}
-	}
-	return off, nil
-}
-
-// holeAt is how many bytes at the start of a stored extent are a hole of the
-// file: space is set aside in long runs, most of which may never be written.
-func (i *Image) holeAt(x Extent) uint64 {
-	at, err := i.files[x.Layer].SeekData(int64(x.Host))
-	switch {
-	case err == io.EOF:
-		return x.Len
-	case err != nil:
-		return 0
-	}
-	return min(uint64(at)-x.Host, x.Len)
-}
-
-// readByRule is ReadAt, but for zeros above write pointers.
-func (i *Image) readByRule(p []byte, off uint64) error {
-	for len(p) > 0 {
-		end, zero := i.ruledTo(off)
-		n := min(end-off, uint64(len(p)))
-		if zero {
-			clear(p[:n])
-		} else if err := i.ReadAt(p[:n], off); err != nil {
-			return err
-		}
-		p, off = p[n:], off+n
-	}
-	return nil
-}
-
-// ruledTo says whether the zones make the disk read as zeros at off, and up to
-// where the same holds.
-func (i *Image) ruledTo(off uint64) (end uint64, zero bool) {
-	if i.zones == nil {
-		return i.size, false
-	}
-	k := uint32(off / i.zones.ZoneSize)
-	end = min(i.zones.ZoneStart(k)+i.zones.ZoneSize, i.size)
-	switch {
-	case i.entries[k].Conventional:
-		return end, false
-	case i.private != nil && i.private.conditions.at(k) == ZoneOffline:
-		return end, true
-	}
-	if wp := min(i.entries[k].WP, i.zones.WritableEnd(k)); off < wp {
-		return wp, false
-	}
-	return end, true
 }

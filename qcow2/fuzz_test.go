@@ -108,11 +108,14 @@ func FuzzZoneTable(f *testing.F) {
 			return
 		}
 		info := newZonedInfo(l, x, size)
-		entries, codec, err := decodeZoneTable(table, l, info)
+		codec, found, err := findZoneTable(tableIn(table, info), l, info)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if found.broken != nil {
 			return
 		}
-		for k, e := range entries {
+		for k, e := range entriesOf(t, codec) {
 			if err := codec.checkSlot(ZoneSlot{uint32(k), e.WP}); err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +201,7 @@ func useAll(i *Image) {
 		i.WriteAt(buf[:n], off)
 		i.MakeZero(off, n)
 	}
-	if len(i.entries) > 0 {
+	if i.zones != nil && i.zones.Zones > 0 {
 		i.WriteZoneSlots([]ZoneSlot{{0, i.zones.ZoneStart(0)}})
 	}
 	i.Sync()

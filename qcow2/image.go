@@ -22,8 +22,8 @@ type Image struct {
 	refusals []Refusal
 
 	zones   *ZonedInfo // nil for a plain image
-	entries []ZoneEntry
-	codec   entryCodec
+	table   zoneTable
+	tally   zoneTally         // of the table at open
 	private *PrivateExtension // nil if the image has none
 
 	disk    *disk          // metadata, and data unless it is external
@@ -53,9 +53,6 @@ func (i *Image) Header() *Header { return i.header }
 
 // Zoned describes the zones, nil for a plain image.
 func (i *Image) Zoned() *ZonedInfo { return i.zones }
-
-// ZoneEntries is the zone table as read at open, nil for a plain image.
-func (i *Image) ZoneEntries() []ZoneEntry { return i.entries }
 
 // VirtualSize is the size of the virtual disk in bytes.
 func (i *Image) VirtualSize() uint64 { return i.size }

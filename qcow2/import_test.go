@@ -64,10 +64,10 @@ func TestImport(t *testing.T) {
 		want := make([]byte, i.size)
 		disk.ReadAt(want, 0)
 		got := make([]byte, i.size)
-		if err := i.readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+		if err := i.ruled().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("the disk differs, %v", err)
 		}
-		for k, e := range i.ZoneEntries() {
+		for k, e := range entriesOf(t, i.table) {
 			if k > 0 && e.WP != uint64(k)*zone+roundUp(last[k], uint64(block)) {
 				t.Errorf("zone %d: write pointer %d, data up to %d", k, e.WP, last[k])
 			}
@@ -87,8 +87,9 @@ func TestImportQcow2(t *testing.T) {
 		t.Fatal(err)
 	}
 	i = imported(t, src, ImportOptions{Image: CreateOptions{Zone: &ZoneOptions{Size: 4 << 20, Revision: "v14"}}})
-	if i.VirtualSize() != 12<<20 || i.ZoneEntries()[0].WP != 8192 || i.ZoneEntries()[1].WP != 5<<20 || i.ZoneEntries()[2].WP != 8<<20 {
-		t.Errorf("size %d, zones %+v", i.VirtualSize(), i.ZoneEntries())
+	zones := entriesOf(t, i.table)
+	if i.VirtualSize() != 12<<20 || zones[0].WP != 8192 || zones[1].WP != 5<<20 || zones[2].WP != 8<<20 {
+		t.Errorf("size %d, zones %+v", i.VirtualSize(), zones)
 	}
 	got, want := make([]byte, 10<<20), make([]byte, 10<<20)
 	if err := errors.Join(i.ReadAt(got, 0), plain.ReadAt(want, 0)); err != nil || !bytes.Equal(got, want) {
@@ -105,7 +106,7 @@ func TestImportGivenPointers(t *testing.T) {
 	o := CreateOptions{LogicalBlockSize: 512, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
 	given := []uint64{0, 1<<20 + 1536, 2 << 20, 3<<20 + 512<<10}
 	i := imported(t, raw(t, disk), ImportOptions{Image: o, WritePointers: given})
-	for k, e := range i.ZoneEntries()[1:] {
+	for k, e := range entriesOf(t, i.table)[1:] {
 		if e.WP != given[k+1] {
 			t.Errorf("zone %d: write pointer %d, want %d", k+1, e.WP, given[k+1])
 		}
@@ -114,7 +115,7 @@ func TestImportGivenPointers(t *testing.T) {
 	for k, wp := range given[1:] {
 		clear(want[wp : (k+2)<<20])
 	}
-	if err := i.readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+	if err := i.ruled().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the disk differs, %v", err)
 	}
 }

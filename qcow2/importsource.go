@@ -31,14 +31,14 @@ func (r rawSource) NextData(off uint64) (uint64, error) {
 func (r rawSource) ReadDisk(p []byte, off uint64) error { return r.read(p, off) }
 
 // imageSource is the disk of a plain image.
-type imageSource struct{ *Image }
+type imageSource struct{ *ruledDisk }
 
 // ImageSource is the disk of a plain image, opened for reading.
 func ImageSource(i *Image) (Source, error) {
 	if i.zones != nil {
 		return nil, &UnsupportedError{"importing a zoned image", "copy it, and change its layout with zqublkd amend; or export its disk first"}
 	}
-	return imageSource{i}, nil
+	return imageSource{i.ruled()}, nil
 }
 
 func (s imageSource) Size() uint64 { return s.size }

@@ -6,7 +6,7 @@ import (
 )
 
 // loadZones finds out whether and how the image is zoned, and reads its zone
-// table. Doubts become refusals; an error is a failed read.
+// table through. Doubts become refusals; an error is a failed read.
 func (i *Image) loadZones(o OpenOptions) error {
 	found := findExtensions(i.header.Extensions, ExtZoned)
 	if len(found) == 0 {
@@ -53,18 +53,26 @@ func (i *Image) judgeLayout(l *zoneLayout, o OpenOptions) {
 }
 
 func (i *Image) loadZoneTable(l *zoneLayout) error {
-	raw := make([]byte, i.zones.TableSize())
-	if err := i.disk.read(raw, i.zones.TableOffset); err != nil {
+	var err error
+	if i.table, i.tally, err = findZoneTable(i.disk.read, l, i.zones); err != nil {
 		return err
 	}
-	var err error
-	i.entries, i.codec, err = decodeZoneTable(raw, l, i.zones)
-	i.zones.BigEndian = i.codec.bigEndian()
-	i.refuse(UseRead, err)
-	if n := i.count(func(_ uint32, e ZoneEntry) bool { return e.Wrapped }); n > 0 {
+	i.zones.BigEndian = i.table.bigEndian()
+	i.refuse(UseRead, i.tally.broken)
+	if n := i.tally.wrapped; n > 0 {
 		i.refuse(UseWrite, fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair all, or open it read-only", ErrWrapped, n))
 	}
 	return nil
+}
+
+// EachZone calls f with every entry of the zone table in the order of zones, as
+// the file has them now, until f fails; the error is that of f or of a read. A
+// plain image has none.
+func (i *Image) EachZone(f func(zone uint32, e ZoneEntry) error) error {
+	if i.zones == nil {
+		return nil
+	}
+	return i.table.each(f)
 }
 
 // WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in
@@ -77,11 +85,11 @@ func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
 		return errors.New("a plain image has no zone table")
 	}
 	for _, s := range slots {
-		if err := i.codec.checkSlot(s); err != nil {
+		if err := i.table.checkSlot(s); err != nil {
 			return err
 		}
 	}
-	return i.codec.encodeSlots(slots, func(b []byte, at uint64) error {
+	return i.table.encodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})
 }

@@ -104,7 +104,7 @@ func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 	if *z != want {
 		t.Errorf("zones described as %+v, want %+v", *z, want)
 	}
-	if i.codec.order != i.codec.layout.byteOrder() {
+	if i.table.order != i.table.layout.byteOrder() {
 		t.Error("not in the order that this program writes")
 	}
 	if i.VirtualSize() != v.VirtualSize || i.LogicalBlockSize() != 512 {
@@ -115,8 +115,9 @@ func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 // checkVectorZones compares with what those tools reported, where they were
 // right: a v6 zone from 4 GiB on is EMPTY if its entry is wrapped.
 func checkVectorZones(t *testing.T, v *vector, i *Image) {
+	entries := entriesOf(t, i.table)
 	for k, want := range v.Zones {
-		got := i.ZoneEntries()[k]
+		got := entries[k]
 		if got.Conventional != (want.Type == 1) || got.Invalid {
 			t.Errorf("zone %d: conventional %v, invalid %v", k, got.Conventional, got.Invalid)
 		}

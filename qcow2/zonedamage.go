@@ -5,38 +5,23 @@ import (
 	"fmt"
 )
 
-// count is the number of zones whose entries are so.
-func (i *Image) count(is func(k uint32, e ZoneEntry) bool) int {
-	n := 0
-	for k, e := range i.entries {
-		if is(uint32(k), e) {
-			n++
-		}
-	}
-	return n
-}
-
-// ZoneNotes says in words what is odd about the zone table and yet understood,
+// ZoneNotes says in words what was odd about the zone table at open, and yet understood,
 // one line each, with the way out.
 func (i *Image) ZoneNotes() []string {
 	if i.zones == nil {
 		return nil
 	}
 	var notes []string
-	if n := i.count(func(_ uint32, e ZoneEntry) bool { return e.Wrapped }); n > 0 {
+	if n := i.tally.wrapped; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d zones have wrapped entries, a 32-bit bug of the QEMU that made the image: they are EMPTY; `zqublkd check --repair all` rewrites them", n))
 	}
-	if n := i.count(i.aboveEnd); n > 0 {
+	if n := i.tally.aboveEnd; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d full zones are stored above their writable end, as FINISH of older series did: no harm, but v14 would refuse them; `zqublkd check --repair all` rewrites them", n))
 	}
-	if i.codec.order != i.codec.layout.byteOrder() {
+	if i.table.order != i.table.layout.byteOrder() {
 		notes = append(notes, fmt.Sprintf("the zone table is big-endian, as a host of that order left it, and written so: QEMU on others can't read it; `zqublkd amend -o zone.revision=%s` rewrites it", i.zones.Revision))
 	}
 	return notes
-}
-
-func (i *Image) aboveEnd(k uint32, e ZoneEntry) bool {
-	return !e.Invalid && !e.Conventional && e.WP > i.zones.WritableEnd(k)
 }
 
 // judgeTableClusters stops writing to an image whose zone table counts as free,

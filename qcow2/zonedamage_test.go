@@ -62,7 +62,7 @@ var damages = []struct {
 // putWord stores an entry as it is.
 func putWord(t testing.TB, m *storage.Mem, i *Image, zone uint32, word uint64) {
 	b := make([]byte, 8)
-	i.codec.order.PutUint64(b, word)
+	i.table.order.PutUint64(b, word)
 	if _, err := m.WriteAt(b, int64(i.zones.TableOffset)+int64(zone)*8); err != nil {
 		t.Fatal(err)
 	}
@@ -183,8 +183,8 @@ func TestBitOnPlainImage(t *testing.T) {
 func TestBigEndianTableIsSaid(t *testing.T) {
 	m := zonedIn(t, "v8")
 	i := mustOpen(t, m)
-	for k, e := range i.ZoneEntries() {
-		swapped := entryCodec{i.codec.layout, i.zones, layoutV14.byteOrder()}
+	for k, e := range entriesOf(t, i.table) {
+		swapped := entryCodec{i.table.layout, i.zones, layoutV14.byteOrder()}
 		swapped.encodeSlots([]ZoneSlot{{uint32(k), e.WP}}, func(b []byte, at uint64) error {
 			_, err := m.WriteAt(b, int64(at))
 			return err

@@ -52,6 +52,11 @@ func (c entryCodec) sound(i uint32, e ZoneEntry) bool {
 		e.WP >= start && e.WP-start <= c.info.ZoneSize && e.WP%512 == 0
 }
 
+// aboveEnd: a full zone, stored as FINISH of older series did.
+func (c entryCodec) aboveEnd(i uint32, e ZoneEntry) bool {
+	return !e.Invalid && !e.Conventional && e.WP > c.info.WritableEnd(i)
+}
+
 // encode stores a write pointer. FULL is min(start+capacity, disk size), the
 // one value every revision accepts.
 func (c entryCodec) encode(i uint32, wp uint64) uint64 {

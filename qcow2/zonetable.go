@@ -9,32 +9,76 @@ import (
 const lostTable = "is all zeros: freed, as `qemu-img check -r leaks` does to one it does not know. The write pointers are gone; " +
 	"zqublkd export --ignore-zones copies the disk, and zqublkd import finds where its data ends"
 
-// decodeZoneTable decodes the table's bytes. Layouts that stored words in host
-// order are tried little-endian first, then big-endian. When no order makes
-// sense the entries of the first come back with the error.
-func decodeZoneTable(raw []byte, l *zoneLayout, info *ZonedInfo) ([]ZoneEntry, entryCodec, error) {
-	orders := []binary.ByteOrder{l.byteOrder()}
-	if !l.bigEndian {
-		orders = append(orders, binary.BigEndian)
+// zoneTable is the zone table of a file. It is read when it is looked at and
+// not kept: it may have millions of entries, and who serves the image keeps the
+// write pointers anyway.
+type zoneTable struct {
+	entryCodec
+	read func(p []byte, off uint64) error // of the file
+}
+
+// findZoneTable finds out in which byte order the words of a table are. Layouts
+// that stored them in that of the host are tried little-endian first, then
+// big-endian; when neither makes sense the table is one of the first. An error
+// is a failed read, doubts are in the tally.
+func findZoneTable(read func(p []byte, off uint64) error, l *zoneLayout, info *ZonedInfo) (zoneTable, zoneTally, error) {
+	t := zoneTable{entryCodec{l, info, l.byteOrder()}, read}
+	found, err := t.tally()
+	if err != nil || found.broken == nil || found.lost || l.bigEndian {
+		return t, found, err
 	}
-	if info.Zones > 1 && isZero(raw) {
-		codec := entryCodec{l, info, orders[0]}
-		entries, _ := codec.decodeAll(raw)
-		return entries, codec, corrupt("zone table", info.TableOffset, lostTable)
+	swapped := zoneTable{entryCodec{l, info, binary.BigEndian}, read}
+	other, err := swapped.tally()
+	if err == nil && other.broken == nil {
+		return swapped, other, nil
 	}
-	var first []ZoneEntry
-	var firstErr error
-	for _, order := range orders {
-		codec := entryCodec{l, info, order}
-		entries, err := codec.decodeAll(raw)
-		if err == nil {
-			return entries, codec, nil
+	return t, found, err
+}
+
+// zoneTally is what all entries of a table come to.
+type zoneTally struct {
+	wrapped  int   // entries, see ZoneEntry.Wrapped
+	aboveEnd int   // full zones stored above their writable end
+	broken   error // what is wrong with the first invalid entry, if any is
+	lost     bool  // all are zeros, which no table is
+}
+
+func (t zoneTable) tally() (zoneTally, error) {
+	s := zoneTally{lost: t.info.Zones > 1}
+	err := t.each(func(i uint32, e ZoneEntry) error {
+		s.lost = s.lost && e.Raw == 0
+		if e.Invalid && s.broken == nil {
+			s.broken = t.complain(i, e)
 		}
-		if first == nil {
-			first, firstErr = entries, err
+		if e.Wrapped {
+			s.wrapped++
+		}
+		if t.aboveEnd(i, e) {
+			s.aboveEnd++
+		}
+		return nil
+	})
+	if s.lost {
+		s.broken = corrupt("zone table", t.info.TableOffset, lostTable)
+	}
+	return s, err
+}
+
+// each calls f with every entry in the order of zones, until f fails.
+func (t zoneTable) each(f func(zone uint32, e ZoneEntry) error) error {
+	r := zoneReader{zoneTable: t}
+	for next := uint64(0); next < uint64(t.info.Zones); next += zonesAhead {
+		if err := r.fetch(uint32(next)); err != nil {
+			return err
+		}
+		for k, word := range r.words {
+			zone := r.first + uint32(k)
+			if err := f(zone, t.decode(zone, word)); err != nil {
+				return err
+			}
 		}
 	}
-	return first, entryCodec{l, info, orders[0]}, firstErr
+	return nil
 }
 
 // byteOrder is the order of the words in tables this program makes.
@@ -43,19 +87,6 @@ func (l *zoneLayout) byteOrder() binary.ByteOrder {
 		return binary.BigEndian
 	}
 	return binary.LittleEndian
-}
-
-func (c entryCodec) decodeAll(raw []byte) ([]ZoneEntry, error) {
-	entries := make([]ZoneEntry, c.info.Zones)
-	var err error
-	for i := range entries {
-		word := c.order.Uint64(raw[i*zoneEntrySize:])
-		entries[i] = c.decode(uint32(i), word)
-		if entries[i].Invalid && err == nil {
-			err = c.complain(uint32(i), entries[i])
-		}
-	}
-	return entries, err
 }
 
 // complain says what is wrong with the entry of zone i.

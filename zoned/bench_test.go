@@ -1,6 +1,7 @@
 package zoned_test
 
 import (
+	"slices"
 	"testing"
 
 	"zqublkd/zoned"
@@ -23,7 +24,7 @@ func benchDevice(t testing.TB, lim zoned.Limits) *zoned.Device {
 	for i := range entries {
 		entries[i].WP = geo.Start(uint32(i))
 	}
-	d, err := zoned.New(geo, lim, entries, nil)
+	d, err := zoned.New(geo, lim, slices.Values(entries), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func BenchmarkParallel(b *testing.B) {
 	for i := range entries {
 		entries[i].WP = geo.Start(uint32(i))
 	}
-	d, err := zoned.New(geo, zoned.Limits{MaxOpen: zones}, entries, nil)
+	d, err := zoned.New(geo, zoned.Limits{MaxOpen: zones}, slices.Values(entries), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

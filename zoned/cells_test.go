@@ -3,6 +3,7 @@ package zoned_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +86,7 @@ func cellDevice(t *testing.T, zone string) *zoned.Device {
 		first = "cv"
 	}
 	geo, entries := parseZones(t, first+" "+zone+" em", 0)
-	d, err := zoned.New(geo, zoned.Limits{MaxOpen: 1, MaxActive: 1}, entries, nil)
+	d, err := zoned.New(geo, zoned.Limits{MaxOpen: 1, MaxActive: 1}, slices.Values(entries), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestEvictCells(t *testing.T) {
 		"oi:2": zoned.Closed, "oi:0": zoned.Empty, "oe:2": zoned.ExplicitOpen, "oe:0": zoned.ExplicitOpen,
 	} {
 		geo, entries := parseZones(t, "em "+zone+" em", 0)
-		d, err := zoned.New(geo, zoned.Limits{MaxOpen: 1}, entries, nil)
+		d, err := zoned.New(geo, zoned.Limits{MaxOpen: 1}, slices.Values(entries), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

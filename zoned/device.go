@@ -2,6 +2,7 @@ package zoned
 
 import (
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -83,21 +84,26 @@ type Device struct {
 	open, active, implicitOpen atomic.Int64
 }
 
-// New makes a device of zones as entries say, one for each zone. More zones
-// may be active than the limit allows; none becomes active until they are few
-// enough. o may be nil.
-func New(g Geometry, l Limits, entries []Entry, o Observer) (*Device, error) {
+// New makes a device of zones as entries say, one for each zone in their order.
+// More zones may be active than the limit allows; none becomes active until they
+// are few enough. o may be nil.
+func New(g Geometry, l Limits, entries iter.Seq[Entry], o Observer) (*Device, error) {
 	if err := g.Validate(); err != nil {
 		return nil, err
 	}
-	if uint64(len(entries)) != uint64(g.Zones()) {
-		return nil, fmt.Errorf("%d zone entries for a disk of %d zones", len(entries), g.Zones())
-	}
-	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, len(entries)), parked: newLot()}
-	for i := range entries {
-		if err := d.load(uint32(i), entries[i]); err != nil {
+	d := &Device{geo: g, lim: l, observer: o, zones: make([]zone, g.Zones()), parked: newLot()}
+	n := 0
+	for e := range entries {
+		if n == len(d.zones) {
+			return nil, fmt.Errorf("more than %d zone entries, the number of zones of the disk", n)
+		}
+		if err := d.load(uint32(n), e); err != nil {
 			return nil, err
 		}
+		n++
+	}
+	if n < len(d.zones) {
+		return nil, fmt.Errorf("%d zone entries for a disk of %d zones", n, len(d.zones))
 	}
 	return d, nil
 }

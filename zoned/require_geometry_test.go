@@ -1,6 +1,7 @@
 package zoned_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,7 +91,7 @@ func TestR21_Arithmetic64Bit(t *testing.T) {
 	for i := range entries {
 		entries[i].WP = uint64(i) * tib
 	}
-	d, err := zoned.New(geo, zoned.Limits{}, entries, nil)
+	d, err := zoned.New(geo, zoned.Limits{}, slices.Values(entries), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

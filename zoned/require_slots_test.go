@@ -2,6 +2,7 @@ package zoned_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func manyZones(t testing.TB, n int, lim zoned.Limits) *zoned.Device {
 	for i := range entries {
 		entries[i].WP = geo.Start(uint32(i))
 	}
-	d, err := zoned.New(geo, lim, entries, nil)
+	d, err := zoned.New(geo, lim, slices.Values(entries), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

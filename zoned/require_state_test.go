@@ -2,6 +2,7 @@ package zoned_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,7 @@ func TestR06_EachLimitHasItsOwnError(t *testing.T) {
 		"open":   {zoned.Limits{MaxOpen: 1, MaxActive: 3}, zoned.RuleOpenLimit},
 		"active": {zoned.Limits{MaxOpen: 1, MaxActive: 1}, zoned.RuleActiveLimit},
 	} {
-		d, err := zoned.New(geo, c.lim, entries, nil)
+		d, err := zoned.New(geo, c.lim, slices.Values(entries), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestR13_ConditionIsDerivedFromTheWritePointer(t *testing.T) {
 	} {
 		entries := []zoned.Entry{{WP: 0}, {WP: 8}, {WP: 16}}
 		entries[c.zone] = zoned.Entry{WP: c.wp, Condition: c.claimed}
-		d, err := zoned.New(geo, zoned.Limits{}, entries, nil)
+		d, err := zoned.New(geo, zoned.Limits{}, slices.Values(entries), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +169,7 @@ func TestR23_ResetZonesReadAsZeros(t *testing.T) {
 func TestR24_OneEntryForEachZone(t *testing.T) {
 	geo, entries := parseZones(t, "em em em", 0)
 	for _, bad := range [][]zoned.Entry{nil, entries[:2], append(entries[:3:3], zoned.Entry{WP: 24})} {
-		if d, err := zoned.New(geo, zoned.Limits{}, bad, nil); err == nil || d != nil {
+		if d, err := zoned.New(geo, zoned.Limits{}, slices.Values(bad), nil); err == nil || d != nil {
 			t.Errorf("%d entries for 3 zones: %v", len(bad), err)
 		}
 	}
@@ -198,7 +199,7 @@ func TestR26_FailedResetAndFinishChangeNothing(t *testing.T) {
 
 func TestR42_ConventionalZonesHaveNoWritePointer(t *testing.T) {
 	geo := zoned.Geometry{Size: 16, ZoneSize: 8, ZoneCapacity: 8, Conventional: 1}
-	d, err := zoned.New(geo, zoned.Limits{}, []zoned.Entry{{WP: 1<<59 | 3}, {WP: 8}}, nil)
+	d, err := zoned.New(geo, zoned.Limits{}, slices.Values([]zoned.Entry{{WP: 1<<59 | 3}, {WP: 8}}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,12 +213,12 @@ func TestR42_ConventionalZonesHaveNoWritePointer(t *testing.T) {
 func TestR60_InvalidGeometryMakesNoDevice(t *testing.T) {
 	geo, entries := parseZones(t, "em em em", 0)
 	lim := zoned.Limits{MaxOpen: 1, MaxActive: 2, MaxAppend: 3}
-	d, err := zoned.New(geo, lim, entries, nil)
+	d, err := zoned.New(geo, lim, slices.Values(entries), nil)
 	if err != nil || d.Geometry() != geo || d.Limits() != lim {
 		t.Errorf("%+v with %+v: %v", d.Geometry(), d.Limits(), err)
 	}
 	geo.ZoneCapacity = 9
-	if d, err := zoned.New(geo, lim, entries, nil); err == nil || d != nil {
+	if d, err := zoned.New(geo, lim, slices.Values(entries), nil); err == nil || d != nil {
 		t.Errorf("a capacity above the zone size: %v", err)
 	}
 }
@@ -286,7 +287,7 @@ func TestR71_CorruptTableIsRefused(t *testing.T) {
 		for _, cond := range []zoned.Condition{zoned.NotWP, zoned.ReadOnly, zoned.Offline, zoned.ExplicitOpen} {
 			geo, entries := parseZones(t, "em em em", 0)
 			entries[1] = zoned.Entry{WP: c.wp, Condition: cond}
-			d, err := zoned.New(geo, zoned.Limits{}, entries, nil)
+			d, err := zoned.New(geo, zoned.Limits{}, slices.Values(entries), nil)
 			if c.want == "" && err != nil || c.want != "" && (d != nil || err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%s: %v", c.name, err)
 			}

@@ -3,6 +3,7 @@ package zoned_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func newPlayer(t *testing.T, s script) *player {
 	t.Helper()
 	geo, entries := parseZones(t, s.zones, s.last)
 	seen := &observer{}
-	dev, err := zoned.New(geo, s.limits, entries, seen)
+	dev, err := zoned.New(geo, s.limits, slices.Values(entries), seen)
 	if err != nil {
 		t.Fatal(err)
 	}

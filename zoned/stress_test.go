@@ -81,7 +81,7 @@ func newStress(t *testing.T, lim zoned.Limits, clients, ops int) *stress {
 		}
 	}
 	var err error
-	if s.dev, err = zoned.New(geo, lim, entries, s); err != nil {
+	if s.dev, err = zoned.New(geo, lim, slices.Values(entries), s); err != nil {
 		t.Fatal(err)
 	}
 	for i := range s.said {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,7 +105,7 @@ func newDevice(s setup, o zoned.Observer) (*zoned.Device, error) {
 		}
 	}
 	lim := zoned.Limits{MaxOpen: uint32(s.maxOpen), MaxActive: uint32(s.maxActive), MaxAppend: uint64(s.maxAppend)}
-	return zoned.New(geo, lim, entries, o)
+	return zoned.New(geo, lim, slices.Values(entries), o)
 }
 
 // fataler is a *testing.T or a *rapid.T.

@@ -59,7 +59,7 @@ func lockLanes(t *testing.T, n int) (lanes []*benchLane) {
 		if err := s.disk.img.Ensure(start, lockZone, lockZone); err != nil {
 			t.Fatal(err)
 		}
-		s.disk.ahead.upto[1+i].Store(start + lockZone)
+		s.disk.ahead.extend(uint32(1+i), start+lockZone)
 		q, err := newQueue(s.disk, i, 4, simMaxIO)
 		if err != nil {
 			t.Fatal(err)

@@ -100,66 +100,25 @@ func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions
 	return d, err
 }
 
-// Geometry is how the image is cut into zones; a plain one is a single
-// conventional zone.
-func Geometry(img *qcow2.Image) zoned.Geometry {
-	z := img.Zoned()
-	if z == nil {
-		return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: img.VirtualSize(), ZoneCapacity: img.VirtualSize(), Conventional: 1}
-	}
-	return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity, Conventional: z.Conventional}
-}
-
-// Zones makes the zones of an image as it has them, with the given observer.
-func Zones(img *qcow2.Image, o zoned.Observer) (*zoned.Device, error) {
-	return zonesFrom(img, entriesOf(img), o)
-}
-
-func zonesFrom(img *qcow2.Image, entries []zoned.Entry, o zoned.Observer) (*zoned.Device, error) {
-	var l zoned.Limits
-	if z := img.Zoned(); z != nil {
-		l = zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppend: uint64(z.MaxAppendBytes)}
-	}
-	return zoned.New(Geometry(img), l, entries, o)
-}
-
-func entriesOf(img *qcow2.Image) []zoned.Entry {
-	if img.Zoned() == nil {
-		return make([]zoned.Entry, 1)
-	}
-	table := img.ZoneEntries()
-	entries := make([]zoned.Entry, len(table))
-	for i, e := range table {
-		entries[i] = zoned.Entry{WP: e.WP}
-	}
-	for _, r := range img.ZoneConditions() {
-		for k := range r.Zones {
-			entries[r.First+k].Condition = zoned.Condition(r.Condition)
-		}
-	}
-	return entries
-}
-
 // start makes the disk ready for requests of at most tags at once. state may
 // be nil.
 func (d *Disk) start(tags int, state *StateFile) error {
-	entries := entriesOf(d.img)
 	var flights []carriedFlight
 	if state != nil && state.Taken() {
-		entries, flights = state.Entries(d.geo), state.CarryOver()
+		flights = state.CarryOver()
 		if state.Frozen() {
 			d.freezeFor(errors.New("the image has failed under the daemon before this one"))
 		}
 	}
 	d.revival = newRevival(flights)
 	t := newTracker(d.geo.Zones(), state, d.log)
-	zones, err := zonesFrom(d.img, entries, t)
+	zones, saved, err := loadZones(d.img, state, t)
 	if err != nil {
 		return err
 	}
 	d.zones, d.state = zones, state
 	d.ahead = newReserve(d.geo)
-	d.table = newTable(d.img, zones, t, d.ahead, d.img.ZoneEntries())
+	d.table = newTable(d.img, zones, t, d.ahead, saved)
 	d.flush = d.flushWith(newFlusher(d.table.flush))
 	if err := d.sweep(); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)

@@ -6,6 +6,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
 
@@ -16,22 +17,27 @@ import (
 // what a zone being written may hold of the host's disk in vain.
 const reserveWindow = 4 << 20
 
-// reserve knows up to where host space has been taken for each zone: byte of
-// the disk, 0 not known. Conventional zones are written in any order and get
-// theirs as they need it.
-type reserve struct{ upto []atomic.Uint64 }
-
-func newReserve(geo zoned.Geometry) *reserve {
-	r := &reserve{upto: make([]atomic.Uint64, geo.Zones())}
-	for i := range geo.Conventional {
-		r.upto[i].Store(geo.Size)
-	}
-	return r
+// reserve knows up to where host space has been taken for each sequential zone.
+// Conventional ones are written in any order and get theirs as they need it.
+type reserve struct {
+	geo  zoned.Geometry
+	upto []atomic.Uint32 // 512-byte sectors from the zone's start
 }
 
-// short says that a write of zone i up to end needs space that is not known
-// to be there.
-func (r *reserve) short(i uint32, end uint64) bool { return r.upto[i].Load() < end }
+func newReserve(geo zoned.Geometry) *reserve {
+	return &reserve{geo: geo, upto: make([]atomic.Uint32, geo.Zones())}
+}
+
+// short says that a write of zone i up to byte end of the disk needs space that
+// is not known to be there.
+func (r *reserve) short(i uint32, end uint64) bool {
+	return !r.geo.IsConventional(i) && r.geo.Start(i)+uint64(r.upto[i].Load())*ublk.SectorBytes < end
+}
+
+// extend: there is space for zone i up to byte end of the disk.
+func (r *reserve) extend(i uint32, end uint64) {
+	r.upto[i].Store(uint32((end - r.geo.Start(i)) / ublk.SectorBytes))
+}
 
 // forget: the space of zone i has been given back.
 func (r *reserve) forget(i uint32) { r.upto[i].Store(0) }
@@ -43,7 +49,7 @@ func (d *Disk) reserveAhead(zone uint32, off, n uint64) error {
 		return err
 	}
 	end := min(off+n+reserveWindow, d.geo.WritableEnd(zone))
-	d.ahead.upto[zone].Store(max(d.reserveRange(off, end), off+n))
+	d.ahead.extend(zone, max(d.reserveRange(off, end), off+n))
 	return nil
 }
 

@@ -11,6 +11,10 @@ import (
 // zone reports in one request safe on every kernel.
 const maxSectors = ublk.MaxZonedSectors
 
+// maxZoneSectors is the largest zone, in 512-byte sectors: a power of two that
+// struct queue_limits (include/linux/blkdev.h) has an unsigned int for.
+const maxZoneSectors = 1 << 31
+
 // Servable reports why the kernel can't take the image as a block device: the
 // first reason, with the way out.
 func Servable(img *qcow2.Image) error {
@@ -43,8 +47,8 @@ func checkZones(img *qcow2.Image) error {
 	case img.VirtualSize()%z.ZoneSize != 0:
 		return fmt.Errorf("the last zone is short (size %d is no multiple of the zone size %d), which the kernel does not take: %s",
 			img.VirtualSize(), z.ZoneSize, export)
-	case z.ZoneSize/ublk.SectorBytes > 1<<31:
-		return fmt.Errorf("zone size %d is more than the kernel's 1 TiB: %s", z.ZoneSize, export)
+	case z.ZoneSize/ublk.SectorBytes > maxZoneSectors:
+		return errTooLarge(z)
 	case z.Conventional >= z.Zones:
 		return fmt.Errorf("all %d zones are conventional, which the kernel does not take as a zoned device: %s", z.Zones, export)
 	case z.Zones > ublk.MaxZones(maxSectors):
@@ -59,17 +63,25 @@ func checkZones(img *qcow2.Image) error {
 
 func checkTable(img *qcow2.Image) error {
 	block := uint64(img.LogicalBlockSize())
-	for i, e := range img.ZoneEntries() {
+	return img.EachZone(func(i uint32, e qcow2.ZoneEntry) error {
 		switch {
 		case e.Invalid:
-			return fmt.Errorf("zone %d has an impossible write pointer, %#x: see `zqublkd check`", i, e.WP)
+			return errImpossible(i, e)
 		case e.Wrapped:
 			return fmt.Errorf("zone %d has a wrapped entry (a 32-bit bug of the QEMU that made it): run `zqublkd check --repair all` first", i)
 		case e.WP%block != 0:
 			return fmt.Errorf("zone %d has its write pointer at %d, no multiple of the logical block size %d", i, e.WP, block)
 		}
-	}
-	return nil
+		return nil
+	})
+}
+
+func errTooLarge(z *qcow2.ZonedInfo) error {
+	return fmt.Errorf("zone size %d is more than the kernel's 1 TiB: `zqublkd export` still reads it", z.ZoneSize)
+}
+
+func errImpossible(zone uint32, e qcow2.ZoneEntry) error {
+	return fmt.Errorf("zone %d has an impossible write pointer, %#x: see `zqublkd check`", zone, e.WP)
 }
 
 func checkLimits(img *qcow2.Image) error {

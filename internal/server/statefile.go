@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -174,13 +175,15 @@ func (s *StateFile) Fill(d *zoned.Device) {
 }
 
 // Entries is the state of every zone as it was published last.
-func (s *StateFile) Entries(g zoned.Geometry) []zoned.Entry {
-	entries := make([]zoned.Entry, len(s.zones))
-	for i := range entries {
-		w := s.zones[i].Load()
-		entries[i] = zoned.Entry{WP: g.Start(uint32(i)) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
+func (s *StateFile) Entries(g zoned.Geometry) iter.Seq[zoned.Entry] {
+	return func(yield func(zoned.Entry) bool) {
+		for i := range s.zones {
+			w := s.zones[i].Load()
+			if !yield(zoned.Entry{WP: g.Start(uint32(i)) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}) {
+				return
+			}
+		}
 	}
-	return entries
 }
 
 // Close unmaps the file; it stays where it is.

@@ -18,7 +18,7 @@ func (d *Disk) sweep() error {
 		return nil
 	}
 	for i := d.geo.Conventional; i < d.geo.Zones(); i++ {
-		if err := d.sweepRange(d.zones.State(i).WP, d.geo.Start(i)+d.geo.Length(i)); err != nil {
+		if err := d.sweepRange(min(d.table.saved.of(i), d.geo.WritableEnd(i)), d.geo.Start(i)+d.geo.Length(i)); err != nil {
 			return err
 		}
 	}

@@ -17,16 +17,15 @@ type table struct {
 	img   *qcow2.Image
 	zones *zoned.Device
 	stale *tracker
-	saved []uint64 // what each zone's slot holds, bytes of the disk
+	saved pointers // what the slots of the image hold
 	part  int      // zones whose slot says they are part-written, which is active
 }
 
-// newTable is the table of a disk whose slots hold what entries say.
-func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, entries []qcow2.ZoneEntry) *table {
-	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: make([]uint64, len(entries))}
-	for i, e := range entries {
-		t.saved[i] = e.WP
-		t.part += t.partWritten(uint32(i), e.WP)
+// newTable is the table of a disk whose slots hold what is saved.
+func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, saved pointers) *table {
+	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved}
+	for i := range t.saved.sectors {
+		t.part += t.partWritten(uint32(i), t.saved.of(uint32(i)))
 	}
 	return t
 }
@@ -35,13 +34,13 @@ func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *rese
 // that is read-only or offline, which does not change while it is served, never
 // is.
 func (t *table) partWritten(zone uint32, wp uint64) int {
+	if t.zones.Geometry().Rest(zone, wp) != zoned.Closed {
+		return 0
+	}
 	if c := t.zones.State(zone).Condition; c == zoned.ReadOnly || c == zoned.Offline {
 		return 0
 	}
-	if t.zones.Geometry().Rest(zone, wp) == zoned.Closed {
-		return 1
-	}
-	return 0
+	return 1
 }
 
 // flush makes everything acknowledged so far durable, with the write pointers
@@ -80,13 +79,13 @@ func (t *table) limit() int { return int(t.zones.Limits().MaxActive) }
 func (t *table) moved(slots []qcow2.ZoneSlot) []qcow2.ZoneSlot {
 	before := len(slots)
 	t.stale.take(func(i uint32) {
-		if len(t.saved) == 0 {
+		if t.img.Zoned() == nil {
 			return
 		}
 		wp := t.zones.State(i).WP
 		if k := slices.IndexFunc(slots[:before], func(s qcow2.ZoneSlot) bool { return s.Zone == i }); k >= 0 {
 			slots[k].WP = wp
-		} else if wp != t.saved[i] {
+		} else if wp != t.saved.of(i) {
 			slots = append(slots, qcow2.ZoneSlot{Zone: i, WP: wp})
 		}
 	})
@@ -97,7 +96,7 @@ func (t *table) moved(slots []qcow2.ZoneSlot) []qcow2.ZoneSlot {
 func (t *table) change(slots []qcow2.ZoneSlot) int {
 	n := 0
 	for _, s := range slots {
-		n += t.partWritten(s.Zone, s.WP) - t.partWritten(s.Zone, t.saved[s.Zone])
+		n += t.partWritten(s.Zone, s.WP) - t.partWritten(s.Zone, t.saved.of(s.Zone))
 	}
 	return n
 }
@@ -134,7 +133,7 @@ func (t *table) writeSlots(slots []qcow2.ZoneSlot) error {
 	}
 	t.part += t.change(slots)
 	for _, s := range slots {
-		t.saved[s.Zone] = s.WP
+		t.saved.set(s.Zone, s.WP)
 	}
 	return t.img.Sync()
 }

@@ -3,6 +3,7 @@ package zonetest_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +31,7 @@ func newEmulator(g zoned.Geometry, l zoned.Limits, block, maxIO uint64) (*emulat
 		entries[i].WP = g.Start(uint32(i))
 	}
 	var err error
-	e.dev, err = zoned.New(g, l, entries, nil)
+	e.dev, err = zoned.New(g, l, slices.Values(entries), nil)
 	return e, err
 }
 
@@ -192,7 +193,7 @@ func (e *emulator) restart(change func([]zoned.Entry)) error {
 		}
 	}
 	change(entries)
-	dev, err := zoned.New(e.Geometry(), e.Limits(), entries, nil)
+	dev, err := zoned.New(e.Geometry(), e.Limits(), slices.Values(entries), nil)
 	if err != nil {
 		return fmt.Errorf("power cycle: %w", err)
 	}

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"zqublkd/qcow2"
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// pointers are the write pointers that the zone table of an image holds, in 4
+// bytes each: zones of the kernel have less than 2^32 sectors.
+type pointers struct {
+	geo     zoned.Geometry
+	sectors []uint32 // 512-byte sectors from the zone's start; none of a plain image
+}
+
+// newPointers are those of an image, none read yet.
+func newPointers(img *qcow2.Image) (pointers, error) {
+	p := pointers{geo: Geometry(img)}
+	z := img.Zoned()
+	if z == nil {
+		return p, nil
+	}
+	if z.ZoneSize/ublk.SectorBytes > maxZoneSectors {
+		return p, errTooLarge(z)
+	}
+	p.sectors = make([]uint32, z.Zones)
+	return p, nil
+}
+
+func (p *pointers) read(img *qcow2.Image) error {
+	return img.EachZone(func(zone uint32, e qcow2.ZoneEntry) error {
+		p.set(zone, e.WP)
+		return nil
+	})
+}
+
+// of is that of a zone, and set changes it; byte of the disk.
+func (p *pointers) of(zone uint32) uint64 {
+	return p.geo.Start(zone) + uint64(p.sectors[zone])*ublk.SectorBytes
+}
+
+func (p *pointers) set(zone uint32, wp uint64) {
+	p.sectors[zone] = uint32((wp - p.geo.Start(zone)) / ublk.SectorBytes)
+}

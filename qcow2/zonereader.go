@@ -1,0 +1,45 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// zoneReader looks up entries, and reads their neighbours along.
+type zoneReader struct {
+	zoneTable
+	first uint32 // zone of the first of words
+	words []uint64
+	raw   []byte
+}
+
+const zonesAhead = 8192 // entries read at once
+
+// entry is that of zone k, which must exist.
+func (r *zoneReader) entry(k uint32) (ZoneEntry, error) {
+	if k-r.first >= uint32(len(r.words)) { // below first, too
+		if err := r.fetch(k); err != nil {
+			return ZoneEntry{}, err
+		}
+	}
+	return r.decode(k, r.words[k-r.first]), nil
+}
+
+// fetch reads the entries of zone k and its neighbours.
+func (r *zoneReader) fetch(k uint32) error {
+	r.first = k - k%zonesAhead
+	n := int(min(zonesAhead, r.info.Zones-r.first))
+	r.raw, r.words = slices.Grow(r.raw[:0], n*zoneEntrySize)[:n*zoneEntrySize], r.words[:0]
+	if err := r.read(r.raw, r.info.TableOffset+uint64(r.first)*zoneEntrySize); err != nil {
+		return err
+	}
+	r.words = slices.Grow(r.words, n)[:n]
+	for k := range r.words {
+		r.words[k] = binary.LittleEndian.Uint64(r.raw[k*zoneEntrySize:])
+		if r.bigEndian() {
+			r.words[k] = bits.ReverseBytes64(r.words[k])
+		}
+	}
+	return nil
+}
