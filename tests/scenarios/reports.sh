@@ -93,6 +93,25 @@ image() {
 	pass "$name"
 }
 
+# quickly TURNS: all that add and the daemon have used of the processors when the
+# device of disk.qcow2 is up. Whatever else the machine does only adds to that,
+# so the best turn counts.
+quickly() {
+	local best=0 used TIMEFORMAT='%3U %3S'
+	for ((i = 0; i < $1; i++)); do
+		{ time add disk.qcow2; } 2>add.time
+		used=$({ tail -1 add.time | awk '{ print ($1 + $2) * 1000 }'; cpu_ms "$(daemon_of "$id")"; } | awk '{ n += $1 } END { printf "%d", n }')
+		((best > 0 && best < used)) || best=$used
+		del
+	done
+	((best < 1000)) || die "$best ms of CPU until the device is up"
+	pass "16384 zones: up after $best ms of CPU, best of $1"
+}
+
+# cpu_ms PID: of a process and of those that it has waited for. The kernel counts
+# in hundredths of a second there (USER_HZ).
+cpu_ms() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print ($12 + $13 + $14 + $15) * 10 }'; }
+
 image "no conventional zones, 4096-byte blocks" blkzone 0 size=192M,zone.size=16M
 verify_image disk.qcow2
 image "conventional zones, capacity, limits, 512-byte blocks" zbd 3 \
@@ -100,6 +119,9 @@ image "conventional zones, capacity, limits, 512-byte blocks" zbd 3 \
 verify_image disk.qcow2
 image "16384 zones of 64K" zbd 16374 size=1G,zone.size=64K,cluster_size=4K
 verify_image disk.qcow2
-[ "$SIZE" = small ] || image "16384 zones of 1M" blkzone 16374 size=16G,zone.size=1M,zone.conventional_zones=16
+if [ "$SIZE" = full ]; then
+	image "16384 zones of 1M" blkzone 16374 size=16G,zone.size=1M,zone.conventional_zones=16
+	quickly 10
+fi
 leftovers
 pass "done"
