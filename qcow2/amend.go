@@ -128,7 +128,7 @@ func (a *amender) fill(x ZoneExtension) error {
 	i := a.image
 	info := newZonedInfo(a.to, x, i.size)
 	slots := make([]ZoneSlot, 0, info.Zones)
-	err := i.table.each(func(zone uint32, e ZoneEntry) error {
+	err := i.EachZone(func(zone uint32, e ZoneEntry) error {
 		slots = append(slots, ZoneSlot{zone, e.WP})
 		return nil
 	})

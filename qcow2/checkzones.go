@@ -46,20 +46,21 @@ func (c *checker) checkZoneTable(layout *zoneLayout, x ZoneExtension) error {
 	if table.order != layout.byteOrder() {
 		c.note(off, "the zone table is big-endian, as a host of that order left it: zqublkd amend -o zone.revision=%s rewrites it", layout.name)
 	}
-	return table.each(func(i uint32, e ZoneEntry) error {
-		c.checkZone(i, e)
+	return table.each(func(i uint32, word uint64) error {
+		c.checkZone(i, word)
 		return nil
 	})
 }
 
-func (c *checker) checkZone(i uint32, e ZoneEntry) {
+func (c *checker) checkZone(i uint32, word uint64) {
+	e := c.zoneTable.decode(i, word)
 	at := c.zones.TableOffset + uint64(i)*zoneEntrySize
 	switch {
 	case e.Invalid:
 		c.corruption(at, "%v", c.zoneTable.complain(i, e))
 	case e.Wrapped:
 		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
-		c.note(at, "wrapped entry: zone %d is stored as %#x and starts at %#x; it is empty, and repair mode all rewrites it", i, e.Raw, c.zones.ZoneStart(i))
+		c.note(at, "wrapped entry: zone %d is stored as %#x and starts at %#x; it is empty, and repair mode all rewrites it", i, word, c.zones.ZoneStart(i))
 	case c.zoneTable.aboveEnd(i, e):
 		c.zoneRepair = append(c.zoneRepair, ZoneSlot{Zone: i, WP: e.WP})
 		c.note(at, "zone %d is full and stored as %#x, above its writable end %#x, as FINISH of older series did; repair mode all rewrites it", i, e.WP, c.zones.WritableEnd(i))

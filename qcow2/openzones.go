@@ -72,7 +72,7 @@ func (i *Image) EachZone(f func(zone uint32, e ZoneEntry) error) error {
 	if i.zones == nil {
 		return nil
 	}
-	return i.table.each(f)
+	return i.table.each(func(zone uint32, word uint64) error { return f(zone, i.table.decode(zone, word)) })
 }
 
 // WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in

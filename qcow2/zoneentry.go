@@ -19,8 +19,6 @@ type ZoneEntry struct {
 
 	// Invalid: the stored value makes no sense; WP is what was decoded.
 	Invalid bool
-
-	Raw uint64 // as stored, bytes in order
 }
 
 // entryCodec decodes the words of one zone table.
@@ -33,23 +31,22 @@ type entryCodec struct {
 func (c entryCodec) bigEndian() bool { return c.order == binary.BigEndian }
 
 func (c entryCodec) decode(i uint32, word uint64) ZoneEntry {
-	e := ZoneEntry{Raw: word, Conventional: word>>c.layout.typeBit&1 != 0}
-	start := c.info.ZoneStart(i)
-	e.WP = word &^ (1 << c.layout.typeBit)
+	conventional := word>>c.layout.typeBit&1 != 0
+	wp := word &^ (1 << c.layout.typeBit)
 	if c.layout.conditioned {
-		e.WP &= 1<<c.layout.typeBit - 1
+		wp &= 1<<c.layout.typeBit - 1
 	}
-	if c.layout.wraps && start>>32 != 0 && e.WP == start&(1<<32-1) {
-		e.Wrapped, e.WP = true, start
+	start := c.info.ZoneStart(i)
+	wrapped := c.layout.wraps && start>>32 != 0 && wp == start&(1<<32-1)
+	if wrapped {
+		wp = start
 	}
-	e.Invalid = !c.sound(i, e)
-	return e
+	return ZoneEntry{WP: wp, Conventional: conventional, Wrapped: wrapped, Invalid: !c.sound(i, wp, conventional)}
 }
 
-func (c entryCodec) sound(i uint32, e ZoneEntry) bool {
+func (c entryCodec) sound(i uint32, wp uint64, conventional bool) bool {
 	start := c.info.ZoneStart(i)
-	return e.Conventional == (i < c.info.Conventional) &&
-		e.WP >= start && e.WP-start <= c.info.ZoneSize && e.WP%512 == 0
+	return conventional == (i < c.info.Conventional) && wp >= start && wp-start <= c.info.ZoneSize && wp%512 == 0
 }
 
 // aboveEnd: a full zone, stored as FINISH of older series did.

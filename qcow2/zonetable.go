@@ -45,8 +45,9 @@ type zoneTally struct {
 
 func (t zoneTable) tally() (zoneTally, error) {
 	s := zoneTally{lost: t.info.Zones > 1}
-	err := t.each(func(i uint32, e ZoneEntry) error {
-		s.lost = s.lost && e.Raw == 0
+	err := t.each(func(i uint32, word uint64) error {
+		e := t.decode(i, word)
+		s.lost = s.lost && word == 0
 		if e.Invalid && s.broken == nil {
 			s.broken = t.complain(i, e)
 		}
@@ -64,16 +65,16 @@ func (t zoneTable) tally() (zoneTally, error) {
 	return s, err
 }
 
-// each calls f with every entry in the order of zones, until f fails.
-func (t zoneTable) each(f func(zone uint32, e ZoneEntry) error) error {
+// each calls f with every entry as it is stored, in the order of zones, until f
+// fails.
+func (t zoneTable) each(f func(zone uint32, word uint64) error) error {
 	r := zoneReader{zoneTable: t}
 	for next := uint64(0); next < uint64(t.info.Zones); next += zonesAhead {
 		if err := r.fetch(uint32(next)); err != nil {
 			return err
 		}
 		for k, word := range r.words {
-			zone := r.first + uint32(k)
-			if err := f(zone, t.decode(zone, word)); err != nil {
+			if err := f(r.first+uint32(k), word); err != nil {
 				return err
 			}
 		}
@@ -135,7 +136,7 @@ func (c entryCodec) checkSlot(s ZoneSlot) error {
 	if s.Zone >= c.info.Zones {
 		return fmt.Errorf("zone %d of %d: %w", s.Zone, c.info.Zones, ErrRange)
 	}
-	if e := (ZoneEntry{WP: s.WP, Conventional: s.Zone < c.info.Conventional}); !c.sound(s.Zone, e) {
+	if !c.sound(s.Zone, s.WP, s.Zone < c.info.Conventional) {
 		return fmt.Errorf("zone %d can't have the write pointer %#x: %w", s.Zone, s.WP, ErrRange)
 	}
 	return nil

@@ -154,10 +154,10 @@ func (d *Device) setCondition(i uint32, z *zone, c Condition) {
 	d.count(z.cond, c)
 	z.cond = c
 	switch {
-	case c != ImplicitOpen:
-		z.stamp.Store(0)
-	case d.lim.MaxOpen != 0:
+	case c == ImplicitOpen && d.lim.MaxOpen != 0:
 		d.list(i, z)
+	case z.stamp.Load() != 0: // a look is cheaper than a store
+		z.stamp.Store(0)
 	}
 }
 

@@ -17,7 +17,8 @@ func (d *Disk) sweep() error {
 	if d.frozen.Load() || d.img.Zoned() == nil || d.state != nil && d.state.Taken() {
 		return nil
 	}
-	for i := d.geo.Conventional; i < d.geo.Zones(); i++ {
+	zones := d.geo.Zones()
+	for i := d.geo.Conventional; i < zones; i++ {
 		if err := d.sweepRange(min(d.table.saved.of(i), d.geo.WritableEnd(i)), d.geo.Start(i)+d.geo.Length(i)); err != nil {
 			return err
 		}
