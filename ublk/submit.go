@@ -99,6 +99,22 @@ func (q *Queue) CopyToRequest(tag uint16, step uint8, off uint32, buf []byte) {
 	q.SQE(tag, step).Write(q.dev.fd, buf, copyPos(q.id, tag, off))
 }
 
+// WriteFromRequest queues, linked, the copy of a WRITE's or ZONE_APPEND's data from byte at of the request on into buf, and
+// the pwrite of buf to the backing file fd at off (bytes). Done gets step write, or step fetch if the copy failed or was short.
+func (q *Queue) WriteFromRequest(tag uint16, fetch, write uint8, at uint32, buf []byte, fd int, off uint64) {
+	q.CopyFromRequest(tag, fetch, at, buf)
+	q.LinkNext()
+	q.WriteFile(tag, write, fd, buf, off)
+}
+
+// CompleteRead copies buf, which has all of its bytes, into the READ on tag and answers it, linked. If the copy fails, Done
+// gets step, and the request has to be answered again.
+func (q *Queue) CompleteRead(tag uint16, step uint8, buf []byte) {
+	q.CopyToRequest(tag, step, 0, buf)
+	q.LinkNext()
+	q.CompleteOK(tag)
+}
+
 // Complete answers the request on tag: -errno, or anything >= 0 for success. READ and WRITE succeed in full or not at all,
 // so res must be their length in bytes; a ZONE_APPEND that succeeded is answered by CompleteAppend.
 func (q *Queue) Complete(tag uint16, res int32) {

@@ -71,7 +71,7 @@ func (q *queue) report(s *slot) {
 		n += ublk.BlkZoneBytes
 	}
 	if _, errno := q.lane.CopyToRequestNow(s.tag, 0, buf[:n]); errno != 0 {
-		q.refuse(s, copyError(0, n, errno))
+		q.refuse(s, copyError(-int32(errno), n))
 		return
 	}
 	q.release(s)

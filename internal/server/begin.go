@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/qcow2"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
@@ -118,11 +119,18 @@ func (q *queue) move(s *slot) {
 	}
 }
 
-// fetchData copies the data of a write out of the request and writes it.
+// fetchData copies the data of a write out of the request and writes it: in
+// one submission where all of it is one piece of the file.
 func (q *queue) fetchData(s *slot) {
 	s.buf = q.bufs.take()[:s.desc.Bytes()-s.there]
-	if got, errno := q.lane.CopyFromRequestNow(s.tag, uint32(s.there), s.buf); errno != 0 || got != len(s.buf) {
-		s.err = copyError(got, len(s.buf), errno)
+	at := uint32(s.there)
+	if e := q.disk.img.Lookup(s.off, s.left()); e.Kind == qcow2.Data && e.Len == s.left() {
+		s.piece = len(s.buf)
+		q.lane.WriteFromRequest(s.tag, byFetch, byCopy, at, s.buf, q.disk.fd(e, s.buf), e.Host)
+		return
+	}
+	if got, errno := q.lane.CopyFromRequestNow(s.tag, at, s.buf); errno != 0 || got != len(s.buf) {
+		s.err = copyError(result(got, errno), len(s.buf))
 		q.end(s)
 		return
 	}
@@ -138,9 +146,19 @@ func (q *queue) beginZero(s *slot) {
 	}
 }
 
-func copyError(got, want int, errno unix.Errno) error {
-	if errno != 0 {
-		return fmt.Errorf("copy of a request's data: %w", errno)
+// copyError is what became of a copy of a request's data: res is its length or
+// -errno.
+func copyError(res int32, want int) error {
+	if res < 0 {
+		return fmt.Errorf("copy of a request's data: %w", unix.Errno(-res))
 	}
-	return fmt.Errorf("copy of a request's data: %d of %d bytes", got, want)
+	return fmt.Errorf("copy of a request's data: %d of %d bytes", res, want)
+}
+
+// result is the outcome of a call as a completion has it.
+func result(n int, errno unix.Errno) int32 {
+	if errno != 0 {
+		return -int32(errno)
+	}
+	return int32(n)
 }

@@ -33,6 +33,10 @@ func (l *benchLane) CompleteAppend(_ uint16, res int32, sector uint64) {
 }
 func (l *benchLane) ReadFile(_ uint16, _ uint8, _ int, b []byte, _ uint64)  { l.io = len(b) }
 func (l *benchLane) WriteFile(_ uint16, _ uint8, _ int, b []byte, _ uint64) { l.io = len(b) }
+func (l *benchLane) WriteFromRequest(_ uint16, _, _ uint8, _ uint32, b []byte, _ int, _ uint64) {
+	l.io = len(b)
+}
+func (l *benchLane) CompleteRead(_ uint16, _ uint8, b []byte) { l.Complete(0, int32(len(b))) }
 func (l *benchLane) CopyFromRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
 	return len(b), 0
 }

@@ -208,6 +208,11 @@ type faultyLane struct {
 	faulty *atomic.Bool
 }
 
+func (l *faultyLane) WriteFromRequest(tag uint16, _, write uint8, at uint32, buf []byte, fd int, off uint64) {
+	copy(buf, l.reqs[tag].data[at:])
+	l.WriteFile(tag, write, fd, buf, off)
+}
+
 func (l *faultyLane) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
 	if !l.faulty.Swap(false) {
 		l.simQueue.WriteFile(tag, step, fd, buf, off)

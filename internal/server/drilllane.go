@@ -141,6 +141,12 @@ func (l *drillLane) WriteFile(tag uint16, _ uint8, fd int, buf []byte, off uint6
 	s.UserData = uint64(tag)
 }
 
+func (l *drillLane) WriteFromRequest(tag uint16, _, write uint8, _ uint32, buf []byte, fd int, off uint64) {
+	l.WriteFile(tag, write, fd, buf, off)
+}
+
+func (l *drillLane) CompleteRead(tag uint16, _ uint8, buf []byte) { l.Complete(tag, int32(len(buf))) }
+
 func (l *drillLane) CopyFromRequestNow(_ uint16, _ uint32, buf []byte) (int, unix.Errno) {
 	return len(buf), 0
 }

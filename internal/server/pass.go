@@ -8,8 +8,10 @@ import (
 // The ways data takes between the image file and a request: the number of the
 // step that Done gets back.
 const (
-	byCopy  uint8 = iota // through a buffer of ours
-	byPages              // straight to or from the request's pages
+	byCopy   uint8 = iota // through a buffer of ours
+	byPages               // straight to or from the request's pages
+	byFetch               // not yet: the copy into our buffer, before the write, has failed
+	byAnswer              // not yet: the copy out of our buffer, before the answer, has failed
 )
 
 // pass starts the file I/O of s without a copy: where the driver has

@@ -15,6 +15,8 @@ type lane interface {
 	CompleteAppend(tag uint16, res int32, sector uint64)
 	ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64)
 	WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64)
+	WriteFromRequest(tag uint16, fetch, write uint8, at uint32, buf []byte, fd int, off uint64)
+	CompleteRead(tag uint16, step uint8, buf []byte)
 	CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
 	CopyToRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno)
 	Registered(tag uint16) bool
@@ -61,6 +63,7 @@ func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 	}
 	s := &q.slots[tag]
 	q.current = s
+	q.release(s) // of the last request on this tag, answered by now
 	s.desc, s.err, s.upto, s.limit, s.there = q.lane.Desc(tag), nil, 0, 0, 0
 	s.begun, s.durable, s.answered, s.repeated = false, false, false, false
 	s.op.Outcome = zoned.Pending
@@ -72,11 +75,19 @@ func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 // Done implements ublk.Handler: the file I/O of tag has ended.
 func (q *queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
 	defer q.guard()
-	q.current = &q.slots[tag]
-	if way == byPages {
-		q.passed(q.current, res)
-	} else {
-		q.landed(q.current, res)
+	s := &q.slots[tag]
+	q.current = s
+	switch way {
+	case byPages:
+		q.passed(s, res)
+	case byFetch:
+		s.err = copyError(res, len(s.buf))
+		q.end(s)
+	case byAnswer:
+		s.answered = false
+		q.refuse(s, copyError(res, int(s.desc.Bytes())))
+	default:
+		q.landed(s, res)
 	}
 	q.drain()
 }

@@ -42,6 +42,7 @@ type simQueue struct {
 	events chan func()
 	quit   chan struct{}
 	reqs   []simRequest
+	copies func(n int) int32        // result of a linked copy of n bytes; nil: all of them
 	pages  func(n int) (int, error) // how much of a transfer by registered pages succeeds; nil: no pages
 }
 
@@ -310,6 +311,33 @@ func (q *simQueue) post(f func()) {
 	case q.events <- f:
 	case <-q.quit:
 	}
+}
+
+// WriteFromRequest copies and writes; the write does not happen if the copy fails.
+func (q *simQueue) WriteFromRequest(tag uint16, fetch, write uint8, at uint32, buf []byte, fd int, off uint64) {
+	if res := q.copied(len(buf)); int(res) != len(buf) {
+		go q.post(func() { q.q.Done(nil, tag, fetch, res) })
+		return
+	}
+	copy(buf, q.reqs[tag].data[at:])
+	q.WriteFile(tag, write, fd, buf, off)
+}
+
+// CompleteRead copies and answers; the request stays if the copy fails.
+func (q *simQueue) CompleteRead(tag uint16, step uint8, buf []byte) {
+	if res := q.copied(len(buf)); int(res) != len(buf) {
+		go q.post(func() { q.q.Done(nil, tag, step, res) })
+		return
+	}
+	q.Complete(tag, int32(copy(q.reqs[tag].data, buf)))
+}
+
+// copied is the result of a linked copy of n bytes.
+func (q *simQueue) copied(n int) int32 {
+	if q.copies == nil {
+		return int32(n)
+	}
+	return q.copies(n)
 }
 
 func (q *simQueue) CopyFromRequestNow(tag uint16, off uint32, buf []byte) (int, unix.Errno) {
