@@ -28,6 +28,7 @@ type serveOptions struct {
 	recovery string
 	cache    string
 	zeroCopy string
+	l2Cache  uint64
 	queues   uint16
 	depth    uint16
 	runDir   string
@@ -42,6 +43,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
 	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
 	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
+	f.Var((*sizeFlag)(&o.l2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
 	addAllow(c, &o.allow)
@@ -64,7 +66,7 @@ func (o *serveOptions) check() error {
 func (o *serveOptions) args(image string) []string {
 	image, _ = filepath.Abs(image)
 	return []string{image, "--detached", "--log-level", logLevel,
-		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy,
+		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
 		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly),
 		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
@@ -78,7 +80,7 @@ func (o *serveOptions) config(image string) server.Config {
 	return server.Config{
 		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
 		Supervisor: supervisor, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
-		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
+		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }
 

@@ -50,3 +50,18 @@ func formatSize(n uint64) string {
 	}
 	return strconv.FormatUint(n, 10) + unit
 }
+
+// sizeFlag is a flag's value in bytes, given as parseSize reads it.
+type sizeFlag uint64
+
+func (s *sizeFlag) Set(text string) error {
+	n, err := parseSize(text)
+	if err == nil {
+		*s = sizeFlag(n)
+	}
+	return err
+}
+
+func (s *sizeFlag) String() string { return formatSize(uint64(*s)) }
+
+func (*sizeFlag) Type() string { return "size" }

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/spf13/cobra"
+)
 
 func TestParseSize(t *testing.T) {
 	for text, want := range map[string]uint64{
@@ -38,4 +42,24 @@ func FuzzParseSize(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What add is told, the daemon it starts is told.
+func TestServeArgs(t *testing.T) {
+	var told, daemon serveOptions
+	add, serve := &cobra.Command{}, &cobra.Command{}
+	told.addFlags(add)
+	daemon.addFlags(serve)
+	serve.Flags().BoolVar(&daemon.detached, "detached", false, "")
+	serve.Flags().StringVar(new(string), "log-level", "", "")
+	if err := add.ParseFlags([]string{"--l2-cache-size=1M", "--depth=7", "--zero-copy=off", "--cache=writeback", "--id=3"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.ParseFlags(told.args("disk.qcow2")); err != nil {
+		t.Fatal(err)
+	}
+	daemon.detached = false
+	if daemon != told || daemon.l2Cache != 1<<20 {
+		t.Errorf("told %+v, the daemon %+v", told, daemon)
+	}
 }

@@ -20,7 +20,8 @@ type Options struct {
 	// Lenient opens what would be refused, for looking at it.
 	Lenient bool
 
-	IgnoreZones bool // as in qcow2.OpenOptions
+	IgnoreZones bool   // as in qcow2.OpenOptions
+	CacheBytes  uint64 // as in qcow2.OpenOptions
 }
 
 // Layer is one file of an opened image.
@@ -84,7 +85,7 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly}
+	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly, CacheBytes: c.options.CacheBytes}
 	if len(c.path) == 1 {
 		o.Lenient, o.IgnoreZones = c.options.Lenient, c.options.IgnoreZones
 	}

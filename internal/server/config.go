@@ -54,6 +54,7 @@ type Config struct {
 	ZeroCopy ZeroCopy
 	Queues   uint16 // 0: one for each CPU
 	Depth    uint16 // tags of a queue
+	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
 	RunDir   string // where devices are recorded
 
 	Supervisor int         // process that brings the daemon back, 0: none

@@ -129,7 +129,7 @@ func (d *Device) takeDown() error {
 }
 
 func (d *Device) openDisk() (err error) {
-	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, Log: d.log})
+	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log})
 	if err != nil {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
 	}
@@ -257,7 +257,7 @@ func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
 func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
-		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(),
+		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
 		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 		Starting: starting, Cookie: d.cookie,
 	}

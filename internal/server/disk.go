@@ -62,7 +62,8 @@ func newLayer(f storage.File) layer {
 // DiskOptions say how an image is opened.
 type DiskOptions struct {
 	ReadOnly bool
-	Direct   bool // file I/O past the page cache where the file can
+	Direct   bool   // file I/O past the page cache where the file can
+	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: the default
 
 	Allow Allow
 	Log   *logrus.Logger
@@ -72,7 +73,7 @@ type DiskOptions struct {
 func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	opened, err := imagefile.Open(path, imagefile.Options{
 		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct},
-		AllowBacking: o.Allow.Backing, AllowData: o.Allow.Data,
+		AllowBacking: o.Allow.Backing, AllowData: o.Allow.Data, CacheBytes: o.L2Cache,
 	})
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 
 // openDiskIn opens the image in file, which becomes the disk's.
 func openDiskIn(file storage.File, o DiskOptions) (*Disk, error) {
-	img, err := qcow2.Open(file, qcow2.OpenOptions{ReadOnly: o.ReadOnly})
+	img, err := qcow2.Open(file, qcow2.OpenOptions{ReadOnly: o.ReadOnly, CacheBytes: o.L2Cache})
 	if err != nil {
 		return nil, err
 	}

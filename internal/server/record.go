@@ -27,6 +27,7 @@ type Record struct {
 	Recovery   Recovery  `json:"recovery"`
 	Cache      Cache     `json:"cache"`
 	ZeroCopy   bool      `json:"zero_copy"`
+	L2Cache    uint64    `json:"l2_cache,omitempty"` // bytes
 	Queues     uint16    `json:"queues"`
 	Depth      uint16    `json:"depth"`
 	Zoned      bool      `json:"zoned"`

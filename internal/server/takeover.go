@@ -51,7 +51,7 @@ func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
 // exactly the state it had acknowledged.
 func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
-	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.Name, r.Recovery
+	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.L2Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.L2Cache, r.Name, r.Recovery
 	d.cfg.Allow = r.Allow
 	d.info.ID, d.cookie = r.ID, r.Cookie
 	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openControl, d.adopt, d.takeState,
