@@ -13,10 +13,10 @@ traces() {
 	ls /sys/class/ublk-char /sys/block
 }
 
-# lane N: creates an image, serves it, sees that it is its own, and deletes both.
+# lane N CYCLES: creates an image, serves it, sees that it is its own, and deletes both.
 lane() {
 	local i image=$work/lane$1.qcow2 node
-	for ((i = 0; i < cycles; i++)); do
+	for ((i = 0; i < $2; i++)); do
 		zqublkd create -o size=64M,zone.mode=host-managed,zone.size=8M "$image" >/dev/null
 		node=$(zqublkd add "$image")
 		printf '%-4096s' "$1 $i" | dd of="$node" bs=4096 oflag=direct conv=notrunc status=none
@@ -27,12 +27,12 @@ lane() {
 	done
 }
 
-lane warm # what stays once, like the run directory
+lane warm 2 # what stays once, like the run directory
 rm -f traces.*
 traces >traces.before
 pids=()
 for ((n = 0; n < lanes; n++)); do
-	lane $n &
+	lane $n $cycles &
 	pids+=($!)
 done
 for pid in "${pids[@]}"; do wait "$pid" || die "a lane failed"; done
