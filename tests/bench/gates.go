@@ -9,7 +9,6 @@ const (
 	write128K   = "zone write 128K, 8 zones"
 	randWrite   = "rand write 4K qd32"
 	emptyRead   = "empty read 4K qd32"
-	resetFull   = "reset of full zones"
 	plainOurs   = ours + ", plain qcow2"
 	userCopy    = "kublk loop, user copy"
 	zeroCopy    = "kublk loop, zero copy"
@@ -47,9 +46,6 @@ var gates = slices.Concat(
 	versus("6", 1.5, engineWrite, ours, qemuBench, nativeKernel, pageCache),
 	versus("6", 1.0, engineRead, ours, qemuBench, nativeKernel, directIO),
 	versus("6", 1.0, engineWrite, ours, qemuBench, nativeKernel, directIO),
-
-	// A zone of eight times the clusters in at most twice the time.
-	[]gate{{point: "reset", mine: side{ours + ", 128 MiB zones", resetFull}, peer: side{ours, resetFull}, stores: []string{tmpfs, slow}, want: 0.5}},
 )
 
 // versus is a gate of one workload.
