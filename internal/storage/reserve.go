@@ -6,6 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// inMemory: the file's space is memory, which is found as quickly at the write as
+// before it.
+func (f *OSFile) inMemory() bool {
+	var st unix.Statfs_t
+	err := retry(func() error { return unix.Fstatfs(f.fd, &st) })
+	return err == nil && st.Type == unix.TMPFS_MAGIC
+}
+
 // Reserve implements File.
 func (f *OSFile) Reserve(off, n int64) error {
 	if err := checkRange(off, n); err != nil {
@@ -14,7 +22,7 @@ func (f *OSFile) Reserve(off, n int64) error {
 	switch {
 	case f.readOnly:
 		return f.failed("reserve", off, ErrReadOnly)
-	case f.kind == unix.S_IFBLK:
+	case f.kind == unix.S_IFBLK, f.inMemory():
 		return fmt.Errorf("reserve %s: %w", f.path, ErrNotSupported)
 	case n == 0:
 		return nil
