@@ -40,6 +40,8 @@ overwrite what it has, which has to be allowed.`,
 				return usageError{fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)}
 			case d.Depth == 0 || d.Depth > 4096:
 				return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", d.Depth)}
+			case d.Queues == 0 || d.Queues > 4096:
+				return usageError{fmt.Errorf("--queues %d: must be from 1 to 4096", d.Queues)}
 			}
 			r, err := d.Run()
 			if err != nil {
@@ -58,7 +60,8 @@ overwrite what it has, which has to be allowed.`,
 	f := c.Flags()
 	f.StringVar(&op, "op", "read", "read, write or append")
 	f.StringVar(&block, "block", "4K", "size of a request")
-	f.Uint16Var(&d.Depth, "depth", 64, "requests at once")
+	f.Uint16Var(&d.Queues, "queues", 1, "queues, each on a thread of its own")
+	f.Uint16Var(&d.Depth, "depth", 64, "requests of a queue at once")
 	f.Uint64Var(&d.Count, "count", 75000, "requests in all")
 	f.BoolVar(&d.Random, "random", false, "in any order")
 	f.StringVar(&cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")

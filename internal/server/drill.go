@@ -13,13 +13,13 @@ import (
 	"zqublkd/ublk"
 )
 
-// Drill says how an image is exercised without a device: the engine alone, on
-// one queue.
+// Drill says how an image is exercised without a device: the engine alone.
 type Drill struct {
 	Image  string
 	Op     ublk.Op // OpRead, OpWrite or OpZoneAppend
 	Block  uint32  // bytes of a request
-	Depth  uint16  // requests at once
+	Queues uint16  // each on a thread of its own; 0: one
+	Depth  uint16  // requests of a queue at once
 	Count  uint64  // requests in all
 	Random bool    // reads, and writes of a plain image, in any order
 	Cache  Cache
@@ -47,42 +47,56 @@ func (c Drill) Run() (r DrillResult, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.start(int(c.Depth), nil); err != nil {
+	c.Queues = max(c.Queues, 1)
+	if err := d.start(int(c.Depth)*int(c.Queues), nil); err != nil {
 		return r, err
 	}
 	target, err := c.target(d)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
 	}
-	// The rings want one thread for all; it ends with the goroutine.
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		var e error
-		r, e = c.run(d, target)
-		done <- e
-	}()
-	return r, <-done
+	ublk.EnsureProcs(int(c.Queues))
+	return c.run(d, target)
 }
 
-// run drives the queue on the calling thread.
-func (c Drill) run(d *Disk, target func(n uint64) ublk.IODesc) (r DrillResult, err error) {
-	l, err := newDrillLane(d, c.Depth, max(c.Block, 4096))
-	if err != nil {
-		return r, err
-	}
-	defer l.close()
+// run drives the queues, each on its own thread.
+func (c Drill) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r DrillResult, err error) {
+	r = DrillResult{Requests: c.Count, Bytes: c.Count * uint64(c.Block)}
 	began, cpu := time.Now(), processTime()
-	if err := l.serve(c.Count, target); err != nil {
-		return r, err
+	type done struct {
+		enters uint64
+		err    error
 	}
-	return DrillResult{
-		Requests: c.Count, Bytes: c.Count * uint64(c.Block), Time: time.Since(began), CPU: processTime() - cpu, Enters: l.enters,
-	}, nil
+	ended := make(chan done)
+	for k := range uint64(c.Queues) {
+		go func() {
+			// A ring wants one thread for all; it ends with the goroutine.
+			runtime.LockOSThread()
+			enters, err := c.runQueue(d, int(k), (c.Count+k)/uint64(c.Queues), func(n uint64) ublk.IODesc { return target(k, n) })
+			ended <- done{enters, err}
+		}()
+	}
+	for range c.Queues {
+		e := <-ended
+		r.Enters, err = r.Enters+e.enters, errors.Join(err, e.err)
+	}
+	r.Time, r.CPU = time.Since(began), processTime()-cpu
+	return r, err
 }
 
-// target is what the n-th request asks for.
-func (c Drill) target(d *Disk) (func(n uint64) ublk.IODesc, error) {
+// runQueue drives one queue on the calling thread, and returns how often it
+// has entered the kernel.
+func (c Drill) runQueue(d *Disk, id int, count uint64, target func(n uint64) ublk.IODesc) (uint64, error) {
+	l, err := newDrillLane(d, id, c.Depth, max(c.Block, 4096))
+	if err != nil {
+		return 0, err
+	}
+	err = l.serve(count, target)
+	return l.enters, errors.Join(err, l.close())
+}
+
+// target is what the n-th request of a queue asks for.
+func (c Drill) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 	block := uint64(c.Block)
 	request := func(op ublk.Op, off uint64) ublk.IODesc {
 		return ublk.NewIODesc(op, 0, off/ublk.SectorBytes, c.Block/ublk.SectorBytes)
@@ -100,7 +114,8 @@ func (c Drill) target(d *Disk) (func(n uint64) ublk.IODesc, error) {
 	if blocks == 0 {
 		return nil, errors.New("the disk is smaller than a block")
 	}
-	return func(n uint64) ublk.IODesc {
+	return func(queue, n uint64) ublk.IODesc {
+		n = n*uint64(c.Queues) + queue
 		if c.Random {
 			n = rand.Uint64N(blocks)
 		}
@@ -108,8 +123,9 @@ func (c Drill) target(d *Disk) (func(n uint64) ublk.IODesc, error) {
 	}, nil
 }
 
-// zoneWriter goes through the zones that are empty, one after the other.
-func (c Drill) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(n uint64) ublk.IODesc, error) {
+// zoneWriter goes through the zones that are empty, one after the other; each
+// queue has zones of its own.
+func (c Drill) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(queue, n uint64) ublk.IODesc, error) {
 	if c.Random {
 		return nil, errors.New("zones are written in sequence only")
 	}
@@ -120,11 +136,12 @@ func (c Drill) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (f
 		}
 	}
 	each := d.geo.ZoneCapacity / uint64(c.Block) // requests that fit into a zone
-	if most := uint64(len(starts)) * each; c.Count > most {
+	queues := uint64(c.Queues)
+	if most := uint64(len(starts)) / queues * queues * each; c.Count > most {
 		return nil, fmt.Errorf("%d requests of %d bytes: there is room for %d in the zones that are empty", c.Count, c.Block, most)
 	}
-	return func(n uint64) ublk.IODesc {
-		off := starts[n/each]
+	return func(queue, n uint64) ublk.IODesc {
+		off := starts[n/each*queues+queue]
 		if c.Op == ublk.OpWrite {
 			off += n % each * uint64(c.Block)
 		}

@@ -27,12 +27,12 @@ type drillLane struct {
 // wakeTag marks the completions of the eventfd's READ.
 const wakeTag = ^uint64(0)
 
-func newDrillLane(d *Disk, depth uint16, block uint32) (l *drillLane, err error) {
+func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, err error) {
 	l = &drillLane{wake: -1, descs: make([]ublk.IODesc, depth)}
 	for tag := range depth {
 		l.free = append(l.free, tag)
 	}
-	if l.q, err = newQueue(d, 0, depth, block); err != nil {
+	if l.q, err = newQueue(d, id, depth, block); err != nil {
 		return nil, err
 	}
 	l.q.lane = l

@@ -42,6 +42,8 @@ var gates = slices.Concat(
 
 	[]gate{{point: "5", mine: side{ours + ", 2 queues", "rand read 4K qd32, 2 jobs"}, peer: side{ours, read4K}, stores: []string{tmpfs, slow}, want: 1.15, costs: true}},
 
+	[]gate{{point: "5", mine: side{ours + ", 2 queues", engineRead}, peer: side{ours, engineRead}, kernel: nativeKernel, stores: []string{pageCache, directIO}, want: 1.15, costs: true}},
+
 	versus("6", 1.5, engineRead, ours, qemuBench, nativeKernel, pageCache),
 	versus("6", 1.5, engineWrite, ours, qemuBench, nativeKernel, pageCache),
 	versus("6", 1.0, engineRead, ours, qemuBench, nativeKernel, directIO),

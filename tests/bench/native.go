@@ -21,7 +21,8 @@ type engine struct {
 }
 
 var engines = []engine{
-	{name: ours, run: ourEngine},
+	{name: ours, run: ourEngine(1)},
+	{name: ours + ", 2 queues", run: ourEngine(2)},
 	{name: qemuBench + " -i threads", run: qemuEngine, aio: "threads"},
 	{name: qemuBench + " -i native", run: qemuEngine, aio: "native", cache: "none"}, // QEMU has it for O_DIRECT only
 	{name: qemuBench + " -i io_uring", run: qemuEngine, aio: "io_uring"},
@@ -90,8 +91,14 @@ func nativeRound(round, n int, image string, r *report) error {
 	return nil
 }
 
-func ourEngine(_ engine, n int, image, cache string, write bool) (m measurement, err error) {
-	args := []string{"bench", "--json", "--depth=32", "--block=4K", "--count=" + strconv.Itoa(n), "--cache=" + cache, image}
+func ourEngine(queues int) func(e engine, n int, image, cache string, write bool) (measurement, error) {
+	return func(_ engine, n int, image, cache string, write bool) (measurement, error) {
+		return drill(queues, n, image, cache, write)
+	}
+}
+
+func drill(queues, n int, image, cache string, write bool) (m measurement, err error) {
+	args := []string{"bench", "--json", "--queues=" + strconv.Itoa(queues), "--depth=32", "--block=4K", "--count=" + strconv.Itoa(n), "--cache=" + cache, image}
 	if write {
 		args = append(args, "--op=write", "--overwrite")
 	}
