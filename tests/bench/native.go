@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,9 @@ func nativeRound(round, n int, image string, r *report) error {
 				if e.cache != "" && e.cache != store.cache {
 					continue
 				}
+				if err := warm(image, store.cache); err != nil {
+					return err
+				}
 				m, err := e.run(e, n, image, store.cache, work == engineWrite)
 				if err != nil {
 					return err
@@ -89,6 +93,21 @@ func nativeRound(round, n int, image string, r *report) error {
 		}
 	}
 	return nil
+}
+
+// warm reads the image, so that nobody of those that use the page cache finds
+// it emptied by somebody else.
+func warm(image, cache string) error {
+	if cache == "none" {
+		return nil
+	}
+	f, err := os.Open(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, f)
+	return err
 }
 
 func ourEngine(queues int) func(e engine, n int, image, cache string, write bool) (measurement, error) {
