@@ -28,12 +28,14 @@ evicted() {
 	[ "$(conditions ' 4(cl)')" -gt 0 ] || die "no zone was closed for another"
 }
 
+with=() # more options of add
+
 # round NAME QUEUES LIMITS COMMAND: on a new image.
 round() {
 	local name=$1 queues=$2 limits=$3
 	shift 3
 	zqublkd create -o "size=$((zones * 4))M,zone.mode=host-managed,zone.size=4M,zone.capacity=3M,$limits" "$image" >/dev/null
-	add "$image" --queues "$queues"
+	add "$image" --queues "$queues" "${with[@]}"
 	equal "hardware queues" "$(ls "/sys/block/${dev#/dev/}/mq" | wc -l)" $((queues ? queues : $(nproc)))
 	"$@"
 	del
@@ -63,4 +65,6 @@ within() {
 round "one queue" 1 zone.max_open_zones=6 beyond
 round "all queues" 0 zone.max_open_zones=6 beyond
 round "active zones limited" 0 zone.max_open_zones=8,zone.max_active_zones=14 within
+with=(--cache=writeback)
+round "through the page cache" 0 zone.max_open_zones=8,zone.max_active_zones=14 within
 leftovers
