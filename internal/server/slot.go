@@ -96,6 +96,10 @@ func newBuffers(n int, size uint32) (*buffers, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A huge page would be cleared and taken for the first small request on a
+	// buffer: milliseconds, and memory for what may never be used. Where the
+	// kernel has none there is nothing to refuse.
+	_ = unix.Madvise(area, unix.MADV_NOHUGEPAGE)
 	b := &buffers{area: area, free: make([][]byte, 0, n)}
 	for i := n - 1; i >= 0; i-- {
 		at := i * stride
