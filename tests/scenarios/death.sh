@@ -49,10 +49,13 @@ tell() {
 	zqublkd errors "$id"
 }
 
-# no_io_errors: nobody was told of any error, and nothing was refused.
+# no_io_errors: nobody was told of any error, and nothing was refused. One thing
+# btrfs says is no error of the device's: Linux 7.3 fills a zone again that it has
+# reset for want of space, while its own work that ends the zone's last life waits.
 no_io_errors() {
 	local lines
-	lines=$(dmesg | grep -E 'I/O error|critical .* error|BTRFS (error|warning|critical)|F2FS-fs.*(rror|orrupt)|EXT4-fs (error|warning)|lost async page write' || true)
+	lines=$(dmesg | grep -E 'I/O error|critical .* error|BTRFS (error|warning|critical)|F2FS-fs.*(rror|orrupt)|EXT4-fs (error|warning)|lost async page write' |
+		grep -v 'BTRFS error .*: double scheduling of bg [0-9]* zone finishing' || true)
 	equal "errors in the kernel's log after $deaths deaths" "$lines" ""
 	equal "refused requests after $deaths deaths" "$(zqublkd errors "$id")" ""
 }
