@@ -122,6 +122,7 @@ func (q *queue) move(s *slot) {
 // fetchData copies the data of a write out of the request and writes it: in
 // one submission where all of it is one piece of the file.
 func (q *queue) fetchData(s *slot) {
+	q.copied.Add(1)
 	s.buf = q.bufs.take()[:s.desc.Bytes()-s.there]
 	at := uint32(s.there)
 	if e := q.disk.img.Lookup(s.off, s.left()); e.Kind == qcow2.Data && e.Len == s.left() {

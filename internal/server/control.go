@@ -31,6 +31,7 @@ type Status struct {
 	Open         int    `json:"open_zones"`
 	Active       int    `json:"active_zones"`
 	ImplicitOpen int    `json:"implicitly_open_zones"`
+	Copied       uint64 `json:"copied_requests"`   // so far; the data of others went straight to and from their pages
 	Frozen       bool   `json:"frozen"`            // no change any more
 	Failure      string `json:"failure,omitempty"` // why, if it was an error
 }
@@ -92,6 +93,9 @@ func (d *Device) status() Status {
 	s := Status{
 		Record: d.record, Frozen: d.disk.frozen.Load(),
 		Open: d.disk.zones.Open(), Active: d.disk.zones.Active(), ImplicitOpen: d.disk.zones.ImplicitOpen(),
+	}
+	for _, q := range d.lanes {
+		s.Copied += q.copied.Load()
 	}
 	if err := d.disk.Failure(); err != nil {
 		s.Failure = err.Error()

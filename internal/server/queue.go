@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"zqublkd/ublk"
@@ -35,9 +37,10 @@ type queue struct {
 	bufs  *buffers
 	inbox inbox
 
-	current *slot    // being worked on, for guard
-	answers []uint16 // tags whose answers have not gone to the kernel yet
-	resting bool     // paused, and everything begun has been answered
+	copied  atomic.Uint64 // requests whose data went through a buffer of ours, for status
+	current *slot         // being worked on, for guard
+	answers []uint16      // tags whose answers have not gone to the kernel yet
+	resting bool          // paused, and everything begun has been answered
 }
 
 // newQueue prepares queue id with depth tags of at most maxIO bytes.

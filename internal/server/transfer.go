@@ -118,6 +118,7 @@ func (q *queue) answerZeros(s *slot, n uint64) {
 // both when it hears of them, so that the buffer of s stays until the next
 // request on its tag.
 func (q *queue) answerRead(s *slot, data []byte) {
+	q.copied.Add(1)
 	q.answers = append(q.answers, s.tag)
 	q.lane.CompleteRead(s.tag, byAnswer, data)
 	s.answered = true
