@@ -34,6 +34,8 @@
 //     those and the closed ones; neither passes its limit by an operation.
 //   - Resources are taken, and another zone closed for them, only when the
 //     request will succeed. Explicitly open zones are never evicted.
+//   - A conventional zone never changes: nothing in it waits, and reads and
+//     writes of it take no lock. A plain disk is one such zone.
 //   - Reset and finish own their zone: no write and no read is in flight.
 //
 // # Lock order

@@ -8,8 +8,10 @@ func (d *Device) BeginRead(op *Op, off, n uint64) (v Verdict, readable uint64, e
 	if err != nil {
 		return Refused, 0, err
 	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
+	if !d.geo.IsConventional(op.Zone) {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+	}
 	if t := cells[OpRead][z.cond]; t.Refused != 0 {
 		return Refused, 0, d.refusal(op, z, t.Refused, 0)
 	}

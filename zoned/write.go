@@ -26,6 +26,9 @@ func (d *Device) BeginAppend(op *Op, off, n uint64) (Verdict, error) {
 }
 
 func (d *Device) beginWrite(z *zone, op *Op) (Verdict, error) {
+	if op.Kind == OpWrite && d.geo.IsConventional(op.Zone) && z.cond == NotWP {
+		return Granted, nil
+	}
 	z.mu.Lock()
 	if t := cells[op.Kind][z.cond]; t.Refused == 0 && t.Next != z.cond {
 		// Slots are needed: take the locks in their order and look again.
@@ -42,9 +45,6 @@ func (d *Device) beginWrite(z *zone, op *Op) (Verdict, error) {
 // admit decides about a write; z.mu is held, and limits when the zone has to
 // be opened for it.
 func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
-	if z.cond == NotWP && op.Kind == OpWrite {
-		return Granted, nil
-	}
 	if z.owner() != nil || z.draining || z.crowded {
 		d.park(op.Zone, z, op)
 		return Parked, nil
@@ -96,13 +96,14 @@ func (d *Device) place(z *zone, op *Op) error {
 // below it has not ended yet, those that waited for it, and parked ones.
 func (d *Device) EndWrite(op *Op, err error) *Op {
 	var out answers
+	if d.geo.IsConventional(op.Zone) {
+		out.end(op, err)
+		return out.head
+	}
 	z := &d.zones[op.Zone]
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	switch {
-	case d.geo.IsConventional(op.Zone):
-		out.end(op, err)
-		return out.head
 	case err != nil || op.aborted:
 		d.fail(z, op, err, &out)
 	default:

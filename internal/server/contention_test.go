@@ -21,14 +21,25 @@ const (
 // its own, never wait for one another. The profiles of the runtime tell.
 func TestQueuesShareNoLock(t *testing.T) {
 	lanes := lockLanes(t, 2)
+	queuesShareNoLock(t, lanes, func(i int) { lanes[i].work(lockFirst * uint64(1+i)) })
+}
+
+// TestQueuesShareNoLockOfPlainDisk: a plain disk is one zone, which all queues
+// read and write.
+func TestQueuesShareNoLockOfPlainDisk(t *testing.T) {
+	lanes := lockLanes(t, 2)
+	queuesShareNoLock(t, lanes, func(i int) { lanes[i].workAnywhere() })
+}
+
+func queuesShareNoLock(t *testing.T, lanes []*benchLane, work func(i int)) {
 	before := contention()
 	runtime.SetMutexProfileFraction(1)
 	runtime.SetBlockProfileRate(1)
 	defer runtime.SetMutexProfileFraction(0)
 	defer runtime.SetBlockProfileRate(0)
 	var ended sync.WaitGroup
-	for i, l := range lanes {
-		ended.Go(func() { l.work(lockFirst * uint64(1+i)) })
+	for i := range lanes {
+		ended.Go(func() { work(i) })
 	}
 	ended.Wait()
 	for stack, n := range contention() {
@@ -49,11 +60,23 @@ func (l *benchLane) work(zone uint64) {
 	}
 }
 
+// workAnywhere writes and reads the conventional zone.
+func (l *benchLane) workAnywhere() {
+	for i := range uint64(20 * lockEach) {
+		at := i * 7919 % (lockFirst / 8) * 8
+		l.do(ublk.NewIODesc(ublk.OpWrite, 0, at, 8))
+		l.do(ublk.NewIODesc(ublk.OpRead, 0, at, 8))
+	}
+}
+
 // lockLanes are queues of one disk, whose zones are mapped and empty.
 func lockLanes(t *testing.T, n int) (lanes []*benchLane) {
 	path := newImage(t, qcow2.CreateOptions{Size: 4 * lockZone, Zone: &qcow2.ZoneOptions{Size: lockZone, Conventional: 1}})
 	s := newSim(t, path, n, 4)
 	t.Cleanup(s.close)
+	if err := s.disk.img.Ensure(0, lockZone, lockZone); err != nil {
+		t.Fatal(err)
+	}
 	for i := range n {
 		start := uint64(1+i) * lockZone
 		if err := s.disk.img.Ensure(start, lockZone, lockZone); err != nil {
