@@ -247,8 +247,59 @@ func TestFixedFilesAndBuffers(t *testing.T) {
 	must(t, r.UnregisterFiles())
 	must(t, r.UnregisterBuffers())
 	must(t, r.RegisterSparseBuffers(64))
+	must(t, r.SetBuffer(63, buf[:4096]))
+	r.Next().ReadFixed(fd, buf[8:12], 6, 63)
+	if c := reap(t, r, 1)[0]; c.Res != 4 || string(buf[8:12]) != "6789" {
+		t.Errorf("read into a buffer set later: %+v %q", c, buf[8:12])
+	}
+	r.Next().ReadFixed(fd, buf[:4], 0, 62)
+	if c := reap(t, r, 1)[0]; c.Errno() != unix.EFAULT {
+		t.Errorf("read into a buffer not set: %+v", c)
+	}
+	if r.SetBuffer(64, buf[:4096]) == nil {
+		t.Error("set a buffer beyond the table")
+	}
 	if err := r.UnregisterFiles(); err == nil {
 		t.Error("unregistered files twice")
+	}
+}
+
+// TestKnown moves data by the ring's shortest way, with more and more of it known.
+func TestKnown(t *testing.T) {
+	r := queueRing(t, 8)
+	fd, other := scratch(t, "0123456789"), scratch(t, "abcdefghij")
+	buf := mem(t, 8192)
+	must(t, r.RegisterSparseBuffers(3))
+	rounds := []struct {
+		name   string
+		know   func() error
+		fixed  bool // the first file is named by index
+		opcode Op   // of a read into the first page
+	}{
+		{"nothing", func() error { return nil }, false, OpRead},
+		{"files", func() error { return r.KnowFiles(-1, fd) }, true, OpRead},
+		{"files and memory", func() error { return r.KnowMemory(buf[:4096], 2) }, true, OpReadFixed},
+		{"memory", r.ForgetFiles, false, OpReadFixed},
+		{"files not known are forgotten", r.ForgetFiles, false, OpReadFixed},
+	}
+	for _, c := range rounds {
+		must(t, c.know())
+		s := r.Next()
+		r.PrepareRead(s, fd, buf[:4], 3)
+		if s.Opcode != c.opcode || s.Flags&FixedFile != 0 != c.fixed {
+			t.Errorf("%s: prepared %+v", c.name, s)
+		}
+		reap(t, r, 1)
+		r.PrepareRead(r.Next(), other, buf[4094:4098], 0) // passes the end of the known memory
+		reap(t, r, 1)
+		if got := string(buf[:4]) + string(buf[4094:4098]); got != "3456abcd" {
+			t.Errorf("%s: read %q", c.name, got)
+		}
+		copy(buf, "3456")
+		r.PrepareWrite(r.Next(), fd, buf[:4], 3)
+		reap(t, r, 1)
+		fileIs(t, fd, "0123456789")
+		clear(buf)
 	}
 }
 

@@ -2,6 +2,7 @@ package uring
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,7 @@ const (
 	unregisterFiles     = 3
 	registerProbe       = 8
 	registerBuffers2    = 15
+	registerBuffersSet  = 16 // IORING_REGISTER_BUFFERS_UPDATE
 	registerIOWQWorkers = 19
 	registerRingFDs     = 20
 	unregisterRingFDs   = 21
@@ -65,6 +67,24 @@ type rsrcRegister struct {
 func (r *Ring) RegisterSparseBuffers(n uint32) error {
 	arg := rsrcRegister{nr: n, flags: rsrcSparse}
 	_, err := r.register("register sparse buffers", registerBuffers2, unsafe.Pointer(&arg), int(unsafe.Sizeof(arg)))
+	return err
+}
+
+// rsrcUpdate is struct io_uring_rsrc_update2.
+type rsrcUpdate struct {
+	offset, _     uint32
+	data, tagsPtr uint64
+	nr, _         uint32
+}
+
+// SetBuffer pins buf, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers.
+func (r *Ring) SetBuffer(index uint32, buf []byte) error {
+	vec := new(unix.Iovec) // on the heap: the kernel is given its address in a number
+	vec.Base = unsafe.SliceData(buf)
+	vec.SetLen(len(buf))
+	arg := &rsrcUpdate{offset: index, data: uint64(uintptr(unsafe.Pointer(vec))), nr: 1}
+	_, err := r.register("set a buffer", registerBuffersSet, unsafe.Pointer(arg), int(unsafe.Sizeof(*arg)))
+	runtime.KeepAlive(vec)
 	return err
 }
 

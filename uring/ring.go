@@ -29,7 +29,8 @@ type Ring struct {
 
 	rings []byte // mapping of both rings' heads and the CQEs
 	sqes  []byte // mapping of the SQEs
-	ext   *Mem   // eventsArg at 0, its Timespec at extTimespec
+	fixed fixed
+	ext   *Mem // eventsArg at 0, its Timespec at extTimespec
 }
 
 // sqRing is our end of the submission queue. tail runs ahead of what the kernel has been shown; all counters wrap.
