@@ -65,6 +65,15 @@ func (f *OSFile) lock(c claim) error {
 	}
 }
 
+// unlock gives up whatever claim f has.
+func (f *OSFile) unlock() {
+	for _, fd := range []int{f.fd, f.direct} {
+		if fd >= 0 {
+			writerClaim.release(fd) // which has all bytes of a reader's, too
+		}
+	}
+}
+
 // take sets the bytes of c on fd and returns the first byte of somebody else
 // that contradicts it, -1 if there is none.
 func (c claim) take(fd int) (conflict int64, err error) {

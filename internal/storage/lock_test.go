@@ -193,6 +193,34 @@ func TestLockLastsWithDirectDescriptor(t *testing.T) {
 	checkConflict(t, path, Options{}, false, 0)
 }
 
+// TestLockEndsWithClose closes a file that something still refers to, as a ring does
+// for a while.
+func TestLockEndsWithClose(t *testing.T) {
+	path := imagePath(t)
+	f, err := Open(path, Options{Direct: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range []int{f.Fd(), f.DirectFd()} {
+		if fd < 0 {
+			continue
+		}
+		other, err := unix.Dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(other)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+}
+
 func TestLockHasOneWinner(t *testing.T) {
 	path := imagePath(t)
 	for range 5 {

@@ -152,8 +152,10 @@ func (f *OSFile) allData(off int64) (int64, error) {
 	return off, err
 }
 
-// Close implements File. It may be called again.
+// Close implements File. It may be called again. The lock goes at once, whoever
+// else in this process or in the kernel still refers to the file.
 func (f *OSFile) Close() error {
+	f.unlock()
 	err := errors.Join(closeFd(&f.direct), closeFd(&f.fd))
 	if err != nil {
 		return describe("close", f.path, err)
