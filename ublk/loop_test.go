@@ -18,8 +18,8 @@ import (
 )
 
 // fileDisk serves a disk from a file: WRITE is [copy -> file], READ is file, then [copy -> answer].
-func fileDisk(t testing.TB, fd int, queues, depth, bytes int) *scripted {
-	mem := buffer(t, queues*depth*bytes)
+// Each tag has the next bytes of mem.
+func fileDisk(fd int, depth, bytes int, mem []byte) *scripted {
 	buf := func(q *ublk.Queue, tag uint16) []byte {
 		return mem[(q.ID()*depth+int(tag))*bytes:][:q.Desc(tag).Bytes()]
 	}
@@ -52,12 +52,22 @@ func fileDisk(t testing.TB, fd int, queues, depth, bytes int) *scripted {
 }
 
 func TestServeFile(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known int // bytes of its buffers that the ring is told of
+	}{{"no memory told of", 0}, {"some, and part of a buffer", 3*4096 + 512}, {"all", 2 * 8 * 4096}} {
+		t.Run(c.name, func(t *testing.T) { serveFile(t, c.known) })
+	}
+}
+
+func serveFile(t *testing.T, known int) {
 	const block, perWorker, workers = 4096, 40, 12
 	f, err := os.CreateTemp(t.TempDir(), "disk")
 	must(t, err)
 	defer f.Close()
 	must(t, f.Truncate(workers*perWorker*block))
-	r := serve(t, 2, 8, fileDisk(t, int(f.Fd()), 2, 8, block))
+	mem := buffer(t, 2*8*block)
+	r := serveWith(t, 2, 8, fileDisk(int(f.Fd()), 8, block, mem), ublk.QueueOptions{Memory: mem[:known]})
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {

@@ -30,6 +30,11 @@ type QueueOptions struct {
 	Blocking bool
 	// CPUs is where the queue's thread may run, for example Control.QueueAffinity; empty: anywhere.
 	CPUs CPUSet
+	// Files are those of the submissions to come, below 0: none, and Memory, which must be uring.Mem, is where most buffers of
+	// file I/O lie. The ring is told of both beforehand: queues then share no count of a file's users, and the kernel need
+	// not walk to the memory's pages each time. Other files and buffers work, too.
+	Files  []int
+	Memory []byte
 	// OnSubmit is called right before what is queued, answers among it, is handed to the kernel: the last moment at which
 	// it can be said that the kernel has not heard of them.
 	OnSubmit func()
@@ -110,14 +115,41 @@ func (q *Queue) setup() error {
 		return err
 	}
 	if q.auto = q.dev.info.Flags.Has(FeatureAutoBufReg); q.auto {
-		if err := q.ring.RegisterSparseBuffers(depth); err != nil {
+		if err := q.ring.RegisterSparseBuffers(depth + 1); err != nil {
 			return err
 		}
 	}
+	q.tellRing()
 	if err := q.openDescs(); err != nil {
 		return err
 	}
 	return q.wake.open()
+}
+
+// tellRing tells the ring what will be named again and again. It is a favour: where the kernel refuses one, because there
+// is no room or too much memory pinned, all works without it.
+func (q *Queue) tellRing() {
+	_ = q.ring.RegisterRing()
+	_ = q.ring.KnowFiles(append([]int{q.dev.fd}, q.opts.Files...)...)
+	if len(q.opts.Memory) == 0 {
+		return
+	}
+	index := 0
+	if q.auto {
+		index = len(q.tags) // behind those that the driver fills in by tag
+	} else if q.ring.RegisterSparseBuffers(1) != nil {
+		return
+	}
+	_ = q.ring.KnowMemory(q.opts.Memory, uint16(index))
+}
+
+// forgetFiles gives the files back at once: the ring goes in the kernel's own time, and would keep the device and a mount
+// until then. Where a command is in flight, which the kernel would wait for, they do go with the ring.
+func (q *Queue) forgetFiles() error {
+	if q.gone < len(q.tags) {
+		return nil
+	}
+	return q.ring.ForgetFiles()
 }
 
 // openDescs gets the array of descriptors.
@@ -162,7 +194,7 @@ func (q *Queue) Desc(tag uint16) IODesc {
 func (q *Queue) Close() error {
 	var errs []error
 	if q.ring != nil {
-		errs = append(errs, q.ring.Close())
+		errs = append(errs, q.forgetFiles(), q.ring.Close())
 		q.ring = nil
 	}
 	if q.descs != nil && q.dev.sham == nil {

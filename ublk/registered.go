@@ -14,11 +14,15 @@ func (q *Queue) Registered(tag uint16) bool {
 // must be Registered. A short result leaves the rest of the pages as they were: what the kernel had in them must not go out,
 // so fill it before the answer.
 func (q *Queue) ReadFilePages(tag uint16, step uint8, fd int, n uint32, off uint64) {
-	q.SQE(tag, step).ReadRegistered(fd, tag, 0, n, off)
+	s := q.SQE(tag, step)
+	s.ReadRegistered(fd, tag, 0, n, off)
+	q.ring.UseFixedFile(s)
 }
 
 // WriteFilePages queues a pwrite of the first n bytes of the WRITE or ZONE_APPEND on tag, which must be Registered, to the
 // backing file at off.
 func (q *Queue) WriteFilePages(tag uint16, step uint8, fd int, n uint32, off uint64) {
-	q.SQE(tag, step).WriteRegistered(fd, tag, 0, n, off)
+	s := q.SQE(tag, step)
+	s.WriteRegistered(fd, tag, 0, n, off)
+	q.ring.UseFixedFile(s)
 }

@@ -49,11 +49,14 @@ type rig struct {
 
 func serve(t testing.TB, queues, depth uint16, h ublk.Handler) *rig {
 	t.Helper()
+	return serveWith(t, queues, depth, h, ublk.QueueOptions{})
+}
+
+func serveWith(t testing.TB, queues, depth uint16, h ublk.Handler, o ublk.QueueOptions) *rig {
+	t.Helper()
 	r := new(rig)
-	o := ublk.QueueOptions{
-		OnPanic: func(p ublk.Panic) { r.mu.Lock(); r.panics = append(r.panics, p); r.mu.Unlock() },
-		OnDrop:  func(*ublk.Queue, uint16) { r.drops.Add(1) },
-	}
+	o.OnPanic = func(p ublk.Panic) { r.mu.Lock(); r.panics = append(r.panics, p); r.mu.Unlock() }
+	o.OnDrop = func(*ublk.Queue, uint16) { r.drops.Add(1) }
 	s, err := ublktest.Serve(queues, depth, ublk.FeatureZoned, o, h)
 	if errors.Is(err, uring.ErrDisabled) {
 		t.Skip("io_uring is forbidden on this machine; run the tests of this package in a test VM: ", err)

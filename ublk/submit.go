@@ -78,12 +78,12 @@ func (q *Queue) settle() {
 
 // ReadFile queues a pread of the backing file fd at off (bytes) into buf.
 func (q *Queue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.SQE(tag, step).Read(fd, buf, off)
+	q.ring.PrepareRead(q.SQE(tag, step), fd, buf, off)
 }
 
 // WriteFile queues a pwrite of buf to the backing file fd at off (bytes).
 func (q *Queue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
-	q.SQE(tag, step).Write(fd, buf, off)
+	q.ring.PrepareWrite(q.SQE(tag, step), fd, buf, off)
 }
 
 // SyncFile queues an fdatasync of fd. The kernel runs it on a worker thread.
@@ -91,12 +91,16 @@ func (q *Queue) SyncFile(tag uint16, step uint8, fd int) { q.SQE(tag, step).Data
 
 // CopyFromRequest queues the copy of a WRITE's or ZONE_APPEND's data, from byte off of the request on, into buf.
 func (q *Queue) CopyFromRequest(tag uint16, step uint8, off uint32, buf []byte) {
-	q.SQE(tag, step).Read(q.dev.fd, buf, copyPos(q.id, tag, off))
+	s := q.SQE(tag, step)
+	s.Read(q.dev.fd, buf, copyPos(q.id, tag, off)) // the driver takes no registered memory
+	q.ring.UseFixedFile(s)
 }
 
 // CopyToRequest queues the copy of buf into a READ's data, from byte off of the request on.
 func (q *Queue) CopyToRequest(tag uint16, step uint8, off uint32, buf []byte) {
-	q.SQE(tag, step).Write(q.dev.fd, buf, copyPos(q.id, tag, off))
+	s := q.SQE(tag, step)
+	s.Write(q.dev.fd, buf, copyPos(q.id, tag, off))
+	q.ring.UseFixedFile(s)
 }
 
 // WriteFromRequest queues, linked, the copy of a WRITE's or ZONE_APPEND's data from byte at of the request on into buf, and
@@ -172,6 +176,7 @@ func (q *Queue) command(t uint16, op uint32, res int32, sector uint64) {
 		return
 	}
 	s.Command(q.dev.fd, op)
+	q.ring.UseFixedFile(s)
 	if q.auto {
 		s.Addr = uint64(t) | autoBufFallback<<16 // struct ublk_auto_buf_reg
 	}

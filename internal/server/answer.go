@@ -59,7 +59,7 @@ func (q *queue) report(s *slot) {
 		q.refuse(s, fmt.Errorf("report of %d zones at %d: outside the disk", s.desc.Zones(), s.desc.Offset()))
 		return
 	}
-	buf := q.bufs.take()
+	buf := q.bufs.take(s.tag, min(uint64(len(infos))*ublk.BlkZoneBytes, q.bufs.size))
 	s.buf = buf
 	n := 0
 	for _, z := range infos {

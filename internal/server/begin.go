@@ -86,7 +86,7 @@ func (q *queue) beginRead(s *slot) {
 	if readable == n && q.pass(s) {
 		return
 	}
-	s.buf = q.bufs.take()[:n]
+	s.buf = q.bufs.take(s.tag, n)
 	q.transfer(s)
 }
 
@@ -123,7 +123,7 @@ func (q *queue) move(s *slot) {
 // one submission where all of it is one piece of the file.
 func (q *queue) fetchData(s *slot) {
 	q.copied.Add(1)
-	s.buf = q.bufs.take()[:s.desc.Bytes()-s.there]
+	s.buf = q.bufs.take(s.tag, s.desc.Bytes()-s.there)
 	at := uint32(s.there)
 	if e := q.disk.img.Lookup(s.off, s.left()); e.Kind == qcow2.Data && e.Len == s.left() {
 		s.piece = len(s.buf)

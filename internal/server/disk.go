@@ -148,6 +148,16 @@ func (d *Disk) flushWith(f *flusher) func() error {
 // direct says that the data of the image itself can pass the page cache.
 func (d *Disk) direct() bool { return d.layers[0].direct >= 0 }
 
+// descriptors are those of all files that data is read from and written to; -1
+// stands for one that there is not.
+func (d *Disk) descriptors() []int {
+	var all []int
+	for _, l := range d.layers {
+		all = append(all, l.fd, l.direct)
+	}
+	return all
+}
+
 // fd is the descriptor for a piece of file I/O: the direct one where its
 // alignment allows.
 func (d *Disk) fd(e qcow2.Extent, piece []byte) int {

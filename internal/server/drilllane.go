@@ -38,6 +38,7 @@ func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, er
 	l.q.lane = l
 	l.ring, err = uring.New(uring.Options{Entries: 2*uint32(depth) + 2, Flags: uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupCoopTaskrun | uring.SetupClamp})
 	if err == nil {
+		l.tellRing()
 		l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
 	}
 	if err == nil {
@@ -47,6 +48,14 @@ func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, er
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
+}
+
+// tellRing tells the ring what a queue of the driver tells its own.
+func (l *drillLane) tellRing() {
+	_ = l.ring.KnowFiles(l.q.disk.descriptors()...)
+	if l.ring.RegisterSparseBuffers(1) == nil {
+		_ = l.ring.KnowMemory(l.q.bufs.small.Bytes(), 0)
+	}
 }
 
 // serve sends count requests and waits for their answers.
@@ -104,7 +113,7 @@ func (l *drillLane) next() *uring.SQE {
 func (l *drillLane) close() error {
 	var errs []error
 	if l.ring != nil {
-		errs = append(errs, l.ring.Close())
+		errs = append(errs, l.ring.ForgetFiles(), l.ring.Close())
 	}
 	if l.wake >= 0 {
 		errs = append(errs, unix.Close(l.wake))
@@ -131,13 +140,13 @@ func (l *drillLane) CompleteAppend(tag uint16, res int32, _ uint64) { l.Complete
 
 func (l *drillLane) ReadFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
 	s := l.next()
-	s.Read(fd, buf, off)
+	l.ring.PrepareRead(s, fd, buf, off)
 	s.UserData = uint64(tag)
 }
 
 func (l *drillLane) WriteFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
 	s := l.next()
-	s.Write(fd, buf, off)
+	l.ring.PrepareWrite(s, fd, buf, off)
 	s.UserData = uint64(tag)
 }
 

@@ -44,7 +44,7 @@ func (q *queue) passed(s *slot, res int32) {
 	case res >= 0 && uint64(res) == n:
 		q.end(s)
 	case s.desc.Op() == ublk.OpRead:
-		s.buf = q.bufs.take()[:n]
+		s.buf = q.bufs.take(s.tag, n)
 		q.transfer(s)
 	default:
 		q.fetchData(s)

@@ -48,7 +48,8 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	}
 	defer q.bufs.close()
 	isUp := false
-	err = d.char.Serve(id, ublk.QueueOptions{OnSubmit: q.submitting}, q, func(ring *ublk.Queue) {
+	o := ublk.QueueOptions{OnSubmit: q.submitting, Files: d.disk.descriptors(), Memory: q.bufs.small.Bytes()}
+	err = d.char.Serve(id, o, q, func(ring *ublk.Queue) {
 		q.lane, d.lanes[id] = ring, q
 		isUp = true
 		up <- nil

@@ -3,8 +3,6 @@ package server
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
@@ -78,43 +76,3 @@ func (b *inbox) take() *slot {
 	}
 	return oldest
 }
-
-// buffers are the queue's data buffers, the most recently used first, so that
-// a quiet queue touches little memory. There is one for each tag, so that none
-// ever waits; memory that was never used costs nothing.
-type buffers struct {
-	area []byte
-	free [][]byte
-}
-
-func newBuffers(n int, size uint32) (*buffers, error) {
-	// Neighbours are a page more than their size apart: small requests use the
-	// beginning of each, and those would fall on the same lines of the caches.
-	stride := int(size) + unix.Getpagesize()
-	area, err := unix.Mmap(-1, 0, n*stride, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-	if err != nil {
-		return nil, err
-	}
-	// A huge page would be cleared and taken for the first small request on a
-	// buffer: milliseconds, and memory for what may never be used. Where the
-	// kernel has none there is nothing to refuse.
-	_ = unix.Madvise(area, unix.MADV_NOHUGEPAGE)
-	b := &buffers{area: area, free: make([][]byte, 0, n)}
-	for i := n - 1; i >= 0; i-- {
-		at := i * stride
-		b.free = append(b.free, area[at:at+int(size):at+int(size)])
-	}
-	return b, nil
-}
-
-func (b *buffers) take() []byte {
-	last := len(b.free) - 1
-	buf := b.free[last]
-	b.free = b.free[:last]
-	return buf
-}
-
-func (b *buffers) give(buf []byte) { b.free = append(b.free, buf[:cap(buf)]) }
-
-func (b *buffers) close() error { return unix.Munmap(b.area) }
