@@ -110,16 +110,16 @@ func (c Drill) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 	if c.Op == ublk.OpZoneAppend {
 		return nil, errors.New("appends are for zoned images")
 	}
-	blocks := d.geo.Size / block
-	if blocks == 0 {
-		return nil, errors.New("the disk is smaller than a block")
+	// Each queue goes through a part of its own, as clients of queues do.
+	part := d.geo.Size / block / uint64(c.Queues)
+	if part == 0 {
+		return nil, fmt.Errorf("the disk is smaller than %d blocks of %d bytes, one for each queue", c.Queues, block)
 	}
 	return func(queue, n uint64) ublk.IODesc {
-		n = n*uint64(c.Queues) + queue
 		if c.Random {
-			n = rand.Uint64N(blocks)
+			n = rand.Uint64N(part)
 		}
-		return request(c.Op, n%blocks*block)
+		return request(c.Op, (queue*part+n%part)*block)
 	}, nil
 }
 
