@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
@@ -193,6 +194,40 @@ func TestCPUSet(t *testing.T) {
 	}
 	if len(make(CPUSet, 8).CPUs()) != 0 || make(CPUSet, 8).String() != "" {
 		t.Error("an empty set has CPUs")
+	}
+}
+
+func TestCPUSetWithout(t *testing.T) {
+	set := func(cpus ...int) CPUSet {
+		s := make(CPUSet, 16)
+		for _, cpu := range cpus {
+			s[cpu/8] |= 1 << (cpu % 8)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name    string
+		s, less CPUSet
+		want    string
+	}{
+		{"one of two", set(0, 1), set(1), "0"},
+		{"all", set(0, 1), set(0, 1), ""},
+		{"none of them", set(0, 1), set(2, 70), "0-1"},
+		{"a shorter set", set(3, 70), set(3)[:8], "70"},
+		{"nothing", set(5), nil, "5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.s.Without(c.less).String(); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAllowedCPUs(t *testing.T) {
+	s, err := AllowedCPUs()
+	if err != nil || len(s.CPUs()) != runtime.NumCPU() {
+		t.Errorf("allowed CPUs %s, %v; the runtime counts %d", s, err, runtime.NumCPU())
 	}
 }
 

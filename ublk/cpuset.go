@@ -46,6 +46,33 @@ func (s CPUSet) String() string {
 	return b.String()
 }
 
+// AllowedCPUs is where the calling thread may run.
+func AllowedCPUs() (CPUSet, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("CPUs of this thread: %w", err)
+	}
+	s := make(CPUSet, cpuSetBytes)
+	for cpu := range cpuSetBytes * 8 {
+		if set.IsSet(cpu) {
+			s[cpu/8] |= 1 << (cpu % 8) // a word's lowest byte first
+		}
+	}
+	return s, nil
+}
+
+// Without is what is in s and not in t.
+func (s CPUSet) Without(t CPUSet) CPUSet {
+	rest := make(CPUSet, len(s))
+	for i := range s {
+		rest[i] = s[i]
+		if i < len(t) {
+			rest[i] &^= t[i]
+		}
+	}
+	return rest
+}
+
 // PinThread lets the calling thread run only on the CPUs of the set. The goroutine must be locked to its thread. An empty
 // set is left alone.
 func (s CPUSet) PinThread() error {

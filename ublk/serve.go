@@ -2,9 +2,13 @@ package ublk
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Serve makes queue qid on a thread of its own, calls ready (which may keep the queue for Wake), and runs it to its end. It
@@ -24,6 +28,7 @@ func (d *Device) serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) e
 	if err := o.CPUs.PinThread(); err != nil {
 		return err
 	}
+	nameThread(fmt.Sprintf("ublk%d q%d", d.info.ID, qid))
 	q, err := d.NewQueue(qid, o)
 	if err != nil {
 		return err
@@ -32,6 +37,14 @@ func (d *Device) serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) e
 		ready(q)
 	}
 	return errors.Join(q.Run(h), q.Close())
+}
+
+// nameThread is what top -H and ps -T call the calling thread; the kernel keeps 15 bytes of it.
+func nameThread(name string) {
+	b, err := unix.BytePtrFromString(name)
+	if err == nil {
+		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(b)), 0, 0, 0)
+	}
 }
 
 // spareProcs is how many processors (P) a program needs beside those its queues hold while they wait.

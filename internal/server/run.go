@@ -48,7 +48,7 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	}
 	defer q.bufs.close()
 	isUp := false
-	o := ublk.QueueOptions{OnSubmit: q.submitting, Files: d.disk.descriptors(), Memory: q.bufs.small.Bytes()}
+	o := ublk.QueueOptions{OnSubmit: q.submitting, CPUs: d.cpusFor(id), Files: d.disk.descriptors(), Memory: q.bufs.small.Bytes()}
 	err = d.char.Serve(id, o, q, func(ring *ublk.Queue) {
 		q.lane, d.lanes[id] = ring, q
 		isUp = true
@@ -61,6 +61,23 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	default:
 		d.fail(err)
 	}
+}
+
+// cpusFor is where the thread of queue id may run: anywhere but on the CPUs
+// whose requests it serves. Together with a busy client on one CPU they take
+// turns, a few requests at a time; apart, each finds many when it looks. Where
+// there are no other CPUs it is left to the scheduler, as it is if anything
+// can't be told.
+func (d *Device) cpusFor(id int) ublk.CPUSet {
+	allowed, err := ublk.AllowedCPUs()
+	if err != nil {
+		return nil
+	}
+	clients, err := d.ctl.QueueAffinity(d.info.ID, id)
+	if err != nil {
+		return nil
+	}
+	return allowed.Without(clients)
 }
 
 // fail reports the first queue that can't go on.

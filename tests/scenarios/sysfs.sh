@@ -47,6 +47,17 @@ one_queue() {
 	[[ $(attr scheduler) = *"[none]"* ]] || die "scheduler: $(attr scheduler)"
 }
 hook=one_queue shows "one queue" $geometry --queues 1 -- nr_requests=64
+# Each queue's thread bears its name and keeps off the CPU whose requests it serves.
+apart() {
+	local q cpu tasks
+	tasks=/proc/$(daemon_of "$id")/task
+	for q in 0 1; do
+		grep -lx "ublk$id q$q" "$tasks"/*/comm >thread || die "no thread of queue $q: $(cat "$tasks"/*/comm)"
+		cpu=$(tr -d ' ' <"/sys/block/${dev#/dev/}/mq/$q/cpu_list")
+		equal "CPUs of the thread of queue $q" "$(sed -n 's/^Cpus_allowed_list:\t//p' "$(dirname "$(cat thread)")/status")" $((1 - cpu))
+	done
+}
+hook=apart shows "two queues on two CPUs" $geometry --queues 2 -- nr_requests=64
 read_only() { equal "read-only" "$(attr ../ro)" 1; }
 hook=read_only shows "read-only, deeper queues" $geometry --read-only --depth 128 -- nr_requests=128
 
