@@ -164,7 +164,31 @@ sleep 3 # a span of time, not a wait
 used=$(($(ticks) - start))
 ((used <= 3)) || die "an idle daemon used $used of $((3 * $(getconf CLK_TCK))) ticks"
 say "$used ticks in 3 s"
+pass "an idle daemon uses no CPU"
+
+# Busy queues leave the rest of the daemon its turn.
+fio --name=busy --filename="$dev" --direct=1 --ioengine=io_uring --rw=randread --bs=4k --iodepth=32 --numjobs=2 --size=8M \
+	--time_based --runtime=60 >busy 2>&1 &
+busy=$!
+reads() { awk '{ print $1 }' "/sys/block/${dev#/dev/}/stat"; }
+started_reading() { (($(reads) > before + 1000)); }
+before=$(reads)
+eventually 20 started_reading
+before=$(reads)
+slowest=0
+for ((i = 0; i < 20; i++)); do
+	asked=${EPOCHREALTIME/./}
+	zqublkd errors "$id" >/dev/null
+	took=$(((${EPOCHREALTIME/./} - asked) / 1000))
+	((took <= slowest)) || slowest=$took
+done
+served=$(($(reads) - before))
+kill -INT $busy
+wait $busy || true # it was interrupted
+((served > 1000)) || die "only $served reads were served meanwhile: $(cat busy)"
+say "$served reads meanwhile; the slowest of $i answers took $slowest ms, the program's own start among it"
+((slowest < 2000)) || die "an answer of a busy daemon took $slowest ms"
 del
 leftovers
-pass "an idle daemon uses no CPU"
+pass "a busy daemon answers"
 pass "done"
