@@ -35,7 +35,7 @@ const maxErrno = 4095
 // result makes what a handler answers fit for the driver: success is always the request in full and failure an error number
 // the block layer knows. ok is false if the handler answered success for part of a request, which Linux 6.12 would send
 // again and 7.3 would take for the whole.
-func result(d IODesc, res int32, maxIO uint32) (_ int32, ok bool) {
+func result(d *IODesc, res int32, maxIO uint32) (_ int32, ok bool) {
 	switch {
 	case res < -maxErrno || res == -int32(syscall.EREMCHG):
 		return -int32(syscall.EIO), true

@@ -33,7 +33,7 @@ func TestResult(t *testing.T) {
 		"no errno":           {read, -5000, -5, true},
 		"least integer":      {read, -1 << 31, -5, true},
 	} {
-		if got, ok := result(c.d, c.res, maxIO); ok != c.ok || ok && got != c.want {
+		if got, ok := result(&c.d, c.res, maxIO); ok != c.ok || ok && got != c.want {
 			t.Errorf("%s: %d, %v; want %d, %v", name, got, ok, c.want, c.ok)
 		}
 	}

@@ -68,7 +68,7 @@ func FuzzIODesc(f *testing.F) {
 		if NewIODesc(d.Op(), d.Flags(), d.StartSector(), d.Sectors()).String() != d.String() {
 			t.Errorf("%s isn't rebuilt from its parts", d)
 		}
-		if got, ok := result(d, res, 1<<20); ok && got < -maxErrno || ok && res < 0 != (got < 0) {
+		if got, ok := result(&d, res, 1<<20); ok && got < -maxErrno || ok && res < 0 != (got < 0) {
 			t.Errorf("%s answered %d became %d", d, res, got)
 		}
 	})

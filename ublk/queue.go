@@ -185,8 +185,11 @@ func (q *Queue) Depth() int { return len(q.tags) }
 func (q *Queue) Device() *Device { return q.dev }
 
 // Desc copies out what the request on tag asks for.
-func (q *Queue) Desc(tag uint16) IODesc {
-	return *(*IODesc)(unsafe.Pointer(&q.descs[int(tag)*IODescBytes]))
+func (q *Queue) Desc(tag uint16) IODesc { return *q.desc(tag) }
+
+// desc is where the driver has written what the request on tag asks for.
+func (q *Queue) desc(tag uint16) *IODesc {
+	return (*IODesc)(unsafe.Pointer(&q.descs[int(tag)*IODescBytes]))
 }
 
 // Close unmaps and closes everything the queue has; whatever it still had fetched is cancelled. Wake may go on being called

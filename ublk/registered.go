@@ -6,8 +6,11 @@ const autoBufFallback = 1
 // Registered says that the pages of the request on tag are buffer number tag of the queue's ring, so that file I/O can go
 // to or from them without a copy. It needs FeatureAutoBufReg; single requests may miss it.
 func (q *Queue) Registered(tag uint16) bool {
-	d := q.Desc(tag)
-	return q.auto && (d.Op() == OpRead || d.Op().TakesData()) && d.Flags()&FlagNeedRegBuf == 0
+	if !q.auto {
+		return false
+	}
+	d := q.desc(tag)
+	return (d.Op() == OpRead || d.Op().TakesData()) && d.Flags()&FlagNeedRegBuf == 0
 }
 
 // ReadFilePages queues a pread of the first n bytes of the backing file at off into the pages of the READ on tag, which

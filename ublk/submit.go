@@ -29,7 +29,9 @@ func (q *Queue) SQE(tag uint16, step uint8) *uring.SQE {
 func (q *Queue) next(tag uint16) *uring.SQE {
 	q.checkThread()
 	if q.chain == none {
-		q.reserve()
+		if q.ring.Room() < chainRoom {
+			q.reserve()
+		}
 	} else if q.chain != int32(tag) {
 		panic(misuse("a chain of one tag continued with another"))
 	}
@@ -122,21 +124,21 @@ func (q *Queue) CompleteRead(tag uint16, step uint8, buf []byte) {
 // Complete answers the request on tag: -errno, or anything >= 0 for success. READ and WRITE succeed in full or not at all,
 // so res must be their length in bytes; a ZONE_APPEND that succeeded is answered by CompleteAppend.
 func (q *Queue) Complete(tag uint16, res int32) {
-	if res >= 0 && q.Desc(tag).Op() == OpZoneAppend {
+	if res >= 0 && q.desc(tag).Op() == OpZoneAppend {
 		panic(misuse("a successful ZONE_APPEND answered without its sector"))
 	}
 	q.commit(tag, res, 0)
 }
 
 // CompleteOK answers success in full, for anything but a ZONE_APPEND.
-func (q *Queue) CompleteOK(tag uint16) { q.Complete(tag, int32(q.Desc(tag).Bytes())) }
+func (q *Queue) CompleteOK(tag uint16) { q.Complete(tag, int32(q.desc(tag).Bytes())) }
 
 // Fail answers an error. See ClientErrno for what the client gets to see.
 func (q *Queue) Fail(tag uint16, e syscall.Errno) { q.commit(tag, -int32(e), 0) }
 
 // CompleteAppend answers a ZONE_APPEND whose data went to sector (512 bytes, absolute), or fails it with res = -errno.
 func (q *Queue) CompleteAppend(tag uint16, res int32, sector uint64) {
-	if q.Desc(tag).Op() != OpZoneAppend {
+	if q.desc(tag).Op() != OpZoneAppend {
 		panic(misuse("CompleteAppend for a request that is none"))
 	}
 	if res < 0 {
@@ -157,7 +159,7 @@ func (q *Queue) commit(t uint16, res int32, sector uint64) {
 	if s.flying > 1 || s.flying == 1 && q.chain != int32(t) {
 		panic(misuse("an answer while something of the request is in flight"))
 	}
-	res, ok := result(q.Desc(t), res, q.dev.info.MaxIOBytes)
+	res, ok := result(q.desc(t), res, q.dev.info.MaxIOBytes)
 	if !ok {
 		panic(misuse("success answered for part of a request"))
 	}

@@ -8,23 +8,30 @@ func (d *Device) BeginRead(op *Op, off, n uint64) (v Verdict, readable uint64, e
 	if err != nil {
 		return Refused, 0, err
 	}
-	if !d.geo.IsConventional(op.Zone) {
-		z.mu.Lock()
-		defer z.mu.Unlock()
+	if d.geo.IsConventional(op.Zone) {
+		if t := cells[OpRead][z.cond]; t.Refused != 0 {
+			return Refused, 0, d.refusal(op, z, t.Refused, 0)
+		}
+		return Granted, n, nil
 	}
+	z.mu.Lock()
+	v, readable, err = d.admitRead(z, op)
+	z.mu.Unlock()
+	return v, readable, err
+}
+
+// admitRead decides about a read of a sequential zone; z.mu is held.
+func (d *Device) admitRead(z *zone, op *Op) (v Verdict, readable uint64, err error) {
 	if t := cells[OpRead][z.cond]; t.Refused != 0 {
 		return Refused, 0, d.refusal(op, z, t.Refused, 0)
-	}
-	if d.geo.IsConventional(op.Zone) {
-		return Granted, n, nil
 	}
 	if z.owner() != nil || z.crowded {
 		d.park(op.Zone, z, op)
 		return Parked, 0, nil
 	}
 	z.readers++
-	at := min(off-d.geo.Start(op.Zone), z.done)
-	return Granted, min(n, z.done-at), nil
+	at := min(op.Start-d.geo.Start(op.Zone), z.done)
+	return Granted, min(op.Length, z.done-at), nil
 }
 
 // EndRead ends a granted read and returns the parked requests that can go on;
