@@ -43,6 +43,7 @@ func contenders(store string, autoBuffers bool) []*contender {
 	if autoBuffers {
 		list = append(list,
 			&contender{name: ours + ", user copy", zoned: true, start: zqublkd(zonedImage(zoneSize), "--queues=1", "--zero-copy=off")},
+			&contender{name: plainOurs + ", user copy", plain: true, start: zqublkd(plainImage, "--queues=1", "--zero-copy=off")},
 			&contender{name: "kublk loop, zero copy", start: kublk("-t", "loop", "-q", "1", "--auto_zc")})
 	}
 	if store == tmpfs {

@@ -8,6 +8,7 @@ const (
 	write4K     = "zone write 4K, 8 zones"
 	write128K   = "zone write 128K, 8 zones"
 	randWrite   = "rand write 4K qd32"
+	overwrite   = "rand write 128K qd32"
 	emptyRead   = "empty read 4K qd32"
 	plainOurs   = ours + ", plain qcow2"
 	userCopy    = "kublk loop, user copy"
@@ -35,7 +36,7 @@ var gates = slices.Concat(
 	versus("3", 1.0, write4K, ours, zeroCopy, "7.3", tmpfs, slow),
 	versus("3", 1.0, write128K, ours, zeroCopy, "7.3", tmpfs, slow),
 	versus("3", 1.5, read128K, ours, ours+", user copy", "7.3", tmpfs, slow),
-	versus("3", 1.5, write128K, ours, ours+", user copy", "7.3", tmpfs, slow),
+	versus("3", 1.5, overwrite, plainOurs, plainOurs+", user copy", "7.3", tmpfs, slow),
 
 	versus("4", 4.5, read4K, plainOurs, qemuNBDs, "", tmpfs, slow),
 	versus("4", 4.5, randWrite, plainOurs, qemuNBDs, "", tmpfs, slow),

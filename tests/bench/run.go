@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // run sets the stores and contenders up and measures.
@@ -109,6 +111,7 @@ func (p plan) measureStore(s store, list []*contender, r *report) error {
 
 // turns runs a workload on each contender, another one first in each round.
 func (p plan) turns(round int, w workload, list []*contender, r *report) error {
+	unix.Sync() // what others have written would be, too, in a minute
 	for i := range list {
 		c := list[(i+round)%len(list)]
 		if !p.wants(w, c) {
