@@ -13,6 +13,7 @@ type workload struct {
 	run   func(p plan, w workload, c *contender) (measurement, error)
 
 	zoned bool // fio keeps the rules of zones on a zoned device: for what isn't in order of itself
+	sync  bool // by pwrite, not io_uring
 	jobs  int
 	ios   int  // of each job; 0: as many as the time is enough for
 	depth int  // of appends
@@ -45,11 +46,11 @@ var workloads = []workload{
 	{name: "rand read 128K qd1", fio: read("128k", 1), suits: any1},
 	{name: "rand read 128K qd32", fio: read("128k", 32), suits: any1},
 	{name: "empty read 4K qd32", fio: fmt.Sprintf("--rw=randread --bs=4k --iodepth=32 --offset=%d --size=%d", emptyAt, emptySize), suits: any1},
-	{name: "zone write 4K, 1 zone", fio: writeAll("4k"), ios: zoneSize / 4096, fresh: true, suits: any1},
-	{name: "zone write 4K, 8 zones", fio: writeEach("4k"), jobs: 8, ios: spaceAhead / 4096, fresh: true, suits: any1},
-	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), ios: writeSize / (128 << 10), fresh: true, suits: any1},
-	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, ios: zoneSize / (128 << 10), fresh: true, suits: any1},
-	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", ios: spaceAhead / (64 << 10), fresh: true, suits: any1},
+	{name: "zone write 4K, 1 zone", fio: writeAll("4k"), ios: zoneSize / 4096, sync: true, fresh: true, suits: any1},
+	{name: "zone write 4K, 8 zones", fio: writeEach("4k"), jobs: 8, ios: spaceAhead / 4096, sync: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 1 zone", fio: writeAll("128k"), ios: writeSize / (128 << 10), sync: true, fresh: true, suits: any1},
+	{name: "zone write 128K, 8 zones", fio: writeEach("128k"), jobs: 8, ios: zoneSize / (128 << 10), sync: true, fresh: true, suits: any1},
+	{name: "write 64K + fsync", fio: writeAll("64k") + " --fsync=1", ios: spaceAhead / (64 << 10), sync: true, fresh: true, suits: any1},
 	{name: "mixed 70/30 4K, 4 zones", fio: "--rw=rw --rwmixread=70 --bs=4k" + eachZone, jobs: 4, ios: spaceAhead / 4096, zoned: true, fresh: true, half: true, suits: any1},
 	{name: "rand write 4K qd32", fio: fmt.Sprintf("--rw=randwrite --bs=4k --iodepth=32 --offset=0 --size=%d", readSize),
 		suits: func(c *contender) bool { return any1(c) && !c.zoned }},
@@ -81,7 +82,11 @@ var eachZone = fmt.Sprintf(" --iodepth=1 --offset=%d --size=%d --offset_incremen
 
 // args is fio's command line for the device of c.
 func (w workload) args(c *contender, p plan) []string {
-	args := []string{"--name=b", "--filename=" + c.dev, "--ioengine=io_uring", "--direct=1", "--group_reporting",
+	engine := "io_uring"
+	if w.sync {
+		engine = "psync"
+	}
+	args := []string{"--name=b", "--filename=" + c.dev, "--ioengine=" + engine, "--direct=1", "--group_reporting",
 		"--gtod_reduce=0", "--disable_slat=1", "--disable_lat=1", "--disk_util=0",
 		"--randrepeat=0", "--norandommap", "--output-format=json", fmt.Sprintf("--numjobs=%d", max(w.jobs, 1))}
 	if w.ios > 0 {
