@@ -87,7 +87,12 @@ func (a *appender) all(threads int) (times []time.Duration) {
 // thread appends until the time is over or the zones are full.
 func (a *appender) thread() []time.Duration {
 	runtime.LockOSThread()
-	data := make([]byte, appendBlock)
+	data, err := unix.Mmap(-1, 0, appendBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		a.stop.CompareAndSwap(nil, &err)
+		return nil
+	}
+	defer unix.Munmap(data)
 	times := make([]time.Duration, 0, 1<<14)
 	for a.stop.Load() == nil {
 		n := a.next.Add(1) - 1
