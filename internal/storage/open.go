@@ -12,7 +12,9 @@ type Options struct {
 	ReadOnly bool
 
 	// Direct asks for a second, O_DIRECT descriptor. A file that can't do
-	// direct I/O opens all the same, with DirectFd -1.
+	// direct I/O opens all the same, with DirectFd -1. One in memory always
+	// gets it if it can: both lead to the page cache there, and io_uring takes
+	// a detour for the other one.
 	Direct bool
 
 	// NoLock opens without the image lock: for a look at an image somebody
@@ -84,7 +86,7 @@ func (f *OSFile) prepare(o Options) (err error) {
 			return err
 		}
 	}
-	if !o.Direct {
+	if !o.Direct && !f.inMemory() {
 		return nil
 	}
 	return f.openDirect(o)
