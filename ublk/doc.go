@@ -22,8 +22,10 @@
 //
 //   - A queue belongs to the thread that made it: ring, fetches, commits and waiting. Commits can't come from another thread,
 //     because methods only write into memory that Run submits.
-//   - The char device is never registered as a fixed file of a ring, and is opened O_NONBLOCK. Descriptor arrays are mapped
-//     read only, with their exact length. Everything mapped is unmapped before the device is deleted: the kernel waits for it.
+//   - The char device is opened O_NONBLOCK. Descriptor arrays are mapped read only, with their exact length. Everything mapped
+//     is unmapped before the device is deleted: the kernel waits for it. A queue's ring has the char device and the files of
+//     the image as fixed files; a queue that has all its tags back gives them back before it closes the ring, which the kernel
+//     takes down in its own time.
 //   - A request is answered once, with all its bytes or an error number. Handlers that break this panic, and the tag gets EIO.
 //   - A queue ends when each of its tags came back with ENODEV, which counts requests the server had to answer first.
 //   - The kernel reads nothing asynchronously that lies on the Go heap or a stack.

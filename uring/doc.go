@@ -11,6 +11,11 @@
 //     copies it at submission (FeatSubmitStable), after which the slot is reused.
 //   - With SetupDeferTaskrun completions are posted only inside an enter that asks for events. Every enter here does.
 //
+// # What a ring knows
+//
+// A ring can be told of files and memory (KnowFiles, KnowMemory). It holds its own reference to a file then, which no close(2)
+// of ours ends: only ForgetFiles does at once, and the ring's own end some time after Close.
+//
 // # Two ways in
 //
 // EnterRaw doesn't tell the Go scheduler that the thread may sleep. It is the fast way for a thread whose whole life is its
