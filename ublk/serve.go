@@ -15,12 +15,23 @@ import (
 // returns when the queue is closed; after an error the process should end.
 func (d *Device) Serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) error {
 	ended := make(chan error, 1)
-	go func() {
-		// Never unlocked: Linux 6.12 gives a device to the next server only when the threads of the last one are gone.
-		runtime.LockOSThread()
-		ended <- d.serve(qid, o, h, ready)
-	}()
+	go onOwnThread(func() { ended <- d.serve(qid, o, h, ready) })
 	return <-ended
+}
+
+// onOwnThread calls f on a thread that ends with the calling goroutine: Linux 6.12 gives a device to the next server only
+// when the threads of the last one are gone. The first thread of a process never goes, and its name is that of the process.
+func onOwnThread(f func()) {
+	runtime.LockOSThread() // and never unlocked, but for the first one
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	// Held until f is done, this thread can't be what f gets.
+	done := make(chan struct{})
+	go onOwnThread(func() { defer close(done); f() })
+	<-done
+	runtime.UnlockOSThread()
 }
 
 // serve is Serve on the queue's thread.

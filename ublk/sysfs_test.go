@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // undoing simulates the kernel, which puts its default scheduler back n times.
@@ -133,4 +136,19 @@ func TestProcs(t *testing.T) {
 	if again := EnsureProcs(0); again != before+spareProcs {
 		t.Errorf("processors were taken away: %d", again)
 	}
+}
+
+// TestOwnThread runs enough at once that some goroutine starts on the first thread.
+func TestOwnThread(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			done := make(chan int)
+			go onOwnThread(func() { done <- unix.Gettid() })
+			if tid := <-done; tid == unix.Getpid() {
+				t.Error("a queue's thread is the first one of the process")
+			}
+		})
+	}
+	wg.Wait()
 }

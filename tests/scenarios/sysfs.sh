@@ -50,6 +50,7 @@ hook=one_queue shows "one queue" $geometry --queues 1 -- nr_requests=64
 # Each queue's thread bears its name and keeps off the CPU whose requests it serves.
 apart() {
 	local q cpu tasks
+	equal "name of the process" "$(cat "/proc/$(daemon_of "$id")/comm")" zqublkd
 	tasks=/proc/$(daemon_of "$id")/task
 	for q in 0 1; do
 		grep -lx "ublk$id q$q" "$tasks"/*/comm >thread || die "no thread of queue $q: $(cat "$tasks"/*/comm)"

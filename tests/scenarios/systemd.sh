@@ -44,7 +44,7 @@ in_service() {
 	systemctl start "$unit"
 	served "$unit"
 	[[ $(systemctl show --value --property=StatusText "$unit") = "$dev serves "* ]] || die "status: $(systemctl show --property=StatusText "$unit")"
-	logged "$unit" "serving.*$dev" || die "journal: $(journal "$unit")"
+	eventually 10 logged "$unit" "serving.*$dev"
 	equal "warnings in the journal" "$(journal "$unit" --priority=warning --grep . 2>&1 | grep -v -e '-- No entries' || true)" ""
 	head -c 1M /dev/urandom >data
 	dd if=data of="$dev" bs=64k oflag=direct conv=notrunc status=none
@@ -54,7 +54,7 @@ in_service() {
 	systemctl stop "$unit"
 	equal "state after stop" "$(systemctl is-active "$unit" || true)" inactive
 	leftovers
-	logged "$unit" stopping || die "journal: $(journal "$unit")"
+	eventually 10 logged "$unit" stopping
 	zqublkd report "$image" | grep 'start: 0x000000000, .*wptr 0x000800' >/dev/null || die "the write pointer of $image is lost"
 	pass "$unit"
 }
@@ -92,7 +92,7 @@ for name in text nothing; do
 	bad=$(unit_of "$work/$name")
 	! systemctl start "$bad" 2>/dev/null || die "$bad started"
 	until_ok systemctl is-failed "$bad"
-	logged "$bad" "$work/$name.*\(not a qcow2 image\|no such file\)" || die "journal: $(journal "$bad")"
+	eventually 10 logged "$bad" "$work/$name.*\(not a qcow2 image\|no such file\)"
 	[ $name = nothing ] || equal "restarts of $bad" "$(systemctl show --value --property=NRestarts "$bad")" 0
 	systemctl reset-failed "$bad"
 done
