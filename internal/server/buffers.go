@@ -9,8 +9,12 @@ import (
 )
 
 // smallBytes is the size of a small buffer: that of most requests that come in
-// numbers.
-const smallBytes = 16 << 10
+// numbers. Those of a very deep queue are less, down to a page, so that all of
+// them take not much more than smallTotal, which is pinned.
+const (
+	smallBytes = 16 << 10
+	smallTotal = 2 << 20
+)
 
 // buffers are the queue's data buffers, a small and a large one for each tag,
 // so that none ever waits. The small ones lie close together, in memory that
@@ -18,19 +22,21 @@ const smallBytes = 16 << 10
 // recently used comes first, so that a quiet queue touches little memory.
 type buffers struct {
 	small *uring.Mem
+	least int    // bytes of a small one
 	size  uint64 // of a large one
 	area  []byte
 	large [][]byte // free ones
 }
 
 func newBuffers(n int, size uint32) (b *buffers, err error) {
-	b = &buffers{size: uint64(size)}
-	if b.small, err = uring.NewMem(n * smallBytes); err != nil {
+	page := unix.Getpagesize()
+	b = &buffers{least: max(min(smallBytes, smallTotal/n)&^(page-1), page), size: uint64(size)}
+	if b.small, err = uring.NewMem(n * b.least); err != nil {
 		return nil, err
 	}
 	// Neighbours are a page more than their size apart: requests use the
 	// beginning of each, and those would fall on the same lines of the caches.
-	stride := int(size) + unix.Getpagesize()
+	stride := int(size) + page
 	b.area, err = unix.Mmap(-1, 0, n*stride, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
@@ -50,9 +56,9 @@ func newBuffers(n int, size uint32) (b *buffers, err error) {
 
 // take is a buffer of n bytes for a request on tag, which must have none.
 func (b *buffers) take(tag uint16, n uint64) []byte {
-	if n <= smallBytes {
-		at := int(tag) * smallBytes
-		return b.small.Bytes()[at : at+int(n) : at+smallBytes]
+	if n <= uint64(b.least) {
+		at := int(tag) * b.least
+		return b.small.Bytes()[at : at+int(n) : at+b.least]
 	}
 	last := len(b.large) - 1
 	buf := b.large[last]
@@ -62,7 +68,7 @@ func (b *buffers) take(tag uint16, n uint64) []byte {
 
 // give takes back what take gave.
 func (b *buffers) give(buf []byte) {
-	if cap(buf) > smallBytes {
+	if cap(buf) > b.least {
 		b.large = append(b.large, buf[:cap(buf)])
 	}
 }

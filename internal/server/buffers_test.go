@@ -8,20 +8,35 @@ import (
 // TestBuffers takes one for every tag of each size at once and sees that no two
 // of them share a byte.
 func TestBuffers(t *testing.T) {
-	const depth, largest = 5, 1 << 20
+	for _, c := range []struct {
+		name         string
+		depth, least int
+	}{
+		{"one tag", 1, smallBytes}, {"as many as have full size", smallTotal / smallBytes, smallBytes}, {"one more", smallTotal/smallBytes + 1, smallBytes - 4096},
+		{"a page each", 512, 4096}, {"the deepest queue", 4096, 4096},
+	} {
+		t.Run(c.name, func(t *testing.T) { testBuffers(t, c.depth, c.least) })
+	}
+}
+
+func testBuffers(t *testing.T, depth, least int) {
+	const largest = 64 << 10
 	b, err := newBuffers(depth, largest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.close()
-	for _, n := range []uint64{1, 4096, smallBytes, smallBytes + 1, largest} {
+	if b.least != least {
+		t.Errorf("small buffers of %d bytes, want %d", b.least, least)
+	}
+	for _, n := range []uint64{1, 4096, uint64(least), uint64(least) + 1, largest} {
 		var taken [][]byte
 		for tag := range uint16(depth) {
 			buf := b.take(tag, n)
 			if uint64(len(buf)) != n {
 				t.Fatalf("%d bytes asked for, %d given", n, len(buf))
 			}
-			if n <= smallBytes && !within(buf, b.small.Bytes()) {
+			if n <= uint64(least) && !within(buf, b.small.Bytes()) {
 				t.Errorf("tag %d: %d bytes are not in the memory that the ring knows", tag, n)
 			}
 			for i := range buf {
