@@ -36,6 +36,7 @@ var gates = slices.Concat(
 	versus("3", 1.0, write4K, ours, zeroCopy, "7.3", tmpfs, slow),
 	versus("3", 1.0, write128K, ours, zeroCopy, "7.3", tmpfs, slow),
 	versus("3", 1.5, read128K, ours, ours+", user copy", "7.3", tmpfs, slow),
+	versus("3", 1.5, write128K, ours, ours+", user copy", "7.3", tmpfs, slow),
 	versus("3", 1.5, overwrite, plainOurs, plainOurs+", user copy", "7.3", tmpfs, slow),
 
 	versus("4", 4.5, read4K, plainOurs, qemuNBDs, "", tmpfs, slow),
