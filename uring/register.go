@@ -2,7 +2,6 @@ package uring
 
 import (
 	"fmt"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -79,12 +78,12 @@ type rsrcUpdate struct {
 
 // SetBuffer pins buf, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers.
 func (r *Ring) SetBuffer(index uint32, buf []byte) error {
-	vec := new(unix.Iovec) // on the heap: the kernel is given its address in a number
+	// Its address goes to the kernel as a number: neither stack nor heap will do.
+	vec := (*unix.Iovec)(unsafe.Pointer(&r.ext.Bytes()[extIovec]))
 	vec.Base = unsafe.SliceData(buf)
 	vec.SetLen(len(buf))
 	arg := &rsrcUpdate{offset: index, data: uint64(uintptr(unsafe.Pointer(vec))), nr: 1}
 	_, err := r.register("set a buffer", registerBuffersSet, unsafe.Pointer(arg), int(unsafe.Sizeof(*arg)))
-	runtime.KeepAlive(vec)
 	return err
 }
 

@@ -30,7 +30,7 @@ type Ring struct {
 	rings []byte // mapping of both rings' heads and the CQEs
 	sqes  []byte // mapping of the SQEs
 	fixed fixed
-	ext   *Mem // eventsArg at 0, its Timespec at extTimespec
+	ext   *Mem // eventsArg at 0, its Timespec at extTimespec, SetBuffer's argument at extIovec
 }
 
 // sqRing is our end of the submission queue. tail runs ahead of what the kernel has been shown; all counters wrap.
@@ -53,7 +53,11 @@ type cqRing struct {
 	base       unsafe.Pointer
 }
 
-const extTimespec = 64
+const (
+	extTimespec = 64
+	extIovec    = 128
+	extBytes    = 256
+)
 
 // New sets up and maps a ring. With SetupSingleIssuer the calling thread becomes its owner. ErrDisabled is returned when
 // the system forbids io_uring.
@@ -95,7 +99,7 @@ func (r *Ring) mapAll(p *params) error {
 	if r.sqes, err = mapRing(r.fd, offSQEs, int(p.sqEntries)*int(r.sq.stride)); err != nil {
 		return err
 	}
-	if r.ext, err = NewMem(extTimespec + 16); err != nil {
+	if r.ext, err = NewMem(extBytes); err != nil {
 		return err
 	}
 	r.point(p)
