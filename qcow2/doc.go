@@ -33,6 +33,6 @@
 // flight meanwhile, and whoever wants to change the same clusters waits.
 // freeLock guards clusters being given back while a reader still uses them; it
 // is taken under Image.mu or alone, before l2cache.mu. The locks of freeList,
-// unpackedCluster and flusher are innermost. Lookup takes no lock: L1 slots and
+// unpackedCluster and Image.flushes are innermost. Lookup takes no lock: L1 slots and
 // L2 words are read atomically.
 package qcow2

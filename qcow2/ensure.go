@@ -1,6 +1,9 @@
 package qcow2
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // batchClusters bounds how many clusters one step of Ensure or MakeZero plans
 // for: its memory, and how long it holds the lock.
@@ -79,34 +82,48 @@ func (i *Image) place(p *placement) error {
 	if err := i.markDirty(); err != nil {
 		return err
 	}
-	if err := p.take(); err != nil {
-		i.leaky = true
+	whole := false
+	defer func() { i.leaky = i.leaky || !whole }() // also after a panic, which undoes nothing
+	err := i.changing(p.take)
+	if err == nil && p.needsFlush() {
+		i.inFlight = append(i.inFlight, p)
+		defer i.land(p)
+		err = i.settled(p)
+	}
+	if err != nil {
 		p.undo()
 		return err
 	}
-	if !p.needsFlush() {
-		return i.published(p)
-	}
-	i.inFlight = append(i.inFlight, p)
+	err = i.changing(p.publish)
+	whole = err == nil
+	return err
+}
+
+// changing runs a step that changes refcounts or the map. A panic halfway is
+// final: memory and file may differ from then on.
+func (i *Image) changing(step func() error) error {
+	ended := false
+	defer func() {
+		if !ended {
+			i.fail(errHalfway)
+		}
+	}()
+	err := step()
+	ended = true
+	return err
+}
+
+var errHalfway = errors.New("an internal error has left a change of the metadata half done")
+
+// settled fills what a batch has taken and makes it durable, with mu given up
+// meanwhile: also a panic finds it held again.
+func (i *Image) settled(p *placement) error {
 	i.mu.Unlock()
+	defer i.mu.Lock()
 	err := p.fillAll()
 	if err == nil {
 		err = i.datasync()
 	}
-	i.mu.Lock()
-	defer i.land(p)
-	if err != nil {
-		i.leaky = true
-		p.undo()
-		return err
-	}
-	return i.published(p)
-}
-
-// published is publish; if that fails, something may have leaked.
-func (i *Image) published(p *placement) error {
-	err := p.publish()
-	i.leaky = i.leaky || err != nil
 	return err
 }
 

@@ -33,12 +33,15 @@ func (i *Image) release(dead []run) {
 	i.freeLock.Lock()
 	defer i.freeLock.Unlock()
 	i.unpacked.forget()
-	for _, x := range dead {
-		if err := i.refs.drop(x); err != nil {
-			i.leaky = true
-			i.corrupted(err)
+	i.changing(func() error {
+		for _, x := range dead {
+			if err := i.refs.drop(x); err != nil {
+				i.leaky = true
+				i.corrupted(err)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // corrupted marks the image corrupt, as QEMU does (incompatible bit 1, version

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/groupcommit"
 	"zqublkd/internal/storage"
 )
 
@@ -39,7 +40,7 @@ type Image struct {
 	inFlight []*placement // planned, being flushed, not published yet
 	leaky    bool         // something could not be given back
 	landed   sync.Cond    // one of them is gone; waits with mu
-	flusher  flusher
+	flushes  *groupcommit.Group
 
 	freeLock sync.RWMutex // held for reading while compressed data is read
 	frees    freeList
@@ -126,9 +127,10 @@ func (i *Image) Sync() error {
 	return nil
 }
 
-func (i *Image) flush() {
-	if i.Failed() != nil {
-		return
+// flush is one barrier of all files. A failure is final.
+func (i *Image) flush() error {
+	if err := i.Failed(); err != nil {
+		return err
 	}
 	for _, d := range i.disks() {
 		err := d.Datasync()
@@ -136,10 +138,24 @@ func (i *Image) flush() {
 			err = d.whole()
 		}
 		if err != nil {
-			i.fail(fmt.Errorf("flush failed: %w", err))
-			return
+			return i.fail(fmt.Errorf("flush failed: %w", err))
 		}
 	}
+	return nil
+}
+
+// datasync makes everything written before durable. It never tries again after
+// a failure: pages the failed call was about may count as clean now, and a
+// second one would call them durable. A panic counts as a failure, because it
+// may have hidden one.
+func (i *Image) datasync() error {
+	if err := i.Failed(); err != nil {
+		return err
+	}
+	if err := i.flushes.Wait(); err != nil {
+		return i.fail(err)
+	}
+	return i.Failed()
 }
 
 // disks are the files of the image, that of the data first.

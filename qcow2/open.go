@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"zqublkd/internal/groupcommit"
 	"zqublkd/internal/storage"
 )
 
@@ -80,7 +81,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	}
 	i := &Image{header: h, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
 	i.landed.L = &i.mu
-	i.flusher.init()
+	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.clusterBits)
 	i.cache.limit = cachedTables(o.CacheBytes, i.geo.clusterSize())
 	i.judgeHeader(o)

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/groupcommit"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -120,7 +121,7 @@ func (d *Disk) start(tags int, state *StateFile) error {
 	d.zones, d.state = zones, state
 	d.ahead = newReserve(d.geo)
 	d.table = newTable(d.img, zones, t, d.ahead, saved)
-	d.flush = d.flushWith(newFlusher(d.table.flush))
+	d.flush = d.flushWith(groupcommit.New(d.flushTable))
 	if err := d.sweep(); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)
 	}
@@ -133,7 +134,7 @@ func (d *Disk) start(tags int, state *StateFile) error {
 }
 
 // flushWith flushes, unless nothing can have been written.
-func (d *Disk) flushWith(f *flusher) func() error {
+func (d *Disk) flushWith(g *groupcommit.Group) func() error {
 	return func() error {
 		if d.img.ReadOnly() {
 			return nil
@@ -141,8 +142,18 @@ func (d *Disk) flushWith(f *flusher) func() error {
 		if err := d.Failure(); err != nil {
 			return err
 		}
-		return f.Flush()
+		return g.Wait()
 	}
+}
+
+// flushTable is one flush for all that share it. A panic is an error of theirs.
+func (d *Disk) flushTable() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = d.panicked(v)
+		}
+	}()
+	return d.table.flush()
 }
 
 // direct says that the data of the image itself can pass the page cache.

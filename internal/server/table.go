@@ -54,15 +54,19 @@ func (t *table) flush() error {
 	for tries := 0; tries < 1000 && t.tooMany(slots); tries++ {
 		slots = t.moved(slots) // while they were read one zone became full and another active
 	}
+	durable := false
+	defer func() {
+		for _, s := range slots {
+			if !durable { // an error, or a panic
+				t.stale.mark(s.Zone)
+			}
+		}
+	}()
 	err := t.img.Sync()
 	if err == nil {
 		err = t.writeInOrder(slots)
 	}
-	if err != nil {
-		for _, s := range slots {
-			t.stale.mark(s.Zone)
-		}
-	}
+	durable = err == nil
 	return err
 }
 
