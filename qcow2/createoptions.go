@@ -9,7 +9,7 @@ type CreateOptions struct {
 	ClusterSize      uint64 // default 64 KiB
 	RefcountBits     uint32 // 1 to 64, default 16
 	ExtendedL2       bool
-	LogicalBlockSize uint32       // 512 or 4096, default 4096
+	LogicalBlockSize uint32       // 512 or 4096, default 4096 with zones, else 512, the only one QEMU has
 	Zone             *ZoneOptions // nil: a plain image
 }
 
@@ -26,21 +26,22 @@ type ZoneOptions struct {
 
 // Defaults of CreateOptions and ZoneOptions.
 const (
-	DefaultClusterSize            = 64 << 10
-	DefaultRefcountBits           = 16
-	DefaultCreateLogicalBlockSize = 4096
-	DefaultZoneSize               = 256 << 20
-	DefaultRevision               = "v6"
+	DefaultClusterSize           = 64 << 10
+	DefaultRefcountBits          = 16
+	DefaultZonedLogicalBlockSize = 4096
+	DefaultZoneSize              = 256 << 20
+	DefaultRevision              = "v6"
 )
 
 // withDefaults fills in what was left out.
 func (o CreateOptions) withDefaults() CreateOptions {
 	setDefault(&o.ClusterSize, DefaultClusterSize)
 	setDefault(&o.RefcountBits, DefaultRefcountBits)
-	setDefault(&o.LogicalBlockSize, DefaultCreateLogicalBlockSize)
 	if o.Zone == nil {
+		setDefault(&o.LogicalBlockSize, DefaultLogicalBlockSize)
 		return o
 	}
+	setDefault(&o.LogicalBlockSize, DefaultZonedLogicalBlockSize)
 	z := *o.Zone
 	o.Zone = &z
 	setDefault(&z.Revision, DefaultRevision)

@@ -37,6 +37,9 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
+	if src.zones == nil { // its partition table counts in the blocks it was made with
+		w.block = src.LogicalBlockSize()
+	}
 	e := exporter{src: src.ruled(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err

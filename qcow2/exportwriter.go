@@ -12,11 +12,12 @@ import (
 // Every cluster is used once and none is given back, so all that is to be
 // remembered is where the file ends.
 type plainWriter struct {
-	f    storage.File
-	geo  geometry
-	size uint64   // of the disk, in bytes
-	next uint64   // first cluster of the file not used yet
-	l1   []uint64 // as they will be stored
+	f     storage.File
+	geo   geometry
+	size  uint64   // of the disk, in bytes
+	block uint32   // logical block size to be recorded, bytes; 0 or the default: none
+	next  uint64   // first cluster of the file not used yet
+	l1    []uint64 // as they will be stored
 
 	l2      []byte // the table being filled
 	l2Index uint64 // its place in l1
@@ -191,6 +192,10 @@ func (w *plainWriter) header(refTable, clusters uint64) *Header {
 	}
 	if w.geo.clusterSize() > 4096 {
 		h.Extensions = []Extension{{ExtFeatureNames, encodeFeatureNames(featureNames)}}
+	}
+	if w.block != 0 && w.block != DefaultLogicalBlockSize {
+		private := PrivateExtension{LogicalBlockSize: w.block}
+		h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
 	}
 	return h
 }

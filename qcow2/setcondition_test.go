@@ -186,7 +186,7 @@ func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
 		t.Fatal(text(r))
 	}
 	i := reopen(t, m)
-	if i.Zoned() == nil || i.LogicalBlockSize() != DefaultCreateLogicalBlockSize || i.Header().FeatureNames() == nil {
+	if i.Zoned() == nil || i.LogicalBlockSize() != DefaultZonedLogicalBlockSize || i.Header().FeatureNames() == nil {
 		t.Fatalf("lost more than conditions: %+v", i.Header())
 	}
 	now := fmt.Sprint(i.ZoneConditions())

@@ -204,8 +204,18 @@ func TestManySubmissions(t *testing.T) {
 // TestStopWaitsForAnswers stops the device while goroutines hold requests: Run ends after they are answered, not before.
 func TestStopWaitsForAnswers(t *testing.T) {
 	work := make(chan uint16, 8)
+	var held sync.WaitGroup
+	held.Add(4)
+	var stopped atomic.Bool
 	h := &scripted{request: func(q *ublk.Queue, tag uint16, r ublk.IODesc) {
-		time.AfterFunc(150*time.Millisecond, func() { work <- tag; q.Wake() })
+		held.Done()
+		time.AfterFunc(150*time.Millisecond, func() {
+			for !stopped.Load() { // however late the stop comes on a busy machine
+				time.Sleep(10 * time.Millisecond)
+			}
+			work <- tag
+			q.Wake()
+		})
 	}, woken: func(q *ublk.Queue) {
 		for len(work) > 0 {
 			q.CompleteOK(<-work)
@@ -220,12 +230,12 @@ func TestStopWaitsForAnswers(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
-	begin := time.Now()
+	held.Wait()
+	time.AfterFunc(50*time.Millisecond, func() { stopped.Store(true) })
 	r.Stop()
 	must(t, r.Wait())
-	if time.Since(begin) < 50*time.Millisecond {
-		t.Errorf("ended after %v", time.Since(begin))
+	if !stopped.Load() {
+		t.Error("ended before the requests were answered")
 	}
 	wg.Wait()
 	must(t, r.Close())

@@ -50,7 +50,7 @@ func must(t testing.TB, err error) {
 func TestSetScheduler(t *testing.T) {
 	for _, undone := range []int{0, 1, 3} {
 		path := undoing(t, undone)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		must(t, setScheduler(ctx, path, "none"))
 		if s, err := activeScheduler(path); err != nil || s != "none" {

@@ -136,8 +136,8 @@ func TestTimeouts(t *testing.T) {
 		t.Errorf("timeout: %+v after %v", c, time.Since(begin))
 	}
 	begin = time.Now()
-	if _, e := r.EnterTimeout(1, 30*time.Millisecond); e != unix.ETIME || time.Since(begin) < 30*time.Millisecond {
-		t.Errorf("enter with a limit: %v after %v", e, time.Since(begin))
+	if !quiet(t, r, 30*time.Millisecond) || time.Since(begin) < 30*time.Millisecond {
+		t.Errorf("enter with a limit ended after %v", time.Since(begin))
 	}
 	ts.Set(-time.Second)
 	if *ts != (Timespec{}) {

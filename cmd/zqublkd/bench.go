@@ -28,8 +28,11 @@ overwrite what it has, which has to be allowed.`,
 		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			n, err := parseSize(block)
-			if err != nil {
+			switch {
+			case err != nil:
 				return usageError{fmt.Errorf("--block %s: %w", block, err)}
+			case n > 1<<30:
+				return usageError{fmt.Errorf("--block %s: no request is so large", block)}
 			}
 			d.Image, d.Block, d.Cache = args[0], uint32(n), server.Cache(cache)
 			var ok bool
@@ -38,6 +41,8 @@ overwrite what it has, which has to be allowed.`,
 				return usageError{fmt.Errorf("--op %q: must be read, write or append", op)}
 			case d.Op != ublk.OpRead && !overwrite:
 				return usageError{fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)}
+			case d.Cache != server.CacheNone && d.Cache != server.CacheWriteback:
+				return usageError{fmt.Errorf("--cache %q: must be none or writeback", cache)}
 			case d.Depth == 0 || d.Depth > 4096:
 				return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", d.Depth)}
 			case d.Queues == 0 || d.Queues > 4096:
@@ -66,6 +71,7 @@ overwrite what it has, which has to be allowed.`,
 	f.BoolVar(&d.Random, "random", false, "in any order")
 	f.StringVar(&cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
 	f.BoolVar(&overwrite, "overwrite", false, "allow what changes the image")
+	addAllow(c, &d.Allow)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -24,7 +24,7 @@ var createOptions = []createOption{
 	{"cluster_size", "cluster-size", "cluster size (default 64K)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.ClusterSize = n })},
 	{"refcount_bits", "refcount-bits", "width of a refcount (default 16)", numberInto(func(o *qcow2.CreateOptions, n uint32) { o.RefcountBits = n })},
 	{"extended_l2", "extended-l2", "subclusters: on or off (default off)", setExtendedL2},
-	{"logical_block_size", "logical-block-size", "512 or 4096 (default 4096)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.LogicalBlockSize = uint32(min(n, 1<<31)) })},
+	{"logical_block_size", "logical-block-size", "512 or 4096 (default 4096 with zones, else 512)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.LogicalBlockSize = uint32(min(n, 1<<31)) })},
 	{"zone.mode", "zone-mode", "host-managed; anything with zones needs it", setZoneMode},
 	{"zone.revision", "zone-revision", "layout of the zone metadata (default v6): v6, v8, v11 or v14, each that of other QEMU patches", func(o *qcow2.CreateOptions, s string) error { zone(o).Revision = s; return nil }},
 	{"zone.size", "zone-size", "zone size, a power of two (default 256M)", sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).Size = n })},
@@ -180,6 +180,9 @@ func tellCreated(c *cobra.Command, path string, f storage.File) error {
 	fmt.Fprintln(c.OutOrStdout(), summary(path, img))
 	if line := compatibility(img); line != "" {
 		fmt.Fprintln(c.OutOrStdout(), line)
+	}
+	if block := img.LogicalBlockSize(); img.Zoned() == nil && block != qcow2.DefaultLogicalBlockSize {
+		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: only zqublkd knows of blocks of %d bytes: QEMU reads the partition table of such a disk with blocks of 512\n", block)
 	}
 	if err := server.Servable(img); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: it can't be served here: %v\n", err)

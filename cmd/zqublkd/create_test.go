@@ -78,7 +78,7 @@ func TestR56_DefaultsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"cluster size (default 64K)", "(default 16)", "512 or 4096 (default 4096)", "layout of the zone metadata (default v6)",
+	for _, want := range []string{"cluster size (default 64K)", "(default 16)", "512 or 4096 (default 4096 with zones, else 512)", "layout of the zone metadata (default v6)",
 		"zone size, a power of two (default 256M)", "(default: the zone size)", "conventional zones (default 0)", "open zones, 0: none", "active zones, 0: none", "0: as large as a request"} {
 		if !strings.Contains(help, want) {
 			t.Errorf("the help does not say %q", want)

@@ -23,6 +23,7 @@ type Drill struct {
 	Count  uint64  // requests in all
 	Random bool    // reads, and writes of a plain image, in any order
 	Cache  Cache
+	Allow  Allow // which names found in the image are followed
 	Log    *logrus.Logger
 }
 
@@ -42,11 +43,20 @@ var ErrDrill = errors.New("can't be measured")
 // zones that are empty, to a plain one anywhere.
 func (c Drill) Run() (r DrillResult, err error) {
 	readOnly := c.Op == ublk.OpRead
-	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Log: c.Log})
+	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Allow: c.Allow, Log: c.Log})
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	var lanes []*drillLane
+	defer func() {
+		err = errors.Join(err, d.Close())
+		for _, l := range lanes { // no worker uses one any more
+			err = errors.Join(err, l.close())
+		}
+	}()
+	if err := Servable(d.img); err != nil { // the engine relies on what is judged there
+		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
+	}
 	c.Queues = max(c.Queues, 1)
 	if err := d.start(int(c.Depth)*int(c.Queues), nil); err != nil {
 		return r, err
@@ -56,43 +66,49 @@ func (c Drill) Run() (r DrillResult, err error) {
 		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
 	}
 	ublk.EnsureProcs(int(c.Queues))
-	return c.run(d, target)
+	r, lanes, err = c.run(d, target)
+	return r, err
 }
 
-// run drives the queues, each on its own thread.
-func (c Drill) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r DrillResult, err error) {
+// run drives the queues, each on its own thread. The lanes are to be closed
+// after the disk.
+func (c Drill) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r DrillResult, lanes []*drillLane, err error) {
 	r = DrillResult{Requests: c.Count, Bytes: c.Count * uint64(c.Block)}
 	began, cpu := time.Now(), processTime()
 	type done struct {
-		enters uint64
-		err    error
+		lane *drillLane
+		err  error
 	}
 	ended := make(chan done)
 	for k := range uint64(c.Queues) {
 		go func() {
 			// A ring wants one thread for all; it ends with the goroutine.
 			runtime.LockOSThread()
-			enters, err := c.runQueue(d, int(k), (c.Count+k)/uint64(c.Queues), func(n uint64) ublk.IODesc { return target(k, n) })
-			ended <- done{enters, err}
+			l, err := c.runQueue(d, int(k), (c.Count+k)/uint64(c.Queues), func(n uint64) ublk.IODesc { return target(k, n) })
+			ended <- done{l, err}
 		}()
 	}
 	for range c.Queues {
 		e := <-ended
-		r.Enters, err = r.Enters+e.enters, errors.Join(err, e.err)
+		err = errors.Join(err, e.err)
+		if e.lane != nil {
+			r.Enters += e.lane.enters
+			lanes = append(lanes, e.lane)
+		}
 	}
 	r.Time, r.CPU = time.Since(began), processTime()-cpu
-	return r, err
+	return r, lanes, err
 }
 
-// runQueue drives one queue on the calling thread, and returns how often it
-// has entered the kernel.
-func (c Drill) runQueue(d *Disk, id int, count uint64, target func(n uint64) ublk.IODesc) (uint64, error) {
+// runQueue drives one queue on the calling thread. Its lane has ended, but a
+// worker may still be about to wake it.
+func (c Drill) runQueue(d *Disk, id int, count uint64, target func(n uint64) ublk.IODesc) (*drillLane, error) {
 	l, err := newDrillLane(d, id, c.Depth, max(c.Block, 4096))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	err = l.serve(count, target)
-	return l.enters, errors.Join(err, l.close())
+	return l, errors.Join(err, l.closeRing())
 }
 
 // target is what the n-th request of a queue asks for.

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"runtime"
+	"strings"
 	"testing"
 
 	"zqublkd/qcow2"
@@ -60,5 +62,44 @@ func BenchmarkDrill(b *testing.B) {
 	read := Drill{Image: path, Op: ublk.OpRead, Block: 4096, Depth: 32, Count: uint64(b.N), Random: true, Cache: CacheNone, Log: silent()}
 	if _, err := read.Run(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestC27_FailedDrillWaits: the requests under way when one fails have their
+// buffers until they end, and the error has the reason.
+func TestC27_FailedDrillWaits(t *testing.T) {
+	path := newImage(t, qcow2.CreateOptions{Size: 64 << 20})
+	fill := Drill{Image: path, Op: ublk.OpWrite, Block: 1 << 20, Depth: 4, Count: 64, Cache: CacheWriteback, Log: silent()}
+	if _, err := fill.Run(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenDisk(path, DiskOptions{ReadOnly: true, Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const depth, block = 64, 1 << 20
+	if err := d.start(depth, nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l, err := newDrillLane(d, 0, depth, block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := l.serve(1000, func(n uint64) ublk.IODesc {
+		if n == depth/2 {
+			n = 1000 // beyond the end of the disk
+		}
+		return ublk.NewIODesc(ublk.OpRead, 0, n*block/ublk.SectorBytes, block/ublk.SectorBytes)
+	})
+	if busy := depth - len(l.free); failed == nil || busy > 0 {
+		t.Errorf("%v, %d requests still have their buffers", failed, busy)
+	}
+	if failed != nil && !strings.Contains(failed.Error(), "READ") {
+		t.Errorf("the error does not name the request: %v", failed)
+	}
+	if err := errors.Join(l.closeRing(), d.Close(), l.close()); err != nil {
+		t.Error(err)
 	}
 }

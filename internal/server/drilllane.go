@@ -45,7 +45,7 @@ func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, er
 		l.count, err = uring.NewMem(8)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.close())
+		return nil, errors.Join(err, l.closeRing(), l.close())
 	}
 	return l, nil
 }
@@ -58,11 +58,12 @@ func (l *drillLane) tellRing() {
 	}
 }
 
-// serve sends count requests and waits for their answers.
+// serve sends count requests, none after one has failed, and waits for the
+// answers to all that were sent: ring and workers use their buffers until then.
 func (l *drillLane) serve(count uint64, target func(n uint64) ublk.IODesc) error {
 	l.arm()
-	for sent := uint64(0); l.failed == nil && (sent < count || len(l.free) < len(l.descs)); {
-		for sent < count && len(l.free) > 0 {
+	for sent := uint64(0); l.failed == nil && sent < count || len(l.free) < len(l.descs); {
+		for l.failed == nil && sent < count && len(l.free) > 0 {
 			tag := l.free[len(l.free)-1]
 			l.free = l.free[:len(l.free)-1]
 			l.descs[tag] = target(sent)
@@ -110,11 +111,17 @@ func (l *drillLane) next() *uring.SQE {
 	}
 }
 
+// closeRing is for the lane's own thread.
+func (l *drillLane) closeRing() error {
+	if l.ring == nil {
+		return nil
+	}
+	return errors.Join(l.ring.ForgetFiles(), l.ring.Close())
+}
+
+// close gives back what workers use until they have ended.
 func (l *drillLane) close() error {
 	var errs []error
-	if l.ring != nil {
-		errs = append(errs, l.ring.ForgetFiles(), l.ring.Close())
-	}
 	if l.wake >= 0 {
 		errs = append(errs, unix.Close(l.wake))
 	}
@@ -131,6 +138,9 @@ func (l *drillLane) Desc(tag uint16) ublk.IODesc { return l.descs[tag] }
 func (l *drillLane) Complete(tag uint16, res int32) {
 	if res < 0 && l.failed == nil {
 		l.failed = fmt.Errorf("%s: %w", l.descs[tag], unix.Errno(-res))
+		if why := l.q.slots[tag].err; why != nil && !errors.Is(l.failed, why) {
+			l.failed = fmt.Errorf("%w (%w)", l.failed, why)
+		}
 	}
 	l.free = append(l.free, tag)
 	l.q.submitting()

@@ -36,7 +36,7 @@ func TestHandOver(t *testing.T) {
 	var done [zones]int64
 	for z := range zones {
 		written := int64(d.disk.zones.State(uint32(z+1)).WP-uint64(z+1)*testZone) / size
-		for end := time.Now().Add(5 * time.Second); acked[z].Load() < written && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); acked[z].Load() < written && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // an answer on its way
 		}
 		done[z] = acked[z].Load()
