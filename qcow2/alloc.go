@@ -51,7 +51,8 @@ func (r *refcounts) take(want, hint uint64) (run, error) {
 	return run{}, err
 }
 
-// claim makes a free run ours. If it fails, nothing but a leak is left behind.
+// claim makes a free run ours. If it fails, nothing but a leak is left behind, and
+// the image stays marked dirty for it.
 func (r *refcounts) claim(x run) error {
 	off, n := x.first<<r.geo.clusterBits, x.n<<r.geo.clusterBits
 	if err := r.image.regions.check(regionData, off, n); err != nil {
@@ -60,7 +61,9 @@ func (r *refcounts) claim(x run) error {
 	if err := r.image.disk.fresh(off, n); err != nil {
 		return err
 	}
-	return r.acquire(x)
+	err := r.acquire(x)
+	r.image.leaky = r.image.leaky || err != nil // some of its refcounts may be 1 now
+	return err
 }
 
 // find looks for a free run: where the hint is, in a hole, at the tail.

@@ -9,6 +9,7 @@ func (r *refcounts) takeWhole(n uint64) (run, error) {
 		return x, err
 	}
 	if err := r.drop(x); err != nil {
+		r.image.leaky = true
 		return run{}, err
 	}
 	return r.takeTail(n)

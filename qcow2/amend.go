@@ -22,9 +22,11 @@ type Amended struct {
 
 // Amend converts a zoned image in place to another layout of its zone metadata.
 // What the layout can't have is refused as an *OptionError before anything is
-// written. Interrupted at any point, the image is the old or the new one, with
-// leaked clusters at worst. A table in the byte order of a big-endian host becomes one in
-// the order QEMU writes elsewhere, also when the layout stays.
+// written, and so is an image that Check finds corrupt: where a refcount is too low
+// the new table would overwrite guest data. Interrupted at any point, the image is
+// the old or the new one, and marked dirty as long as clusters may have leaked, so
+// that the next Open for writing frees them. A table in the byte order of a big-endian
+// host becomes one in the order QEMU writes elsewhere, also when the layout stays.
 //
 // No other user may have the image open.
 func Amend(f storage.File, o AmendOptions) (*Amended, error) {
@@ -46,7 +48,14 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 		return done, i.Close()
 	}
 	a := amender{image: i, to: to, done: done}
-	if err := a.amend(); err != nil {
+	err = a.allowed()
+	if err == nil {
+		err = mustBeClean(f)
+	}
+	if err == nil {
+		err = a.amend()
+	}
+	if err != nil {
 		return nil, errors.Join(err, i.Close())
 	}
 	done.Changed = true
@@ -58,36 +67,64 @@ type amender struct {
 	image *Image
 	to    *zoneLayout
 	done  *Amended
-	table run // clusters of the new zone table
+	next  ZoneExtension // to be stored
+	table run           // clusters of the new zone table
 }
 
-func (a *amender) amend() error {
+// allowed says what the new layout or the image has against it.
+func (a *amender) allowed() error {
 	i := a.image
-	x := a.extension()
-	if err := a.to.express(x, i.geo.clusterSize()); err != nil {
+	a.next = a.extension()
+	if err := a.to.express(a.next, i.geo.clusterSize()); err != nil {
 		return err
 	}
 	if i.header.Version < 3 {
 		return &UnsupportedError{"amending an image of qcow2 version 2", "make it one of version 3 first: qemu-img amend -o compat=1.1"}
 	}
-	if _, _, _, err := i.planExtensions(a.extensions(x)); err != nil {
+	_, _, _, err := i.planExtensions(a.extensions(a.next))
+	return err
+}
+
+// mustBeClean refuses an image whose refcounts can't be trusted to tell which
+// clusters are free.
+func mustBeClean(f storage.File) error {
+	r, err := Check(f, CheckOptions{MaxFindings: 1})
+	if err == nil && r.Corruptions > 0 {
+		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", ErrCorrupt, r.Corruptions)
+	}
+	return err
+}
+
+func (a *amender) amend() error {
+	if err := a.prepare(); err != nil {
 		return err
 	}
-	if err := a.place(); err != nil {
-		return fmt.Errorf("placing the new zone table: %w", err)
-	}
-	x.TableOffset = a.table.first << i.geo.clusterBits
-	if err := a.fill(x); err != nil {
-		return fmt.Errorf("writing the new zone table: %w", err)
-	}
-	if err := a.flag(); err != nil {
-		return err
-	}
-	if err := i.replaceExtensions(a.extensions(x)); err != nil {
+	i := a.image
+	if err := i.replaceExtensions(a.extensions(a.next)); err != nil {
+		i.leaky = true // which of the tables is in force now is unknown
 		return fmt.Errorf("switching to the new zone table: %w", err)
 	}
 	a.retire()
 	return i.Sync()
+}
+
+// prepare makes a new table that nothing refers to yet. If it fails the table is
+// given back.
+func (a *amender) prepare() error {
+	if err := a.place(); err != nil {
+		return fmt.Errorf("placing the new zone table: %w", err)
+	}
+	a.next.TableOffset = a.table.first << a.image.geo.clusterBits
+	err := a.fill()
+	if err != nil {
+		err = fmt.Errorf("writing the new zone table: %w", err)
+	} else {
+		err = a.flag()
+	}
+	if err != nil {
+		a.free(a.next.TableOffset)
+	}
+	return err
 }
 
 // extension is that of the image as the new layout can have it, with the table
@@ -109,11 +146,15 @@ func (a *amender) lose(format string, args ...any) {
 	a.done.Lost = append(a.done.Lost, fmt.Sprintf(format, args...))
 }
 
-// place takes fresh clusters for the new table.
+// place takes fresh clusters for the new table. The image is marked dirty from
+// here on until it is closed.
 func (a *amender) place() error {
 	i := a.image
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if err := i.markDirty(); err != nil {
+		return err
+	}
 	x, err := i.refs.takeWhole(i.geo.clusters(i.zones.TableSize()))
 	if err != nil {
 		return err
@@ -124,9 +165,9 @@ func (a *amender) place() error {
 
 // fill writes the new table. It is durable, with the refcounts of its clusters,
 // before anything refers to it.
-func (a *amender) fill(x ZoneExtension) error {
+func (a *amender) fill() error {
 	i := a.image
-	info := newZonedInfo(a.to, x, i.size)
+	info := newZonedInfo(a.to, a.next, i.size)
 	slots := make([]ZoneSlot, 0, info.Zones)
 	err := i.EachZone(func(zone uint32, e ZoneEntry) error {
 		slots = append(slots, ZoneSlot{zone, e.WP})
@@ -177,8 +218,12 @@ func (a *amender) flag() error {
 }
 
 // retire gives the old table's clusters back. Nothing durable refers to them.
-func (a *amender) retire() {
+func (a *amender) retire() { a.free(a.image.zones.TableOffset) }
+
+// free gives back a table that nothing durable refers to, at the next Sync.
+func (a *amender) free(table uint64) {
 	i := a.image
-	i.regions.remove(i.zones.TableOffset, i.zones.TableSize())
-	i.frees.add(run{i.zones.TableOffset >> i.geo.clusterBits, i.geo.clusters(i.zones.TableSize())})
+	size := i.zones.TableSize()
+	i.regions.remove(table, size)
+	i.frees.add(run{table >> i.geo.clusterBits, i.geo.clusters(size)})
 }

@@ -172,6 +172,7 @@ func crashAmend(t *testing.T, rec *storage.Recorder, after *storage.Mem, way [2]
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("crash after %d operations: %s", n, diff)
 		}
+		mustFreeLeaks(t, m)
 		seen[info.Revision] = true
 	}
 	ops := rec.Ops()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -155,7 +156,8 @@ func setOption(o *qcow2.CreateOptions, key, value string) error {
 	return fmt.Errorf("-o %s: no such option; there are %s", key, strings.Join(keys, ", "))
 }
 
-// create makes the image; options are judged before any file is touched.
+// create makes the image; options are judged before any file is touched. What it
+// could not finish it removes: a stub would stop the next attempt.
 func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -166,7 +168,7 @@ func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) er
 	}
 	defer f.Close()
 	if err := qcow2.Create(f, o); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, errors.Join(err, storage.Abandon(path)))
 	}
 	return tellCreated(c, path, f)
 }
