@@ -57,6 +57,7 @@ var scenarios = []scenario{
 	{name: "zonefs", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "fio", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "append", kernels: bothKernels, small: vm.Linux6_12},
+	{name: "zonemap", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "zerocopy", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},

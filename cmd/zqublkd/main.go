@@ -32,7 +32,7 @@ device of the running kernel, through the ublk driver.
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addLogFlags(root)
-	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
+	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newSupervise(), newStarter())
 	return root
 }

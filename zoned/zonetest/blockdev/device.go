@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/blkdev"
 	"zqublkd/zoned"
 )
 
@@ -15,6 +16,8 @@ import (
 const (
 	maxIO = 256 * page // BIO_MAX_VECS, include/linux/bio.h
 	page  = 4096
+
+	sector = 512 // bytes
 )
 
 // Device is a zonetest.Target over the node of a zoned block device.
@@ -81,7 +84,7 @@ func (d *Device) Read(off uint64, p []byte) syscall.Errno {
 func (d *Device) Write(off uint64, p []byte) syscall.Errno {
 	errno := d.pwrite(off, p)
 	if errno != 0 {
-		report(d.fd, off, 1)
+		blkdev.ReportZones(d.fd, off, 1)
 	}
 	return errno
 }
@@ -113,13 +116,15 @@ func aligned(n int) []byte {
 
 // Manage implements zonetest.Target.
 func (d *Device) Manage(op zoned.Operation, off uint64) syscall.Errno {
-	return manage(d.fd, manageIoctls[op], off, d.geo.ZoneSize)
+	return blkdev.ManageZones(d.fd, op, off, d.geo.ZoneSize)
 }
 
 // ResetAll implements zonetest.Target.
-func (d *Device) ResetAll() syscall.Errno { return manage(d.fd, blkResetZone, 0, d.geo.Size) }
+func (d *Device) ResetAll() syscall.Errno {
+	return blkdev.ManageZones(d.fd, zoned.OpReset, 0, d.geo.Size)
+}
 
 // Report implements zonetest.Target.
 func (d *Device) Report(off uint64, n int) ([]zoned.Info, syscall.Errno) {
-	return report(d.fd, off, n)
+	return blkdev.ReportZones(d.fd, off, n)
 }

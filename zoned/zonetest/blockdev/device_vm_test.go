@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"zqublkd/internal/blkdev"
 	"zqublkd/zoned/zonetest"
 )
 
@@ -71,7 +72,7 @@ func TestReportAfterFailure(t *testing.T) {
 	}{
 		{at: 0}, {at: 1}, // good ones
 		{at: 3, want: syscall.EIO}, // misplaced
-		{at: 2, want: syscall.EIO, then: func() { report(d.fd, first, 1) }}, // good, but
+		{at: 2, want: syscall.EIO, then: func() { blkdev.ReportZones(d.fd, first, 1) }}, // good, but
 		{at: 2}, {at: 3},
 	} {
 		if e := d.pwrite(first+step.at*d.block, p); e != step.want {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"zqublkd/internal/blkdev"
 	"zqublkd/zoned"
 )
 
@@ -46,7 +47,7 @@ func (d *Device) describe() error {
 	if zones == 0 {
 		return fmt.Errorf("%s has no zones", d.path)
 	}
-	infos, errno := report(d.fd, 0, int(zones))
+	infos, errno := blkdev.ReportZones(d.fd, 0, int(zones))
 	if errno != 0 {
 		return fmt.Errorf("report of %s: %w", d.path, errno)
 	}

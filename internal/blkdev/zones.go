@@ -1,4 +1,4 @@
-package blockdev
+package blkdev
 
 import (
 	"encoding/binary"
@@ -35,16 +35,22 @@ func ioctl(fd int, request uint, arg *byte) syscall.Errno {
 	return e
 }
 
-// manage does one of manageIoctls to n bytes from byte off.
-func manage(fd int, request uint, off, n uint64) syscall.Errno {
+// ManageZones does one of open, close, finish and reset to the zones in n bytes
+// from byte off of the device that fd has open.
+func ManageZones(fd int, op zoned.Operation, off, n uint64) syscall.Errno {
+	request, ok := manageIoctls[op]
+	if !ok {
+		return unix.EOPNOTSUPP
+	}
 	var span [16]byte // struct blk_zone_range
 	binary.NativeEndian.PutUint64(span[0:], off/sector)
 	binary.NativeEndian.PutUint64(span[8:], n/sector)
 	return ioctl(fd, request, &span[0])
 }
 
-// report lists up to n zones from the one that holds byte off.
-func report(fd int, off uint64, n int) ([]zoned.Info, syscall.Errno) {
+// ReportZones lists up to n zones from the one that holds byte off of the device
+// that fd has open.
+func ReportZones(fd int, off uint64, n int) ([]zoned.Info, syscall.Errno) {
 	buf := make([]byte, headerBytes+n*zoneBytes)
 	binary.NativeEndian.PutUint64(buf[0:], off/sector)
 	binary.NativeEndian.PutUint32(buf[8:], uint32(n))
@@ -53,13 +59,13 @@ func report(fd int, off uint64, n int) ([]zoned.Info, syscall.Errno) {
 	}
 	infos := make([]zoned.Info, min(n, int(binary.NativeEndian.Uint32(buf[8:]))))
 	for i := range infos {
-		infos[i] = decode(buf[headerBytes+i*zoneBytes:])
+		infos[i] = decodeZone(buf[headerBytes+i*zoneBytes:])
 	}
 	return infos, 0
 }
 
-// decode reads a struct blk_zone.
-func decode(z []byte) zoned.Info {
+// decodeZone reads a struct blk_zone.
+func decodeZone(z []byte) zoned.Info {
 	bytes := func(at int) uint64 { return binary.NativeEndian.Uint64(z[at:]) * sector }
 	return zoned.Info{Start: bytes(0), Length: bytes(8), WP: bytes(16), Capacity: bytes(32),
 		Conventional: z[24] == conventional, Condition: zoned.Condition(z[25])}
