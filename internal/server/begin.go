@@ -65,7 +65,7 @@ func (q *queue) judged(s *slot, v zoned.Verdict, err error) bool {
 // own starts the work of a request that has its zones for itself.
 func (q *queue) own(s *slot, v zoned.Verdict, err error, j job) {
 	if q.disk.revival.left.Load() > 0 {
-		q.disk.revival.changes(s.op.Zone)
+		q.disk.revival.changes(s.op.Zone, s.desc.Op() == ublk.OpZoneResetAll)
 	}
 	if q.judged(s, v, err) {
 		q.hand(s, j)
@@ -104,7 +104,9 @@ func (q *queue) beginWrite(s *slot) {
 		return
 	}
 	s.off = s.op.Start
-	q.disk.state.Begin(q.id, s.tag, Flight{Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.there, Length: n + s.there})
+	if !q.disk.geo.IsConventional(s.op.Zone) { // there a write that is sent again is a write like any other
+		q.disk.state.Begin(q.id, s.tag, Flight{Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.there, Length: n + s.there})
+	}
 	if q.disk.ahead.short(s.op.Zone, s.op.Start+n) {
 		q.hand(s, jobReserve)
 		return

@@ -73,12 +73,14 @@ func (s *StateFile) Free(queue int, tag uint16) {
 // CarryOver moves what a dead daemon had in flight to the carried records and
 // returns them all with their places. Dying in the middle leaves a record in
 // both places, which does no harm. When there is no room the oldest that were
-// committing give way: the kernel has long sent again what it wanted to.
+// committing give way: the kernel has long sent again what it wanted to. What is
+// not of a sequential zone is dropped: it needs no memory.
 func (s *StateFile) CarryOver() []carriedFlight {
 	free := 0
 	for i := range s.records {
 		f, ok := s.records[i].flight()
-		if !ok {
+		if !ok || s.geo.IsConventional(f.Zone) {
+			s.records[i].word.Store(uint64(recordFree))
 			continue
 		}
 		for ; free < len(s.carried); free++ {
@@ -98,7 +100,10 @@ func (s *StateFile) CarryOver() []carriedFlight {
 	}
 	var list []carriedFlight
 	for i := range s.carried {
-		if f, ok := s.carried[i].flight(); ok {
+		switch f, ok := s.carried[i].flight(); {
+		case ok && s.geo.IsConventional(f.Zone):
+			s.carried[i].word.Store(uint64(recordFree))
+		case ok:
 			list = append(list, carriedFlight{f, &s.carried[i]})
 		}
 	}

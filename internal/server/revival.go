@@ -24,17 +24,29 @@ import (
 //     any request.
 //
 // A zone's flights are forgotten with its first request that is none of them:
-// the kernel sends them again before anything new.
+// the kernel sends them again before anything new. Those of a zone that is not
+// written any more stay, which costs requests of other zones no lock.
 type revival struct {
-	left  atomic.Int64 // flights not matched yet; 0 on the hot path
-	mu    sync.Mutex
-	zones map[uint32][]carriedFlight
+	left  atomic.Int64            // flights not matched yet; 0 on the hot path
+	zones map[uint32]*zoneFlights // does not change
+}
+
+// zoneFlights are the flights of one zone that are not matched yet.
+type zoneFlights struct {
+	mu   sync.Mutex
+	list []carriedFlight
+	left *atomic.Int64 // of all zones
 }
 
 func newRevival(flights []carriedFlight) *revival {
-	r := &revival{zones: map[uint32][]carriedFlight{}}
+	r := &revival{zones: map[uint32]*zoneFlights{}}
 	for _, f := range flights {
-		r.zones[f.Zone] = append(r.zones[f.Zone], f)
+		z := r.zones[f.Zone]
+		if z == nil {
+			z = &zoneFlights{left: &r.left}
+			r.zones[f.Zone] = z
+		}
+		z.list = append(z.list, f)
 	}
 	r.left.Store(int64(len(flights)))
 	return r
@@ -61,12 +73,11 @@ func (f Flight) acknowledged(wp uint64) bool {
 // an append off is the start of its zone. done is the acknowledged write
 // pointer of the zone. The flight is forgotten when the caller has recorded
 // the request as its own.
-func (r *revival) match(kind zoned.Operation, zone uint32, off, n, done uint64) (f carriedFlight, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.zones[zone]
+func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f carriedFlight, ok bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	at, strict := -1, -1
-	for i, f := range list {
+	for i, f := range z.list {
 		switch {
 		case f.Kind != kind || !f.repeatedBy(off, n):
 		case !f.acknowledged(done):
@@ -79,38 +90,50 @@ func (r *revival) match(kind zoned.Operation, zone uint32, off, n, done uint64) 
 	}
 	switch {
 	case at >= 0:
-		f = list[at]
-		r.drop(zone, at)
+		f = z.list[at]
+		z.drop(at)
 		return f, true
 	case strict >= 0:
-		list[strict].forget()
-		r.drop(zone, strict)
+		z.list[strict].forget()
+		z.drop(strict)
 	default:
-		r.forget(zone)
+		z.forget()
 	}
 	return f, false
 }
 
-func (r *revival) drop(zone uint32, at int) {
-	list := r.zones[zone]
-	r.zones[zone] = append(list[:at], list[at+1:]...)
-	r.left.Add(-1)
+// back takes a flight again that has been matched in vain.
+func (z *zoneFlights) back(f carriedFlight) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.list = append(z.list, f)
+	z.left.Add(1)
 }
 
-// forget drops all flights of a zone; mu is held.
-func (r *revival) forget(zone uint32) {
-	for _, f := range r.zones[zone] {
+// drop takes one flight out; mu is held.
+func (z *zoneFlights) drop(at int) {
+	z.list = append(z.list[:at], z.list[at+1:]...)
+	z.left.Add(-1)
+}
+
+// forget drops all flights; mu is held.
+func (z *zoneFlights) forget() {
+	for _, f := range z.list {
 		f.forget()
 	}
-	r.left.Add(-int64(len(r.zones[zone])))
-	delete(r.zones, zone)
+	z.left.Add(-int64(len(z.list)))
+	z.list = nil
 }
 
-// changes is told of a request that changes a zone as a whole.
-func (r *revival) changes(zone uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.forget(zone)
+// changes is told of a request that changes a zone as a whole, or all zones.
+func (r *revival) changes(zone uint32, all bool) {
+	for i, z := range r.zones {
+		if i == zone || all {
+			z.mu.Lock()
+			z.forget()
+			z.mu.Unlock()
+		}
+	}
 }
 
 // repeat serves the request of s if it repeats a flight whose data counts as
@@ -118,7 +141,8 @@ func (r *revival) changes(zone uint32) {
 func (q *queue) repeat(s *slot) bool {
 	d := q.disk
 	zone := d.geo.ZoneOf(min(s.desc.Offset(), d.geo.Size-1))
-	if d.geo.IsConventional(zone) {
+	flights := d.revival.zones[zone]
+	if flights == nil {
 		return false
 	}
 	kind := zoned.OpWrite
@@ -126,20 +150,36 @@ func (q *queue) repeat(s *slot) bool {
 		kind = zoned.OpAppend
 	}
 	wp := d.zones.State(zone).WP
-	f, ok := d.revival.match(kind, zone, s.desc.Offset(), s.desc.Bytes(), wp)
+	f, ok := flights.match(kind, s.desc.Offset(), s.desc.Bytes(), wp)
 	if !ok {
 		return false
 	}
 	f.Length = s.desc.Bytes()
+	if kind == zoned.OpAppend && !q.holdZone(s, f, flights) {
+		return true
+	}
 	d.state.Begin(q.id, s.tag, f.Flight)
 	f.forget()
 	if kind == zoned.OpWrite {
 		return q.repeatWrite(s, wp-f.Start)
 	}
-	s.op.Kind, s.op.Zone, s.op.Start, s.op.Length = kind, zone, f.Start, f.Length
 	s.off, s.repeated = f.Start, true
 	q.fetchData(s)
 	return true
+}
+
+// holdZone begins the rewriting of an append that has its place. To the rules it
+// is a read of that place: it changes no write pointer, but a reset or finish has
+// to wait for it. False: it waits itself, and then asks again what it repeats.
+func (q *queue) holdZone(s *slot, f carriedFlight, flights *zoneFlights) bool {
+	v, _, err := q.disk.zones.BeginRead(&s.op, f.Start, f.Length)
+	switch v {
+	case zoned.Parked:
+		flights.back(f)
+	case zoned.Refused:
+		f.forget()
+	}
+	return q.judged(s, v, err)
 }
 
 // repeatWrite answers a write that lies below the write pointer, there bytes

@@ -25,7 +25,7 @@ type slot struct {
 	err   error    // how it went, when it comes back from a worker
 
 	durable  bool // a flush has covered it
-	repeated bool // an append that a dead daemon had placed: the rules know it
+	repeated bool // an append that a dead daemon had placed: a read to the rules
 	answered bool
 
 	then   step

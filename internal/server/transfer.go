@@ -94,6 +94,7 @@ func (q *queue) end(s *slot) {
 	s.begun = false
 	switch {
 	case s.repeated:
+		d.dispatch(d.zones.EndRead(&s.op), q)
 		q.answer(s)
 	case s.desc.Op() == ublk.OpRead:
 		d.dispatch(d.zones.EndRead(&s.op), q)

@@ -98,14 +98,14 @@ func (d *Disk) back(s *slot) {
 
 // abandon ends, with its error, a request that the rules granted.
 func (d *Disk) abandon(s *slot) *zoned.Op {
-	switch s.desc.Op() {
-	case ublk.OpRead:
+	switch op := s.desc.Op(); {
+	case op == ublk.OpRead || s.repeated:
 		list := d.zones.EndRead(&s.op)
 		s.q.post(s, thenAnswer)
 		return list
-	case ublk.OpZoneReset, ublk.OpZoneResetAll:
+	case op == ublk.OpZoneReset || op == ublk.OpZoneResetAll:
 		return d.zones.EndReset(&s.op, s.err)
-	case ublk.OpZoneFinish:
+	case op == ublk.OpZoneFinish:
 		return d.zones.EndFinish(&s.op, s.err)
 	}
 	return d.zones.EndWrite(&s.op, s.err)
