@@ -1,7 +1,6 @@
 package qcow2
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -206,12 +205,10 @@ func (a *amender) extensions(x ZoneExtension) []Extension {
 // flag sets incompatible bit 5, which layout v3 is without and may be with.
 func (a *amender) flag() error {
 	i := a.image
-	if i.header.Incompatible&IncompatZoned != 0 {
+	if i.marks.has(IncompatZoned) {
 		return nil
 	}
-	i.header.Incompatible |= IncompatZoned
-	word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Incompatible))
-	if err := i.writeMeta(regionHeader, word, incompatibleField); err != nil {
+	if err := i.mark(IncompatZoned, 0); err != nil {
 		return err
 	}
 	return i.datasync()

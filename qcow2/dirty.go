@@ -1,7 +1,6 @@
 package qcow2
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"zqublkd/internal/storage"
@@ -16,10 +15,10 @@ import (
 // markDirty sets the bit, durably, before the first refcount changes. The
 // caller holds mu.
 func (i *Image) markDirty() error {
-	if i.header.Version < 3 || i.header.Incompatible&IncompatDirty != 0 {
+	if i.header.Version < 3 || i.marks.has(IncompatDirty) {
 		return nil
 	}
-	if err := i.writeFeatures(i.header.Incompatible | IncompatDirty); err != nil {
+	if err := i.mark(IncompatDirty, 0); err != nil {
 		return err
 	}
 	return i.datasync()
@@ -30,26 +29,16 @@ func (i *Image) markDirty() error {
 func (i *Image) markClean() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.header.Incompatible&IncompatDirty == 0 || i.leaky {
+	if !i.marks.has(IncompatDirty) || i.leaky {
 		return nil
 	}
 	if err := i.datasync(); err != nil {
 		return err
 	}
-	if err := i.writeFeatures(i.header.Incompatible &^ IncompatDirty); err != nil {
+	if err := i.mark(0, IncompatDirty); err != nil {
 		return err
 	}
 	return i.datasync()
-}
-
-// writeFeatures writes the incompatible feature bits.
-func (i *Image) writeFeatures(bits IncompatibleFeatures) error {
-	word := binary.BigEndian.AppendUint64(nil, uint64(bits))
-	if err := i.writeMeta(regionHeader, word, incompatibleField); err != nil {
-		return err
-	}
-	i.header.Incompatible = bits
-	return nil
 }
 
 // leftDirty says whether the dirty bit is all that keeps an image from being

@@ -32,7 +32,8 @@
 // Image.mu is given up while space just taken is flushed; what it is for is in
 // flight meanwhile, and whoever wants to change the same clusters waits.
 // freeLock guards clusters being given back while a reader still uses them; it
-// is taken under Image.mu or alone, before l2cache.mu. The locks of freeList,
+// is taken under Image.mu or alone, before l2cache.mu. marks.mu is taken under any
+// of them, before regionMap.mu. The locks of freeList,
 // unpackedCluster and Image.flushes are innermost. Lookup takes no lock: L1 slots and
 // L2 words are read atomically.
 package qcow2

@@ -43,17 +43,3 @@ func (i *Image) release(dead []run) {
 		return nil
 	})
 }
-
-// corrupted marks the image corrupt, as QEMU does (incompatible bit 1, version
-// 3 only), and makes it refuse writes. Errors that aren't ErrCorrupt pass.
-func (i *Image) corrupted(err error) error {
-	if !isCorrupt(err) || i.Failed() != nil {
-		return err
-	}
-	if i.header.Version >= 3 {
-		if i.writeFeatures(i.header.Incompatible|IncompatCorrupt) == nil {
-			i.datasync()
-		}
-	}
-	return i.fail(err)
-}

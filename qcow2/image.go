@@ -42,6 +42,7 @@ type Image struct {
 	landed   sync.Cond    // one of them is gone; waits with mu
 	flushes  *groupcommit.Group
 
+	marks    marks
 	freeLock sync.RWMutex // held for reading while compressed data is read
 	frees    freeList
 	unpacked unpackedCluster

@@ -10,7 +10,7 @@ func (i *Image) judge(cluster uint64) (change, bool, error) {
 	e := m.entry
 	switch {
 	case e.poisoned():
-		return ch, false, i.poisonError(cluster)
+		return ch, false, i.damaged(i.poisonError(cluster))
 	case i.geo.stored(e) && !e.Compressed() && e.Copied() && !e.Zero() && (!i.geo.extended || m.bitmap == l2AllAllocated):
 		ch.hosted, ch.host = true, e.Offset()
 		return ch, false, nil

@@ -79,7 +79,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{header: h, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.clusterBits)

@@ -40,7 +40,7 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	case Compressed:
 		return i.readCompressed(p[:x.Len], off)
 	case Corrupt:
-		return 0, i.poisonError(off >> i.geo.clusterBits)
+		return 0, i.damaged(i.poisonError(off >> i.geo.clusterBits))
 	}
 	return 0, fmt.Errorf("reading at %d: %w", off, ErrRange)
 }

@@ -73,7 +73,7 @@ func (r *refcounts) claimRegion(kind regionKind, off, size uint64) error {
 	if err := r.image.regions.check(regionData, off, size); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
-	return r.image.regions.add(kind, off, size)
+	return r.image.corrupted(r.image.regions.add(kind, off, size))
 }
 
 // linkBlocks enters n durable blocks, which lie at the start of used, into the

@@ -51,7 +51,7 @@ func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 	case x.Kind == Zero:
 		return x, nil
 	case x.Kind == Corrupt:
-		return x, i.poisonError(off >> i.geo.clusterBits)
+		return x, i.damaged(i.poisonError(off >> i.geo.clusterBits))
 	}
 	return i.zeroRun(off, x, discard)
 }
@@ -103,7 +103,7 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 			return x, nil
 		}
 	}
-	return x, i.mayHoldData(x.Host, x.Len)
+	return x, i.corrupted(i.mayHoldData(x.Host, x.Len))
 }
 
 // onlyOurs says whether a shared run starts with a cluster that has no flag to

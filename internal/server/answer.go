@@ -16,7 +16,7 @@ func (q *queue) answer(s *slot) {
 		return
 	}
 	op := s.desc.Op()
-	if s.desc.FUA() && !s.durable && (op == ublk.OpWrite || op == ublk.OpZoneAppend) {
+	if s.desc.FUA() && !s.durable && (op == ublk.OpWrite || op == ublk.OpZoneAppend || op == ublk.OpWriteZeroes) {
 		q.hand(s, jobFlush)
 		return
 	}
