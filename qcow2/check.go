@@ -29,12 +29,13 @@ const (
 type CheckOptions struct {
 	Repair Repair
 
-	// Memory bounds the bytes used for counting references: about 4 per
-	// cluster in use. 0: 1 GiB.
+	// Memory bounds the bytes used for counting references: about 50 for each
+	// run of clusters that are used alike, of which a sound image has few. 0: 1
+	// GiB.
 	Memory int64
 
 	// tables bounds the entries of tables that may be referred to more than
-	// once; 0: maxTableWords. For tests.
+	// once; 0: as many as the file can hold, up to maxTableWords. For tests.
 	tables uint64
 
 	// MaxFindings bounds the list of findings; more are only counted. 0: 1000.
@@ -73,9 +74,6 @@ func Check(f storage.File, o CheckOptions) (*Report, error) {
 func (o CheckOptions) withDefaults() CheckOptions {
 	if o.Memory <= 0 {
 		o.Memory = defaultCheckMemory
-	}
-	if o.tables == 0 {
-		o.tables = maxTableWords
 	}
 	if o.MaxFindings <= 0 {
 		o.MaxFindings = defaultMaxFindings
@@ -121,7 +119,10 @@ const (
 
 // maxTableWords is more than tables of any sound image have. Without it a small
 // file could refer to one table so often that the check takes for ever.
-const maxTableWords = 1 << 28
+const (
+	maxTableWords   = 1 << 28
+	leastTableWords = 1 << 20
+)
 
 // examine does one walk. The checker is returned with an error too.
 func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*checker, error) {
@@ -135,10 +136,11 @@ func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*check
 		if err := step(); err != nil {
 			return c, fmt.Errorf("%w: %w", ErrCheck, err)
 		}
+		c.uses.settle()
 		if c.uses.full || c.tables.full {
 			return c, fmt.Errorf("%w: counting references takes more than %d bytes of memory; allow more", ErrCheck, o.Memory)
 		}
-		if c.tableWords > o.tables {
+		if c.tableWords > c.o.tables {
 			return c, fmt.Errorf("%w: its L1 and bitmap tables have more entries than those of any sound image", ErrCheck)
 		}
 	}
@@ -171,6 +173,9 @@ func (c *checker) open() error {
 		return fmt.Errorf("%w: %w", ErrCheck, &UnsupportedError{fmt.Sprintf("feature %q", names), "use a program that knows it"})
 	}
 	c.g = geometryOf(c.h)
+	if c.o.tables == 0 { // tables of a sound image don't overlap
+		c.o.tables = min(maxTableWords, c.size/8+leastTableWords)
+	}
 	c.report.describe(c.h, c.size)
 	return nil
 }

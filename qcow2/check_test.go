@@ -295,32 +295,15 @@ func TestCheckRefuses(t *testing.T) {
 func TestCheckMemoryIsBounded(t *testing.T) {
 	im := newHandImage(t, handOptions{clusterBits: 9, order: 4})
 	im.check(im.Truncate(1 << 50))
-	for i := range im.g.l2Entries() { // far apart: each wants a chunk of its own
+	for i := range im.g.l2Entries() { // far apart: each is a run of its own
 		im.put(im.entryAt(i), (i+1)<<30)
 	}
-	_, err := Check(im, CheckOptions{Memory: 100 << 10})
+	_, err := Check(im, CheckOptions{Memory: 2 << 10})
 	if !errors.Is(err, ErrCheck) || !strings.Contains(err.Error(), "memory") {
 		t.Error(err)
 	}
 	if _, err := Check(im, CheckOptions{Memory: 1 << 20}); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestTally(t *testing.T) {
-	u := newTallies(1 << 20)
-	u.add(5, useL2, 1)
-	u.setOne(5)
-	u.add(5, useData, 1<<40)
-	got := u.get(5)
-	if !got.saturated() || !got.storedOne() || got.uses() != useL2|useData || !got.misused() {
-		t.Errorf("%#x", got)
-	}
-	if got.uses().String() != "L2 table and guest data" {
-		t.Error(got.uses())
-	}
-	if u.get(1<<50) != 0 || u.get(4) != 0 {
-		t.Error("untouched clusters have tallies")
 	}
 }
 

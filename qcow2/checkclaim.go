@@ -39,9 +39,8 @@ func (c *checker) claim(u use, off, n, times uint64, what string) bool {
 	if n == 0 {
 		return true
 	}
-	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits && !c.uses.full; i++ {
-		c.uses.add(i, u, times)
-	}
+	first := off >> c.g.clusterBits
+	c.uses.add(first, (off+n-1)>>c.g.clusterBits-first+1, u, times)
 	return true
 }
 

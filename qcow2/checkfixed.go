@@ -7,7 +7,9 @@ func (c *checker) checkFixed() error {
 	c.claim(useHeader, 0, c.g.clusterSize(), 1, "header")
 	if data := c.extension(ExtEncryption, "encryption header", 16); data != nil {
 		off, n := binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
-		c.claimAligned(useOther, off, n, 1, "encryption header")
+		if c.spend(n / 8) {
+			c.claimAligned(useOther, off, n, 1, "encryption header")
+		}
 	}
 	return nil
 }

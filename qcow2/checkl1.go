@@ -19,13 +19,20 @@ const l2RefBytes = 16
 // l2Tables collects references to L2 tables, up to max of them.
 type l2Tables struct {
 	refs []l2Ref
+	next int // references at which to unite those to the same table
 	max  int
 	full bool
 }
 
-func (t *l2Tables) add(off uint64) {
+const leastL2Refs = 1 << 12
+
+func (t *l2Tables) add(off uint64, times uint32) {
+	if len(t.refs) >= max(t.next, leastL2Refs) {
+		t.merge()
+		t.next = 2 * len(t.refs)
+	}
 	if t.full = t.full || len(t.refs) >= t.max; !t.full {
-		t.refs = append(t.refs, l2Ref{off: off, times: 1})
+		t.refs = append(t.refs, l2Ref{off: off, times: times})
 	}
 }
 
@@ -35,13 +42,15 @@ func (t *l2Tables) merge() {
 	merged := t.refs[:0]
 	for _, r := range t.refs {
 		if n := len(merged); n > 0 && merged[n-1].off == r.off {
-			merged[n-1].times++
+			merged[n-1].times = sumTimes(merged[n-1].times, r.times)
 		} else {
 			merged = append(merged, r)
 		}
 	}
 	t.refs = merged
 }
+
+func sumTimes(a, b uint32) uint32 { return uint32(min(uint64(a)+uint64(b), uint64(tallyMax))) }
 
 // find is the table at an offset, nil if it was not collected.
 func (t *l2Tables) find(off uint64) *l2Ref {
@@ -62,7 +71,7 @@ func (c *checker) checkL1Tables() error {
 		c.activeL1 = true
 		return c.checkActiveL1(at, e)
 	}
-	if err := c.eachL1(c.h.L1TableOffset, c.h.L1Size, "L1 table", visit); err != nil {
+	if err := c.eachL1(l1Ref{c.h.L1TableOffset, c.h.L1Size}, 1, "L1 table", visit); err != nil {
 		return err
 	}
 	if err := c.checkSnapshots(); err != nil {
@@ -74,16 +83,23 @@ func (c *checker) checkL1Tables() error {
 
 const l1Piece = 4096 // entries read at a time
 
-// eachL1 claims an L1 table and visits its entries that refer to something.
-func (c *checker) eachL1(off uint64, entries uint32, what string, visit func(at uint64, e L1Entry) error) error {
-	if uint64(entries)*8 > maxL1Bytes {
-		c.damage(off, "the %s has %d entries, at most %d are allowed", what, entries, maxL1Bytes/8)
+// l1Ref is an L1 table as the header or a snapshot refers to it.
+type l1Ref struct {
+	off     uint64
+	entries uint32
+}
+
+// eachL1 claims an L1 table, that many times, and visits its entries that refer
+// to something.
+func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint64, e L1Entry) error) error {
+	if uint64(t.entries)*8 > maxL1Bytes {
+		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, maxL1Bytes/8)
 		return nil
 	}
-	if !c.spend(uint64(entries)) || !c.claimAligned(useL1, off, uint64(entries)*8, 1, what) {
+	if !c.spend(uint64(t.entries)) || !c.claimAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
 		return nil
 	}
-	return c.readL1(off, entries, visit)
+	return c.readL1(t.off, t.entries, visit)
 }
 
 func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1Entry) error) error {
@@ -108,9 +124,7 @@ func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1E
 }
 
 func (c *checker) checkActiveL1(at uint64, e L1Entry) error {
-	if err := c.checkL1Entry(at, e); err != nil {
-		return err
-	}
+	c.checkL1Entry(at, e, 1)
 	if e.Offset() == 0 {
 		return c.checkEmptyL1(at, e)
 	}
@@ -130,15 +144,14 @@ func (c *checker) checkEmptyL1(at uint64, e L1Entry) error {
 	return nil
 }
 
-// checkL1Entry claims the L2 table of an entry.
-func (c *checker) checkL1Entry(at uint64, e L1Entry) error {
+// checkL1Entry claims the L2 table of an entry, that many times.
+func (c *checker) checkL1Entry(at uint64, e L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
 	}
-	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.clusterSize(), 1, "L2 table") {
-		c.tables.add(off)
+	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.clusterSize(), uint64(times), "L2 table") {
+		c.tables.add(off, times)
 	}
-	return nil
 }
 
 const copiedFlag = 1 << 63
@@ -149,9 +162,9 @@ func (c *checker) checkCopied(at, entry, target uint64, what string) error {
 	if c.fix&countOnly != 0 || c.refs.unknown(target>>c.g.clusterBits>>c.g.refBlockBits) {
 		return nil
 	}
-	one := c.uses.get(target >> c.g.clusterBits).storedOne()
-	if one == (entry&copiedFlag != 0) {
-		return nil
+	one, err := c.storedOne(target >> c.g.clusterBits)
+	if err != nil || one == (entry&copiedFlag != 0) {
+		return err
 	}
 	if c.fix&fixCopied != 0 {
 		return c.put(at, entry^copiedFlag)

@@ -1,6 +1,9 @@
 package qcow2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // refcountTable is the refcount table as found, judged.
 type refcountTable struct {
@@ -9,7 +12,14 @@ type refcountTable struct {
 	empty   map[uint64]bool // by index: a hole in the file; true if refcounts are missing in it
 	unread  bool            // the table itself can't be used
 	rebuild bool            // the structures can't be corrected in place
+
+	pages map[uint64][]byte // a bounded part of the blocks, by page of the file
 }
+
+const (
+	refPageBytes = 4096
+	maxRefPages  = 2048
+)
 
 // usable is the block at an index, 0 if it is absent or broken.
 func (t *refcountTable) usable(index uint64) uint64 {
@@ -36,8 +46,7 @@ func (c *checker) breaks(off uint64, format string, args ...any) {
 	c.corruption(off, format, args...)
 }
 
-// loadRefcounts claims the refcount structures and remembers whose refcount is
-// one, which is all that copied flags depend on.
+// loadRefcounts claims the refcount structures.
 func (c *checker) loadRefcounts() error {
 	c.refs.unread = true
 	c.refs.broken, c.refs.empty = make(map[uint64]bool), make(map[uint64]bool)
@@ -46,18 +55,11 @@ func (c *checker) loadRefcounts() error {
 	}
 	seen := make(map[uint64]bool)
 	for i, e := range c.refs.entries {
-		if e != 0 {
-			c.refs.broken[uint64(i)] = !c.claimBlock(i, e, seen)
+		if e != 0 && !c.claimBlock(i, e, seen) {
+			c.refs.broken[uint64(i)] = true
 		}
 	}
-	return c.eachBlock(func(first uint64, b RefcountBlock) (bool, error) {
-		eachCounted(b, 0, func(i uint64) {
-			if b.Get(i) == 1 {
-				c.uses.setOne(first + i)
-			}
-		})
-		return false, nil
-	})
+	return nil
 }
 
 func (c *checker) readRefcountTable() error {
@@ -111,6 +113,36 @@ func (c *checker) claimBlock(i int, e RefcountTableEntry, seen map[uint64]bool) 
 		c.refs.empty[uint64(i)] = false
 	}
 	return true
+}
+
+// storedOne reports whether the refcount stored for a cluster is 1, which is
+// what its copied flag depends on.
+func (c *checker) storedOne(cluster uint64) (bool, error) {
+	index := cluster >> c.g.refBlockBits
+	if c.refs.skip(index) {
+		return false, nil
+	}
+	size := min(refPageBytes, c.g.clusterSize())
+	perPage := size * 8 >> c.g.refOrder
+	k := cluster & (1<<c.g.refBlockBits - 1)
+	page, err := c.refPage(c.refs.usable(index)+k/perPage*size, size)
+	if err != nil {
+		return false, err
+	}
+	return RefcountBlock{Order: c.g.refOrder, Data: page}.Get(k%perPage) == 1, nil
+}
+
+// refPage is a piece of a refcount block, at byte off of the file.
+func (c *checker) refPage(off, size uint64) ([]byte, error) {
+	if page, ok := c.refs.pages[off]; ok {
+		return page, nil
+	}
+	if c.refs.pages == nil || len(c.refs.pages) >= maxRefPages {
+		c.refs.pages = make(map[uint64][]byte)
+	}
+	page := make([]byte, size)
+	c.refs.pages[off] = page
+	return page, c.read(page, off)
 }
 
 // skip says that there is nothing to be seen or done in a block.
@@ -168,6 +200,8 @@ func (c *checker) inFileFrom(first uint64) uint64 {
 // compareRefcounts judges every cluster's refcount against its references.
 func (c *checker) compareRefcounts() error {
 	var behind uint64
+	c.refs.pages = nil
+	c.uses.settle()
 	err := c.eachBlock(func(first uint64, b RefcountBlock) (bool, error) {
 		n := c.inFileFrom(first)
 		eachCounted(b, n, func(i uint64) {
@@ -208,17 +242,27 @@ func (c *checker) compare(cluster, refcount uint64) {
 		c.report.ImageEndOffset = max(c.report.ImageEndOffset, off+c.g.clusterSize())
 	}
 	c.judgeUses(found)
-	switch n := found.references(); {
-	case refcount == n && found.misused():
-		c.corruption(off, "cluster %d at %#x is used %d times%s", cluster, off, n, found.asWhat())
-	case refcount == n:
-	case found.saturated():
-		c.note(off, "cluster %d at %#x has too many references to count", cluster, off)
+	n := found.references()
+	severity := Corruption
+	switch {
+	case refcount == n && !found.misused():
+		return
+	case found.saturated() && refcount != n:
+		severity = Note
 	case refcount > n:
-		c.report.add(Leak, off, "cluster %d at %#x has refcount %d and %d references%s", cluster, off, refcount, n, found.asWhat())
-	default:
-		c.corruption(off, "cluster %d at %#x has refcount %d and %d references%s", cluster, off, refcount, n, found.asWhat())
+		severity = Leak
 	}
+	if c.report.countOnly(severity) {
+		return
+	}
+	text := fmt.Sprintf("cluster %d at %#x has refcount %d and %d references%s", cluster, off, refcount, n, found.asWhat())
+	switch {
+	case refcount == n:
+		text = fmt.Sprintf("cluster %d at %#x is used %d times%s", cluster, off, n, found.asWhat())
+	case severity == Note:
+		text = fmt.Sprintf("cluster %d at %#x has too many references to count", cluster, off)
+	}
+	c.report.Findings = append(c.report.Findings, Finding{severity, off, text})
 }
 
 // judgeUses draws conclusions from a cluster that serves as two things: each

@@ -102,6 +102,14 @@ func (r *Report) describe(h *Header, fileSize uint64) {
 }
 
 func (r *Report) add(s Severity, off uint64, format string, args ...any) {
+	if !r.countOnly(s) {
+		r.Findings = append(r.Findings, Finding{s, off, fmt.Sprintf(format, args...)})
+	}
+}
+
+// countOnly counts a finding and reports whether that is all: the list is full.
+// There may be millions, and what is not listed need not be put in words.
+func (r *Report) countOnly(s Severity) bool {
 	switch s {
 	case Corruption:
 		r.Corruptions++
@@ -110,11 +118,11 @@ func (r *Report) add(s Severity, off uint64, format string, args ...any) {
 	case Note:
 		r.notes++
 	}
-	if len(r.Findings) >= r.max {
-		r.Omitted++
-		return
+	if len(r.Findings) < r.max {
+		return false
 	}
-	r.Findings = append(r.Findings, Finding{s, off, fmt.Sprintf(format, args...)})
+	r.Omitted++
+	return true
 }
 
 // fixedSince counts what an earlier report had and this one has no more.

@@ -1,8 +1,10 @@
 package qcow2
 
 import (
+	"cmp"
 	"encoding/binary"
-	"fmt"
+	"maps"
+	"slices"
 )
 
 // Snapshots (qcow2 specification, "Snapshots"; limits as QEMU has them).
@@ -24,20 +26,43 @@ func (c *checker) checkSnapshots() error {
 		return nil
 	}
 	off := c.h.SnapshotsOffset
+	tables := make(map[l1Ref]uint32) // how often snapshots refer to each
 	for i := range c.h.SnapshotCount {
-		n, err := c.checkSnapshot(i, off)
-		if err != nil || n == 0 {
+		n, err := c.checkSnapshot(i, off, tables)
+		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return c.checkSnapshotL1(tables)
 		}
 		off += n
 	}
 	c.claimAligned(useOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
+	return c.checkSnapshotL1(tables)
+}
+
+// checkSnapshotL1 looks into the L1 tables of snapshots, each once: a damaged
+// image may refer to one from all of its snapshots.
+func (c *checker) checkSnapshotL1(tables map[l1Ref]uint32) error {
+	inOrder := slices.SortedFunc(maps.Keys(tables), func(a, b l1Ref) int {
+		return cmp.Or(cmp.Compare(a.off, b.off), cmp.Compare(a.entries, b.entries))
+	})
+	for _, t := range inOrder {
+		times := tables[t]
+		err := c.eachL1(t, times, "L1 table of a snapshot", func(at uint64, e L1Entry) error {
+			c.checkL1Entry(at, e, times)
+			return nil
+		})
+		if err != nil || c.tables.full || c.uses.full {
+			return err
+		}
+	}
 	return nil
 }
 
-// checkSnapshot looks at the entry at off and returns its length in bytes, 0
-// if the next can't be found.
-func (c *checker) checkSnapshot(i uint32, off uint64) (uint64, error) {
+// checkSnapshot looks at the entry at off, adds its L1 table to tables and
+// returns its length in bytes, 0 if the next can't be found.
+func (c *checker) checkSnapshot(i uint32, off uint64, tables map[l1Ref]uint32) (uint64, error) {
 	if off-c.h.SnapshotsOffset > maxSnapshotBytes || !c.inFile(off, snapshotFixed) {
 		c.damage(off, "entry %d of the snapshot table, at %#x, lies outside the file", i, off)
 		return 0, nil
@@ -52,10 +77,6 @@ func (c *checker) checkSnapshot(i uint32, off uint64) (uint64, error) {
 		c.corruption(off, "entry %d of the snapshot table, at %#x, has %d bytes of extra data, %d are required", i, off, extra, snapshotExtra)
 	}
 	n := snapshotFixed + uint64(extra) + uint64(be.Uint16(b[12:])) + uint64(be.Uint16(b[14:]))
-	what := fmt.Sprintf("L1 table of snapshot %d", i)
-	err := c.eachL1(be.Uint64(b), be.Uint32(b[8:]), what, c.checkL1Entry)
-	if c.tables.full || c.uses.full {
-		return 0, err
-	}
-	return roundUp(n, 8), err
+	tables[l1Ref{be.Uint64(b), be.Uint32(b[8:])}]++
+	return roundUp(n, 8), nil
 }
