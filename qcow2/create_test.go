@@ -19,7 +19,7 @@ func TestCreateRefuses(t *testing.T) {
 		says string
 	}{
 		{"no size", CreateOptions{}, nil, "size", "needs a size"},
-		{"odd size", CreateOptions{Size: 1<<20 + 512}, nil, "size", "logical block size 512"},
+		{"odd size", CreateOptions{Size: 1<<20 + 256}, nil, "size", "logical block size 512"},
 		{"size for the L1 table", CreateOptions{Size: 1 << 40, ClusterSize: 512}, nil, "size", "larger cluster_size"},
 		{"largest size", CreateOptions{Size: 1<<64 - 4096}, nil, "size", "at most"},
 		{"cluster size", CreateOptions{Size: 1 << 20, ClusterSize: 3000}, nil, "cluster_size", "power of two"},
