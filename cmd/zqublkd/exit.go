@@ -53,7 +53,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), strings.HasPrefix(err.Error(), "unknown "):
+	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource), strings.HasPrefix(err.Error(), "unknown "):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
@@ -63,7 +63,7 @@ func exitCode(err error) int {
 		return exitAllowed
 	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
 		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, qcow2.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
-		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, storage.ErrFileType):
+		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}
 	return exitFailed

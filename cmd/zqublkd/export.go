@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/imagefile"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -29,24 +30,31 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 				return err
 			}
 			defer in.Close()
-			out, err := storage.Create(args[1], force)
-			if err != nil {
-				return err
-			}
-			defer out.Close()
-			if err := qcow2.Export(in.Image, out, qcow2.ExportOptions{}); err != nil {
-				// What there is of it is no image, and would only be in the way.
-				return fmt.Errorf("export of %s: %w", args[0], errors.Join(err, storage.Abandon(args[1])))
+			if err := export(in, args[1], force); err != nil {
+				return fmt.Errorf("export of %s: %w", args[0], err)
 			}
 			noteOffline(c, in.Image)
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "overwrite an existing file")
+	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
 	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
 	addShare(c, &share)
 	addAllow(c, &allow)
 	return c
+}
+
+// export writes the disk of in to a file that takes the place of OUT when it is
+// complete.
+func export(in *imagefile.Opened, to string, force bool) error {
+	out, err := storage.NewDraft(to, force, in.Files()...)
+	if err != nil {
+		return err
+	}
+	if err = qcow2.Export(in.Image, out, qcow2.ExportOptions{}); err == nil {
+		err = out.Publish()
+	}
+	return errors.Join(err, out.Close())
 }
 
 // noteOffline says what of the disk is not in its export.

@@ -30,8 +30,8 @@ above the zone capacity is refused.
 		Args: exactly("SOURCE", "IMAGE"),
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options of the image as key=value,..., as create has them; zone.mode is host-managed")
-	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out)")
-	c.Flags().BoolVar(&o.Force, "force", false, "overwrite an existing image")
+	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out; what looks like another format is refused)")
+	c.Flags().BoolVar(&o.Force, "force", false, "replace an existing image, once the new one is complete")
 	addAllow(c, &allow)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {

@@ -39,6 +39,15 @@ type Opened struct {
 	Layers []Layer         // all files, the image's own last
 }
 
+// Files are those of all layers.
+func (o *Opened) Files() []*storage.OSFile {
+	files := make([]*storage.OSFile, len(o.Layers))
+	for k, l := range o.Layers {
+		files[k] = l.File
+	}
+	return files
+}
+
 // Close closes the files. The image must be closed before.
 func (o *Opened) Close() error {
 	var errs []error
@@ -182,6 +191,13 @@ func formatOf(f *storage.OSFile, recorded, inName string) (string, error) {
 	h, err := qcow2.ReadHeader(f)
 	switch {
 	case errors.Is(err, qcow2.ErrNotQcow2):
+		foreign, err := Foreign(f)
+		if err != nil {
+			return "", err
+		}
+		if foreign != "" {
+			return "", fmt.Errorf("the image does not say its format, and it looks like %s: if it is raw, record that with qemu-img rebase -u -F raw -b", foreign)
+		}
 		return "raw", nil
 	case err != nil:
 		return "", err

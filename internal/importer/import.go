@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"zqublkd/internal/imagefile"
@@ -13,7 +12,8 @@ import (
 )
 
 // Formats of what is imported; the empty one is found out: by the name of a
-// zone information file, by qcow2's magic, else raw.
+// zone information file, by qcow2's magic, else raw if nothing speaks for another
+// format.
 const (
 	FormatRaw   = "raw"
 	FormatQcow2 = "qcow2"
@@ -35,29 +35,35 @@ type Options struct {
 
 // job is what is imported and what it is to become.
 type job struct {
-	files  io.Closer
+	close  func() error
+	files  []*storage.OSFile
 	source qcow2.Source
 	qcow2.ImportOptions
 }
 
-// Import makes the image at path to of the disk at path from. If it fails, no
-// file is left there.
+// ErrForeign: the source is in a format that can't be read.
+var ErrForeign = errors.New("only raw disks, qcow2 images and zbd dumps can be imported")
+
+// Import makes the image at path to of the disk at path from. If it fails, what
+// was there before is there still, unless it is a block device.
 func Import(from, to string, o Options) error {
 	j, err := open(from, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
-	defer j.files.Close()
+	defer j.close()
 	if err := j.Validate(j.source); err != nil {
 		return fmt.Errorf("import of %s: %w", from, err)
 	}
-	out, err := storage.Create(to, o.Force)
+	out, err := storage.NewDraft(to, o.Force, j.files...)
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	if err := qcow2.Import(j.source, out, j.ImportOptions); err != nil {
-		return fmt.Errorf("import of %s: %w", from, errors.Join(err, storage.Abandon(to)))
+	if err = qcow2.Import(j.source, out, j.ImportOptions); err == nil {
+		err = out.Publish()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("import of %s: %w", from, err)
 	}
 	return nil
 }
@@ -65,7 +71,10 @@ func Import(from, to string, o Options) error {
 func open(path string, o Options) (*job, error) {
 	format := o.Format
 	if format == "" {
-		format = probe(path)
+		var err error
+		if format, err = probe(path); err != nil {
+			return nil, err
+		}
 	}
 	switch format {
 	case FormatRaw:
@@ -78,21 +87,27 @@ func open(path string, o Options) (*job, error) {
 	return nil, &qcow2.OptionError{Option: "format", Value: format, Rule: "must be raw, qcow2 or zbd"}
 }
 
-// probe takes what it can't look at for raw, whose opening then says why.
-func probe(path string) string {
+// probe finds the format of a source. What looks like a format that can't be
+// read is not taken for raw: its container would become the disk.
+func probe(path string) (string, error) {
 	if strings.HasSuffix(path, infoSuffix) {
-		return FormatZbd
+		return FormatZbd, nil
 	}
 	f, err := storage.Open(path, storage.Options{ReadOnly: true})
 	if err != nil {
-		return FormatRaw
+		return "", err
 	}
 	defer f.Close()
 	magic := make([]byte, 4)
 	if n, _ := f.ReadAt(magic, 0); n == 4 && bytes.Equal(magic, []byte("QFI\xfb")) {
-		return FormatQcow2
+		return FormatQcow2, nil
 	}
-	return FormatRaw
+	foreign, err := imagefile.Foreign(f)
+	if err == nil && foreign != "" {
+		err = fmt.Errorf("it looks like %s: %w; convert it first (qemu-img convert -O raw), or if it is a raw disk say so with --format raw",
+			foreign, ErrForeign)
+	}
+	return FormatRaw, err
 }
 
 func openRaw(path string, o Options) (*job, error) {
@@ -100,7 +115,7 @@ func openRaw(path string, o Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.job(f)(qcow2.RawSource(f))
+	return o.job(f.Close, f)(qcow2.RawSource(f))
 }
 
 func openQcow2(path string, o Options) (*job, error) {
@@ -109,16 +124,16 @@ func openQcow2(path string, o Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.job(in)(qcow2.ImageSource(in.Image))
+	return o.job(in.Close, in.Files()...)(qcow2.ImageSource(in.Image))
 }
 
 // job makes one of an opened source, or closes its files.
-func (o Options) job(files io.Closer) func(qcow2.Source, error) (*job, error) {
+func (o Options) job(close func() error, files ...*storage.OSFile) func(qcow2.Source, error) (*job, error) {
 	return func(src qcow2.Source, err error) (*job, error) {
 		if err != nil {
-			return nil, errors.Join(err, files.Close())
+			return nil, errors.Join(err, close())
 		}
-		return &job{files, src, qcow2.ImportOptions{Image: o.Image}}, nil
+		return &job{close, files, src, qcow2.ImportOptions{Image: o.Image}}, nil
 	}
 }
 
@@ -128,7 +143,21 @@ func openDump(path string, o Options) (*job, error) {
 	if !ok {
 		return nil, dumpError("give the file NAME%s, beside which NAME%s is", infoSuffix, dataSuffix)
 	}
-	d, err := readDump(path)
+	info, err := storage.Open(path, storage.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	j, err := openDumpOf(info, prefix, o)
+	if err != nil {
+		return nil, errors.Join(err, info.Close())
+	}
+	data := j.close
+	j.close, j.files = func() error { return errors.Join(data(), info.Close()) }, append(j.files, info)
+	return j, nil
+}
+
+func openDumpOf(info *storage.OSFile, prefix string, o Options) (*job, error) {
+	d, err := readDump(info)
 	if err != nil {
 		return nil, err
 	}
@@ -140,19 +169,14 @@ func openDump(path string, o Options) (*job, error) {
 		return nil, err
 	}
 	if n := j.source.Size(); n != d.Size {
-		return nil, errors.Join(dumpError("%s has %d bytes, the device had %d", prefix+dataSuffix, n, d.Size), j.files.Close())
+		return nil, errors.Join(dumpError("%s has %d bytes, the device had %d", prefix+dataSuffix, n, d.Size), j.close())
 	}
 	j.WritePointers, j.Conditions = d.writePointers(), d.conditions()
 	return j, nil
 }
 
 // readDump reads a zone information file, but none that is too large for one.
-func readDump(path string) (*Dump, error) {
-	f, err := storage.Open(path, storage.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+func readDump(f storage.File) (*Dump, error) {
 	size, err := f.Size()
 	if err != nil {
 		return nil, err
