@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -97,7 +96,7 @@ or as flags of their own. Sizes take K, M, G and T.
 		Args: exactly("IMAGE"),
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value,...")
-	c.Flags().BoolVar(&force, "force", false, "overwrite an existing image")
+	c.Flags().BoolVar(&force, "force", false, "replace an existing image, once the new one is complete")
 	values := make([]*string, len(createOptions))
 	for i, opt := range createOptions {
 		values[i] = c.Flags().String(opt.flag, "", opt.help)
@@ -157,18 +156,21 @@ func setOption(o *qcow2.CreateOptions, key, value string) error {
 }
 
 // create makes the image; options are judged before any file is touched. What it
-// could not finish it removes: a stub would stop the next attempt.
+// could not finish nobody sees: a stub would stop the next attempt.
 func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	f, err := storage.Create(path, force)
+	f, err := storage.NewDraft(path, force)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := qcow2.Create(f, o); err != nil {
-		return fmt.Errorf("%s: %w", path, errors.Join(err, storage.Abandon(path)))
+	if err = qcow2.Create(f, o); err == nil {
+		err = f.Publish()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return tellCreated(c, path, f)
 }

@@ -45,4 +45,11 @@ func TestC10_CreateLeavesNoStub(t *testing.T) {
 	})
 	mustRun(t, "create", "-o", "size=64M", image)
 	mustRun(t, "check", image)
+	t.Run("in place of another", func(t *testing.T) {
+		limitFiles(t, 4096)
+		if out, err := run("create", "-o", "size=128M", "--force", image); !errors.Is(err, unix.EFBIG) {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	mustRun(t, "check", image)
 }
