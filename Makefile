@@ -3,6 +3,8 @@
 #   make demo        the main job, shown: on this host if its ublk has zones, else in a VM
 #   make test        every test at its small size; under 30 minutes on 2 cores
 #   make unit        the inner loop: vet, staticcheck, unit tests
+#   make             program, man pages and completions in bin/; then make install (PREFIX, DESTDIR), make uninstall
+#   make deb         a Debian package in bin/deb/
 #   make scenario S=btrfs K=6.12    one VM scenario
 #   make bench       measured against other block devices; docs/benchmarks.md
 #   make test-full   the sizes that docs/verification.md records; some of them: STEPS="model race"
@@ -13,16 +15,22 @@ BIN := bin
 # The size of every scenario: small or full.
 SIZE ?= small
 K ?= 6.12
-PREFIX ?= /usr
+PREFIX ?= /usr/local
+RELEASE := $(shell cat VERSION)
 
 export ZQUBLKD_SIZE := $(SIZE)
 
-.PHONY: all build zonetest deps unit race procs1 scenarios scenario vm test test-full bench demo soak install clean
+.PHONY: all build docs zonetest deps unit race procs1 scenarios scenario vm test test-full bench demo soak install uninstall deb clean
 
-all: build
+all: build docs
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/zqublkd ./cmd/zqublkd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.release=$(RELEASE)' -o $(BIN)/zqublkd ./cmd/zqublkd
+
+# Man pages of all verbs and completions for shells, made by the program itself.
+docs:
+	rm -rf $(BIN)/docs
+	$(GO) run -tags docs -ldflags '-X main.release=$(RELEASE)' ./cmd/zqublkd docs $(BIN)/docs
 
 # The conformance cases for a block device, to be run in the VM.
 zonetest:
@@ -77,13 +85,25 @@ soak: build
 demo: build
 	tests/demo/run
 
-install: build
-	install -D -m 0755 $(BIN)/zqublkd $(DESTDIR)$(PREFIX)/bin/zqublkd
-	install -D -m 0644 systemd/zqublkd@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/zqublkd@.service
-	install -D -m 0644 systemd/zqublkd-failed@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/zqublkd-failed@.service
-	install -D -m 0644 systemd/zqublkd.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/zqublkd.conf
-	install -D -m 0644 systemd/zqublkd.modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/zqublkd.conf
-	install -D -m 0644 systemd/60-zqublkd.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-zqublkd.rules
+# What make install puts where, below PREFIX; in units and rules /usr/bin becomes PREFIX/bin.
+INSTALLED := \
+	systemd/zqublkd@.service:lib/systemd/system/ \
+	systemd/zqublkd-failed@.service:lib/systemd/system/ \
+	systemd/zqublkd.tmpfiles.conf:lib/tmpfiles.d/zqublkd.conf \
+	systemd/zqublkd.modules-load.conf:lib/modules-load.d/zqublkd.conf \
+	systemd/60-zqublkd.rules:lib/udev/rules.d/ \
+	$(BIN)/docs/zqublkd.bash:share/bash-completion/completions/zqublkd \
+	$(BIN)/docs/_zqublkd:share/zsh/vendor-completions/ \
+	$(BIN)/docs/zqublkd.fish:share/fish/vendor_completions.d/ \
+	LICENSE:share/doc/zqublkd/
+
+# install and uninstall need no compiler: `make` has built what they put there.
+install uninstall:
+	BIN=$(BIN) contrib/install $@ "$(DESTDIR)" "$(PREFIX)" $(INSTALLED)
+
+# A Debian package, in bin/deb; installs what building it needs.
+deb: build docs
+	contrib/deb
 
 clean:
 	rm -rf $(BIN)

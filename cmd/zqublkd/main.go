@@ -18,6 +18,9 @@ func main() {
 	}
 }
 
+// extraVerbs are those of special builds.
+var extraVerbs []func() *cobra.Command
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zqublkd",
@@ -34,5 +37,8 @@ device of the running kernel, through the ublk driver.
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newSupervise(), newStarter())
+	for _, verb := range extraVerbs {
+		root.AddCommand(verb())
+	}
 	return root
 }

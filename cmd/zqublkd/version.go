@@ -1,18 +1,32 @@
 package main
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+)
 
-// version is the commit the program was built from.
+// release is the content of the file VERSION; make puts it here. A program that
+// was built without make knows its commit only.
+var release = "unreleased"
+
+// version is the release, and the commit and its date as the Go tool stamped
+// them.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value
+	var revision, date, changed string
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				revision = s.Value[:min(len(s.Value), 12)]
+			case s.Key == "vcs.time":
+				date = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				changed = ", changed"
+			}
 		}
 	}
-	return v
+	if revision == "" {
+		return release
+	}
+	return fmt.Sprintf("%s (commit %s of %s%s)", release, revision, date, changed)
 }
