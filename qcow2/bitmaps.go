@@ -2,12 +2,6 @@ package qcow2
 
 import "encoding/binary"
 
-// bitmapInUse is the flag of a bitmap that may be behind the disk: nobody must
-// rely on it (qcow2 specification, "Bitmap directory", flag in_use).
-const bitmapInUse = 1 << 0
-
-const bitmapFlags = 12 // byte of the u32 flags in a directory entry
-
 // markBitmaps marks every bitmap as in use: their clusters stay counted and their
 // names known, unlike with bitmaps dropped as a whole. It is false where the
 // directory makes no sense.

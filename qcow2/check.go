@@ -160,10 +160,10 @@ func (c *checker) steps() []func() error {
 
 // open reads the header and refuses what the check doesn't understand.
 func (c *checker) open() error {
-	d, err := newDisk(c.f)
+	size, err := c.f.Size()
 	if err == nil {
-		c.size = d.length.Load()
-		c.h, err = readHeader(d)
+		c.size = uint64(size)
+		c.h, err = readHeader(c.read, c.size)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCheck, err)

@@ -2,15 +2,6 @@ package qcow2
 
 import "encoding/binary"
 
-// Bitmaps (qcow2 specification, "Bitmaps extension").
-const (
-	bitmapExtension = 24 // bytes
-	bitmapFixed     = 24 // bytes of a directory entry before its variable part
-	maxBitmapDir    = 64 << 20
-	maxBitmaps      = 65535
-	maxBitmapTable  = 64 << 20 // bytes
-)
-
 // checkBitmaps claims bitmaps, if the autoclear bit says that they are valid;
 // otherwise nobody may use them and their clusters count as leaked.
 func (c *checker) checkBitmaps() error {
@@ -50,19 +41,6 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 		dir = dir[length:]
 	}
 	return nil
-}
-
-// bitmapEntryLength is the padded length of the first entry, 0 if cut off.
-func bitmapEntryLength(dir []byte) uint64 {
-	if len(dir) < bitmapFixed {
-		return 0
-	}
-	name, extra := binary.BigEndian.Uint16(dir[18:]), binary.BigEndian.Uint32(dir[20:])
-	n := roundUp(bitmapFixed+uint64(name)+uint64(extra), 8)
-	if n > uint64(len(dir)) {
-		return 0
-	}
-	return n
 }
 
 // checkBitmap claims the table of a bitmap and the clusters in it.

@@ -81,8 +81,6 @@ func (c *checker) checkL1Tables() error {
 	return nil
 }
 
-const l1Piece = 4096 // entries read at a time
-
 // l1Ref is an L1 table as the header or a snapshot refers to it.
 type l1Ref struct {
 	off     uint64
@@ -153,8 +151,6 @@ func (c *checker) checkL1Entry(at uint64, e L1Entry, times uint32) {
 		c.tables.add(off, times)
 	}
 }
-
-const copiedFlag = 1 << 63
 
 // checkCopied compares the copied flag of an L1 or L2 entry, stored at byte
 // at, with the refcount of what the entry points to, if that is known.

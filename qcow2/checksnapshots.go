@@ -7,14 +7,6 @@ import (
 	"slices"
 )
 
-// Snapshots (qcow2 specification, "Snapshots"; limits as QEMU has them).
-const (
-	snapshotFixed    = 40 // bytes
-	snapshotExtra    = 16 // bytes that version 3 requires behind them
-	maxSnapshots     = 65536
-	maxSnapshotBytes = 64 << 20
-)
-
 // checkSnapshots claims the snapshot table, and what the L1 tables of its
 // entries refer to.
 func (c *checker) checkSnapshots() error {
@@ -76,7 +68,6 @@ func (c *checker) checkSnapshot(i uint32, off uint64, tables map[l1Ref]uint32) (
 	if extra < snapshotExtra && c.h.Version >= 3 {
 		c.corruption(off, "entry %d of the snapshot table, at %#x, has %d bytes of extra data, %d are required", i, off, extra, snapshotExtra)
 	}
-	n := snapshotFixed + uint64(extra) + uint64(be.Uint16(b[12:])) + uint64(be.Uint16(b[14:]))
 	tables[l1Ref{be.Uint64(b), be.Uint32(b[8:])}]++
-	return roundUp(n, 8), nil
+	return roundUp(snapshotLength(b), 8), nil
 }

@@ -1,7 +1,6 @@
 package qcow2
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"zqublkd/internal/storage"
@@ -40,9 +39,6 @@ func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, err
 	_, err := f.WriteAt(make([]byte, clusterSize), 0) // a block device keeps its bytes
 	return w, err
 }
-
-// clusterStart is the start of the cluster that off lies in.
-func (g *geometry) clusterStart(off uint64) uint64 { return off &^ (g.clusterSize() - 1) }
 
 // put stores whole clusters of the disk, but for those of zeros. Calls come in
 // the order of the disk.
@@ -198,9 +194,4 @@ func (w *plainWriter) header(refTable, clusters uint64) *Header {
 		h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
 	}
 	return h
-}
-
-// isZero compares by halves: what is zero equals its own shifted self.
-func isZero(b []byte) bool {
-	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }

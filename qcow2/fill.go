@@ -72,7 +72,7 @@ func (i *Image) fillMissing(ch *change) error {
 	}
 	end := i.inDisk(ch.cluster)
 	for in := uint64(0); in < end; {
-		x := i.geo.extentOf(ch.old, in)
+		x := extentOf(&i.geo, ch.old, in)
 		x.Len = min(x.Len, end-in)
 		err := error(nil)
 		switch {

@@ -80,7 +80,7 @@ func FuzzL2Entry(f *testing.F) {
 		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.entryWords())
 		m := i.decodeTable(raw, 0).mapping(0)
 		off := i.geo.inCluster(uint64(in))
-		x := i.geo.extentOf(m, off)
+		x := extentOf(&i.geo, m, off)
 		if x.Len == 0 || x.Len > i.geo.clusterSize()-off {
 			t.Fatalf("%+v at %d: %+v", m, off, x)
 		}

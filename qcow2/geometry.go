@@ -1,5 +1,7 @@
 package qcow2
 
+import "bytes"
+
 // geometry holds the sizes everything else is computed from, as powers of two.
 type geometry struct {
 	clusterBits  uint
@@ -60,6 +62,9 @@ func (g *geometry) clusters(n uint64) uint64 { return divUp(n, g.clusterSize()) 
 // inCluster is the offset of off within its cluster.
 func (g *geometry) inCluster(off uint64) uint64 { return off & (g.clusterSize() - 1) }
 
+// clusterStart is the start of the cluster that off lies in.
+func (g *geometry) clusterStart(off uint64) uint64 { return off &^ (g.clusterSize() - 1) }
+
 func divUp(n, unit uint64) uint64 {
 	if n == 0 {
 		return 0
@@ -70,3 +75,8 @@ func divUp(n, unit uint64) uint64 {
 func roundUp(n, unit uint64) uint64 { return divUp(n, unit) * unit }
 
 func isPowerOfTwo(n uint64) bool { return n != 0 && n&(n-1) == 0 }
+
+// isZero compares by halves: what is zero equals its own shifted self.
+func isZero(b []byte) bool {
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
+}

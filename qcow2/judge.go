@@ -49,7 +49,7 @@ func (i *Image) judgeEmpty(ch *change) error {
 // readsZero says whether a mapping is known to read as zeros.
 func (i *Image) readsZero(m mapping, cluster uint64) (bool, error) {
 	for in := uint64(0); in < i.geo.clusterSize(); {
-		x := i.geo.extentOf(m, in)
+		x := extentOf(&i.geo, m, in)
 		switch x.Kind {
 		case Zero:
 		case absent:

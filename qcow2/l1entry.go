@@ -1,6 +1,10 @@
 package qcow2
 
-const offsetMask = 0x00fffffffffffe00 // bits 9-55 of table entries
+const (
+	offsetMask = 0x00fffffffffffe00 // bits 9-55 of table entries
+	copiedFlag = 1 << 63            // of L1 and L2 entries: the refcount is exactly one
+	l1Piece    = 4096               // L1 entries read at a time
+)
 
 // L1Entry is one word of the L1 table: where an L2 table is (qcow2
 // specification, "L1 table entry").
@@ -10,12 +14,12 @@ type L1Entry uint64
 func (e L1Entry) Offset() uint64 { return uint64(e) & offsetMask }
 
 // Copied says that the L2 table's refcount is exactly one.
-func (e L1Entry) Copied() bool { return e&(1<<63) != 0 }
+func (e L1Entry) Copied() bool { return e&copiedFlag != 0 }
 
 // Reserved is the reserved bits; they are zero in a sound image.
-func (e L1Entry) Reserved() uint64 { return uint64(e) &^ (offsetMask | 1<<63) }
+func (e L1Entry) Reserved() uint64 { return uint64(e) &^ (offsetMask | copiedFlag) }
 
-func newL1Entry(offset uint64) L1Entry { return L1Entry(offset | 1<<63) }
+func newL1Entry(offset uint64) L1Entry { return L1Entry(offset | copiedFlag) }
 
 // RefcountTableEntry is one word of the refcount table: the byte offset of a
 // refcount block, 0 if all its refcounts are zero (qcow2 specification,

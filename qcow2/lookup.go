@@ -63,9 +63,9 @@ func (i *Image) extentAt(off, n uint64) Extent {
 	table.touch()
 	index := off >> i.geo.clusterBits & (i.geo.l2Entries() - 1)
 	m := table.mapping(index)
-	x := i.geo.extentOf(m, i.geo.inCluster(off))
+	x := extentOf(&i.geo, m, i.geo.inCluster(off))
 	if x.Len < n && !i.geo.extended {
-		x.Len += i.geo.follow(table, index, m.entry, x.Kind, n-x.Len)
+		x.Len += follow(&i.geo, table, index, m.entry, x.Kind, n-x.Len)
 	}
 	return x
 }
@@ -73,7 +73,7 @@ func (i *Image) extentAt(off, n uint64) Extent {
 // follow is how many bytes after entry e of a table, n or a little more at
 // most, are stored as its continuation: the same zero, or the next host
 // cluster. It sees the common cases only, and does so fast.
-func (g *geometry) follow(t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
+func follow(g *geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
 	step := uint64(0)
 	switch {
 	case kind == Data || kind == Shared:
@@ -94,16 +94,16 @@ func (g *geometry) follow(t *l2table, index uint64, e L2Entry, kind ExtentKind, 
 }
 
 // extentOf is the run from byte in of a cluster with mapping m on.
-func (g *geometry) extentOf(m mapping, in uint64) Extent {
-	x := g.clusterExtent(m.entry, in)
+func extentOf(g *geometry, m mapping, in uint64) Extent {
+	x := clusterExtent(g, m.entry, in)
 	if !g.extended || x.Kind == Corrupt || x.Kind == Compressed {
 		return x
 	}
 	size := g.clusterSize() / subclusters
 	sub := uint(in / size)
-	kind := m.bitmap.kind(sub, x.Kind)
+	kind := subclusterKind(m.bitmap, sub, x.Kind)
 	end := sub + 1
-	for end < subclusters && m.bitmap.kind(end, x.Kind) == kind {
+	for end < subclusters && subclusterKind(m.bitmap, end, x.Kind) == kind {
 		end++
 	}
 	x.Len = uint64(end)*size - in
@@ -113,8 +113,8 @@ func (g *geometry) extentOf(m mapping, in uint64) Extent {
 	return x
 }
 
-// kind is what subcluster sub is when allocated ones are of the given kind.
-func (b L2Bitmap) kind(sub uint, allocated ExtentKind) ExtentKind {
+// subclusterKind is what subcluster sub is when allocated ones are of the given kind.
+func subclusterKind(b L2Bitmap, sub uint, allocated ExtentKind) ExtentKind {
 	switch {
 	case b.Allocated(sub):
 		return allocated
@@ -125,7 +125,7 @@ func (b L2Bitmap) kind(sub uint, allocated ExtentKind) ExtentKind {
 }
 
 // clusterExtent is the rest of a whole cluster from byte in on.
-func (g *geometry) clusterExtent(e L2Entry, in uint64) Extent {
+func clusterExtent(g *geometry, e L2Entry, in uint64) Extent {
 	rest := g.clusterSize() - in
 	switch {
 	case e.poisoned():

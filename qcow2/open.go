@@ -75,7 +75,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := readHeader(d)
+	h, err := readHeader(d.read, d.length.Load())
 	if err != nil {
 		return nil, err
 	}
@@ -125,37 +125,11 @@ func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	return nil
 }
 
-// ReadHeader reads the header of an image.
-func ReadHeader(f storage.File) (*Header, error) {
-	d, err := newDisk(f)
-	if err != nil {
-		return nil, err
-	}
-	return readHeader(d)
-}
-
 func cachedTables(limit, clusterSize uint64) int {
 	if limit == 0 {
 		limit = DefaultCacheBytes
 	}
 	return int(max(limit/clusterSize, minCachedTables))
-}
-
-func readHeader(d *disk) (*Header, error) {
-	length := d.length.Load()
-	first := make([]byte, min(length, headerV2Length))
-	if err := d.read(first, 0); err != nil {
-		return nil, err
-	}
-	bits, err := peekClusterBits(first)
-	if err != nil {
-		return nil, err
-	}
-	cluster := make([]byte, min(length, 1<<bits))
-	if err := d.read(cluster, 0); err != nil {
-		return nil, err
-	}
-	return ParseHeader(cluster)
 }
 
 // judgePrivate reads our own extension.
@@ -207,4 +181,13 @@ func (i *Image) readTable(what string, b []byte, off uint64) error {
 		return fmt.Errorf("%w: the %s at byte %#x lies past its end at %#x", ErrTruncated, what, off, length)
 	}
 	return i.disk.read(b, off)
+}
+
+// ReadHeader reads the header of an image.
+func ReadHeader(f storage.File) (*Header, error) {
+	d, err := newDisk(f)
+	if err != nil {
+		return nil, err
+	}
+	return readHeader(d.read, d.length.Load())
 }

@@ -67,7 +67,7 @@ func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 		return nil
 	}
 	for len(p) > 0 {
-		x := i.geo.extentOf(m, in)
+		x := extentOf(&i.geo, m, in)
 		n := min(x.Len, uint64(len(p)))
 		if err := i.readExtent(p[:n], cluster<<i.geo.clusterBits+in, x); err != nil {
 			return err

@@ -1,6 +1,9 @@
 package qcow2
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // zoneLayout is one byte layout of the extension and of the zone table. The
 // series changed both several times without a version field.
@@ -105,4 +108,12 @@ func layoutToWrite(name string) (*zoneLayout, error) {
 		return nil, &OptionError{"zone.revision", name, "must be one of " + strings.Join(Revisions, ", ")}
 	}
 	return l, nil
+}
+
+// byteOrder is the order of the words in tables this program makes.
+func (l *zoneLayout) byteOrder() binary.ByteOrder {
+	if l.bigEndian {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
 }

@@ -82,14 +82,6 @@ func (t zoneTable) each(f func(zone uint32, word uint64) error) error {
 	return nil
 }
 
-// byteOrder is the order of the words in tables this program makes.
-func (l *zoneLayout) byteOrder() binary.ByteOrder {
-	if l.bigEndian {
-		return binary.BigEndian
-	}
-	return binary.LittleEndian
-}
-
 // complain says what is wrong with the entry of zone i.
 func (c entryCodec) complain(i uint32, e ZoneEntry) error {
 	at := c.info.TableOffset + uint64(i)*zoneEntrySize
