@@ -9,12 +9,6 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Allow says which files an image names are opened.
-type Allow struct {
-	Backing bool `json:"backing,omitempty"`
-	Data    bool `json:"data_file,omitempty"`
-}
-
 // Recovery is what becomes of the device when its daemon dies.
 type Recovery string
 
@@ -22,15 +16,6 @@ type Recovery string
 const (
 	RecoveryOff     Recovery = "off"     // the disk goes, its users get errors
 	RecoveryReissue Recovery = "reissue" // the disk waits; requests are sent again to the next daemon
-)
-
-// Cache is how file I/O treats the page cache, as qemu-img's -t.
-type Cache string
-
-// The cache modes.
-const (
-	CacheNone      Cache = "none"
-	CacheWriteback Cache = "writeback"
 )
 
 // ZeroCopy is whether file I/O uses the requests' own pages where it can.

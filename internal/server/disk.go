@@ -60,6 +60,12 @@ func newLayer(f storage.File) layer {
 	return l
 }
 
+// Allow says which files an image names are opened.
+type Allow struct {
+	Backing bool `json:"backing,omitempty"`
+	Data    bool `json:"data_file,omitempty"`
+}
+
 // DiskOptions say how an image is opened.
 type DiskOptions struct {
 	ReadOnly bool

@@ -118,3 +118,20 @@ type carriedFlight struct {
 
 // forget frees the record.
 func (c carriedFlight) forget() { c.at.word.Store(uint64(recordFree)) }
+
+// repeatedBy says that a request of n bytes at off may be f again.
+func (f Flight) repeatedBy(off, n uint64) bool {
+	if f.Kind == zoned.OpWrite {
+		return f.Start == off && f.Length <= n
+	}
+	return f.Length == n
+}
+
+// acknowledged says that data of f lies below the write pointer of its zone. A
+// write may be there in part: what was merged into it came later.
+func (f Flight) acknowledged(wp uint64) bool {
+	if f.Kind == zoned.OpWrite {
+		return f.Start < wp
+	}
+	return f.Start+f.Length <= wp
+}

@@ -1,19 +1,6 @@
 package server
 
-import (
-	"errors"
-	"fmt"
-	"sync/atomic"
-	"time"
-)
-
-// ErrHandOver ends a daemon that has handed its device over: the driver keeps
-// the device, and the requests that were not begun, for the next daemon.
-var ErrHandOver = errors.New("the device waits for the next daemon")
-
-// pauseTimeout bounds the wait for requests in flight. What has not ended by
-// then is sent again to the next daemon, as after a sudden death.
-const pauseTimeout = 10 * time.Second
+import "sync/atomic"
 
 // pause stops a disk from beginning requests.
 type pause struct {
@@ -34,47 +21,4 @@ func (q *queue) rest() {
 	}
 	q.resting = true
 	q.disk.pause.idle.Add(1)
-}
-
-// handable says why the device can't be handed over, nil if it can.
-func (d *Device) handable() error {
-	switch {
-	case d.cfg.Recovery != RecoveryReissue:
-		return noRecovery(d.record)
-	case d.disk.frozen.Load() && !d.cfg.ReadOnly:
-		return fmt.Errorf("%s is read-only since its image could not be made durable: %w: stop it and check the image", d.record.Node, ErrRecover)
-	}
-	return nil
-}
-
-// mayHandOver judges a request to hand over to a daemon that reads state files
-// of a version.
-func (d *Device) mayHandOver(version int) error {
-	if version != stateVersion {
-		return fmt.Errorf("%s: %w: its daemon keeps state of version %d, the program that asks reads version %d; delete the device and add its image again",
-			d.record.Node, ErrRecover, stateVersion, version)
-	}
-	return d.handable()
-}
-
-// handOver stops beginning requests, waits for those in flight and makes the
-// image durable. The process has to end then: that gives the device back.
-func (d *Device) handOver() error {
-	d.log.WithField("device", d.record.Node).Info("handing over")
-	d.disk.pause.on.Store(true)
-	end := time.Now().Add(pauseTimeout)
-	for int(d.disk.pause.idle.Load()) < len(d.lanes) {
-		if time.Now().After(end) {
-			d.log.Warn("requests are still in flight; the next daemon gets them again")
-			break
-		}
-		for _, q := range d.lanes {
-			q.lane.Wake()
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	if err := d.disk.flush(); err != nil {
-		d.log.WithError(err).Error("the image could not be made durable before the hand-over")
-	}
-	return ErrHandOver
 }

@@ -52,23 +52,6 @@ func newRevival(flights []carriedFlight) *revival {
 	return r
 }
 
-// repeatedBy says that a request of n bytes at off may be f again.
-func (f Flight) repeatedBy(off, n uint64) bool {
-	if f.Kind == zoned.OpWrite {
-		return f.Start == off && f.Length <= n
-	}
-	return f.Length == n
-}
-
-// acknowledged says that data of f lies below the write pointer of its zone. A
-// write may be there in part: what was merged into it came later.
-func (f Flight) acknowledged(wp uint64) bool {
-	if f.Kind == zoned.OpWrite {
-		return f.Start < wp
-	}
-	return f.Start+f.Length <= wp
-}
-
 // match finds the flight that a write or append of n bytes at off repeats; for
 // an append off is the start of its zone. done is the acknowledged write
 // pointer of the zone. The flight is forgotten when the caller has recorded
