@@ -48,7 +48,7 @@ func Delete(runDir string, id uint32, force bool) error {
 		if r.Supervisor != 0 && alive(r.Supervisor) {
 			unix.Kill(r.Supervisor, unix.SIGTERM)
 		}
-		return deleteOrphan(runDir, id)
+		return deleteOrphan(openKernel, runDir, id)
 	}
 	if err := AskStop(runDir, id); err != nil && (r.Starting || !ending(err)) {
 		return err
@@ -95,12 +95,12 @@ func waitGone(runDir string, r Record) error {
 		now, err := ReadRecord(runDir, r.ID)
 		switch {
 		case err == nil && !now.Alive && r.Supervisor == 0: // it died on the way
-			err := deleteOrphan(runDir, r.ID)
+			err := deleteOrphan(openKernel, runDir, r.ID)
 			if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ErrNotOurs) { // else it is just clearing up after itself
 				return err
 			}
 		case err != nil && !alive(r.PID) && (r.Supervisor == 0 || !alive(r.Supervisor)):
-			return waitNumber(r.ID)
+			return waitNumber(openKernel, r.ID)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -108,14 +108,14 @@ func waitGone(runDir string, r Record) error {
 }
 
 // waitNumber waits a moment for the driver to free the number of a device.
-func waitNumber(id uint32) error {
-	ctl, err := ublk.OpenControl()
+func waitNumber(open opener, id uint32) error {
+	drv, err := open()
 	if err != nil {
 		return err
 	}
-	defer ctl.Close()
+	defer drv.Close()
 	for range 100 {
-		if _, err := ctl.DeviceInfo(id); ublk.IsNoDevice(err) {
+		if _, err := drv.DeviceInfo(id); ublk.IsNoDevice(err) {
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -128,7 +128,7 @@ func waitNumber(id uint32) error {
 }
 
 // deleteOrphan deletes a device whose daemon is dead.
-func deleteOrphan(runDir string, id uint32) error {
+func deleteOrphan(open opener, runDir string, id uint32) error {
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
 		return notOurs(runDir, id)
 	}
@@ -137,34 +137,39 @@ func deleteOrphan(runDir string, id uint32) error {
 		return err
 	}
 	r, err := ReadRecord(runDir, id)
+	removed := false
 	if err == nil {
-		err = r.removeDevice()
+		removed, err = r.removeDevice(open)
 	}
 	if err != nil {
 		return errors.Join(err, c.lock.Close())
 	}
 	c.remove()
-	return waitNumber(id)
+	if !removed {
+		return nil // the number may be another server's
+	}
+	return waitNumber(open, id)
 }
 
-// removeDevice stops and deletes the driver's device of r, if it still has it.
-func (r Record) removeDevice() error {
-	ctl, err := ublk.OpenControl()
+// removeDevice stops and deletes the driver's device of r; false if the driver
+// has it no more.
+func (r Record) removeDevice(open opener) (removed bool, err error) {
+	drv, err := open()
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer ctl.Close()
-	if info, err := ctl.DeviceInfo(r.ID); ublk.IsNoDevice(err) || err == nil && !r.ours(info) {
-		return nil
+	defer drv.Close()
+	if info, err := drv.DeviceInfo(r.ID); ublk.IsNoDevice(err) || err == nil && !r.ours(info) {
+		return false, nil
 	}
-	for _, step := range []func(uint32) error{ctl.StopDevice, ctl.DeleteDeviceAsync} {
+	for _, step := range []func(uint32) error{drv.StopDevice, drv.DeleteDeviceAsync} {
 		if err := step(r.ID); err != nil && !ublk.IsNoDevice(err) {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // Abandon stops and deletes a device whose daemon is dead and does not come
 // back, so that its users get errors.
-func Abandon(runDir string, id uint32) error { return deleteOrphan(runDir, id) }
+func Abandon(runDir string, id uint32) error { return deleteOrphan(openKernel, runDir, id) }

@@ -17,7 +17,8 @@ import (
 type Device struct {
 	cfg    Config
 	log    *logrus.Logger
-	ctl    *ublk.Control
+	open   opener
+	driver driver
 	info   ublk.DevInfo
 	cookie uint64 // by which the driver's device is known as ours
 	disk   *Disk
@@ -55,7 +56,17 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 	if err := cfg.complete(); err != nil {
 		return err
 	}
-	d := &Device{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{})}
+	return newDevice(cfg, openKernel).serve(ctx, ready)
+}
+
+func newDevice(cfg Config, open opener) *Device {
+	return &Device{
+		cfg: cfg, log: cfg.Log, open: open,
+		failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{}),
+	}
+}
+
+func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	if err := d.bringUp(); err != nil {
 		return errors.Join(err, d.takeDown())
 	}
@@ -99,8 +110,8 @@ func (d *Device) bringUp() error {
 
 // start brings a new device up, step by step.
 func (d *Device) start() error {
-	for _, step := range []func() error{d.openDisk, d.openControl, d.buryDead, d.addDevice, d.makeState, d.startDisk,
-		d.describe, d.startQueues, d.startDriver, d.settle, d.writeRecord, d.listen} {
+	for _, step := range []func() error{d.openDisk, d.openDriver, d.buryDead, d.addDevice, d.makeState, d.startDisk,
+		d.describe, d.startQueues, d.startDriver, d.waitForDisk, d.writeRecord, d.listen} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -140,11 +151,11 @@ func (d *Device) openDisk() (err error) {
 	return nil
 }
 
-func (d *Device) openControl() (err error) {
-	if d.ctl, err = ublk.OpenControl(); err != nil {
+func (d *Device) openDriver() (err error) {
+	if d.driver, err = d.open(); err != nil {
 		return err
 	}
-	d.later(d.ctl.Close)
+	d.later(d.driver.Close)
 	return nil
 }
 
@@ -166,7 +177,7 @@ func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 }
 
 func (d *Device) addDevice() error {
-	has, err := d.ctl.Features()
+	has, err := d.driver.Features()
 	need, like := d.wanted(has)
 	if err := checkFeatures(has, need, err); err != nil {
 		return err
@@ -193,7 +204,7 @@ func (d *Device) deleteDevice() error {
 	if d.keep {
 		return nil
 	}
-	if err := d.ctl.DeleteDeviceAsync(d.info.ID); err != nil && !ublk.IsNoDevice(err) {
+	if err := d.driver.DeleteDeviceAsync(d.info.ID); err != nil && !ublk.IsNoDevice(err) {
 		return err
 	}
 	return nil
@@ -220,7 +231,7 @@ func (d *Device) describe() error {
 	if d.zeroCopy() {
 		p.DMAAlignment = ublk.SectorBytes - 1 // as a drive has it; the image file is no less strict
 	}
-	return d.ctl.SetParams(d.info.ID, p)
+	return d.driver.SetParams(d.info.ID, p)
 }
 
 // zeroCopy says that the driver registers requests' pages with the queues.
@@ -228,20 +239,20 @@ func (d *Device) zeroCopy() bool { return d.info.Flags.Has(ublk.FeatureAutoBufRe
 
 // startDriver makes the disk appear.
 func (d *Device) startDriver() error {
-	took, err := startDevice(d.info.ID)
+	took, err := d.driver.Start(d.info.ID)
 	d.log.WithField("took", took).Debug("the driver has started the device")
 	return err
 }
 
-// settle waits for the node and sets the scheduler: the zone rules need no
+// waitForDisk waits for the node and sets the scheduler: the zone rules need no
 // order from it, and the default of a disk with one queue costs much.
-func (d *Device) settle() error {
+func (d *Device) waitForDisk() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := ublk.WaitForDisk(ctx, d.info.ID); err != nil {
+	if err := d.driver.WaitForDisk(ctx, d.info.ID); err != nil {
 		return err
 	}
-	if err := ublk.SetScheduler(ctx, d.info.ID, "none"); err != nil {
+	if err := d.driver.SetScheduler(ctx, d.info.ID, "none"); err != nil {
 		d.log.WithError(err).Warn("the I/O scheduler could not be set to none; requests will be slower")
 	}
 	return nil

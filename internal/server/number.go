@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +35,7 @@ var errTaken = fmt.Errorf("taken: %w", unix.EEXIST)
 
 // addAs adds the device under a number, or leaves no trace of having tried.
 func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
-	if inDriver(id) {
+	if d.driver.Knows(id) {
 		return fmt.Errorf("device number %d: %w", id, errTaken)
 	}
 	c, err := claimDevice(d.cfg.RunDir, id)
@@ -47,14 +45,14 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 	if err != nil {
 		return err
 	}
-	if inDriver(id) { // since the last look; what lies in the folder is its
+	if d.driver.Knows(id) { // since the last look; what lies in the folder is its
 		c.lock.Close()
 		return fmt.Errorf("device number %d: %w", id, errTaken)
 	}
 	c.forget()
 	d.claim, d.info.ID = c, id
 	if err = d.announce(); err == nil {
-		d.info, err = d.ctl.AddDevice(o)
+		d.info, err = d.driver.AddDevice(o)
 	}
 	if err == nil {
 		d.later(d.deleteDevice)
@@ -66,12 +64,6 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 		return fmt.Errorf("%w: %w", errTaken, err)
 	}
 	return err
-}
-
-// inDriver says that the driver has a device of that number, in whatever state.
-func inDriver(id uint32) bool {
-	_, err := os.Stat("/sys/class/ublk-char/ublkc" + strconv.FormatUint(uint64(id), 10))
-	return err == nil
 }
 
 // ours says that the driver's device of a record is the one it was written for:

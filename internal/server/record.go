@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,17 +108,41 @@ func lockFile(path string, how int) (*os.File, error) {
 
 func (c *claim) path(name string) string { return filepath.Join(c.dir, name) }
 
-// write records the device, in one step.
+// write records the device, in one step. Where there is no room for a new record
+// it overwrites the old one: a takeover must not depend on room in the run
+// directory.
 func (c *claim) write(r Record) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
+	b = append(b, '\n')
 	tmp := c.path(recordName + ".new")
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
-		return inRunDir(err)
+	if err = os.WriteFile(tmp, b, 0o644); err == nil {
+		return os.Rename(tmp, c.path(recordName))
 	}
-	return os.Rename(tmp, c.path(recordName))
+	os.Remove(tmp)
+	if c.overwrite(b) == nil {
+		return nil
+	}
+	return inRunDir(err)
+}
+
+// overwrite replaces the record in place, by one write that takes no space: it
+// is as long as the old record, filled up with blanks.
+func (c *claim) overwrite(b []byte) error {
+	f, err := os.OpenFile(c.path(recordName), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	b = append(b, bytes.Repeat([]byte{' '}, max(0, int(st.Size())-len(b)))...)
+	_, err = f.WriteAt(b, 0)
+	return err
 }
 
 // inRunDir is an error of the run directory: with the way out if it is full.

@@ -35,12 +35,12 @@ func Orphan(runDir string, id uint32) (Record, error) {
 	case r.Supervisor != 0 && alive(r.Supervisor):
 		return r, fmt.Errorf("%s: its supervisor, process %d, brings the daemon back: %w", r.Node, r.Supervisor, ErrServed)
 	}
-	ctl, err := ublk.OpenControl()
+	drv, err := openKernel()
 	if err != nil {
 		return r, err
 	}
-	defer ctl.Close()
-	if _, err := ctl.DeviceInfo(id); ublk.IsNoDevice(err) {
+	defer drv.Close()
+	if _, err := drv.DeviceInfo(id); ublk.IsNoDevice(err) {
 		return r, fmt.Errorf("%s: %w: add %s again", r.Node, ErrGone, r.Image)
 	}
 	return r, nil

@@ -8,7 +8,7 @@ import (
 
 // startQueues opens the device and runs each queue on a thread of its own.
 func (d *Device) startQueues() (err error) {
-	if d.char, err = ublk.OpenDevice(d.info); err != nil {
+	if d.char, err = d.driver.OpenDevice(d.info); err != nil {
 		return err
 	}
 	d.later(d.char.Close)
@@ -17,7 +17,7 @@ func (d *Device) startQueues() (err error) {
 		if d.keep { // the process is about to end, which gives the queues back
 			return nil
 		}
-		err := d.ctl.StopDevice(d.info.ID)
+		err := d.driver.StopDevice(d.info.ID)
 		d.char.Quit() // one that has not fetched yet hears nothing of a stop
 		d.queues.Wait()
 		return err
@@ -50,6 +50,7 @@ func (d *Device) runQueue(id int, up chan<- error) {
 	isUp := false
 	o := ublk.QueueOptions{OnSubmit: q.submitting, CPUs: d.cpusFor(id), Files: d.disk.descriptors(), Memory: q.bufs.small.Bytes()}
 	err = d.char.Serve(id, o, q, func(ring *ublk.Queue) {
+		d.driver.Attach(d.info.ID, ring)
 		q.lane, d.lanes[id] = ring, q
 		isUp = true
 		up <- nil
@@ -73,7 +74,7 @@ func (d *Device) cpusFor(id int) ublk.CPUSet {
 	if err != nil {
 		return nil
 	}
-	clients, err := d.ctl.QueueAffinity(d.info.ID, id)
+	clients, err := d.driver.QueueAffinity(d.info.ID, id)
 	if err != nil {
 		return nil
 	}

@@ -38,7 +38,7 @@ func (d *Device) buryDead() error {
 		if r.Image != d.cfg.Image || r.Alive || r.Recovery != RecoveryOff {
 			continue
 		}
-		if err := deleteOrphan(d.cfg.RunDir, r.ID); err != nil {
+		if err := deleteOrphan(d.open, d.cfg.RunDir, r.ID); err != nil {
 			d.log.WithError(err).WithField("device", r.Node).Warn("what a dead daemon has left could not be deleted")
 		}
 	}
@@ -54,13 +54,18 @@ func (d *Device) takeOver(r Record) error {
 	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.L2Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.L2Cache, r.Name, r.Recovery
 	d.cfg.Allow = r.Allow
 	d.info.ID, d.cookie = r.ID, r.Cookie
-	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openControl, d.adopt, d.takeState,
-		d.startDisk, d.startQueues, d.endRecovery, d.settle, d.writeRecord, d.listen} {
+	// Once the driver has ended the recovery, the device is served: nothing after
+	// that may fail.
+	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
+		d.startDisk, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
 		if err := step(); err != nil {
 			return fmt.Errorf("take over device %d: %w", r.ID, err)
 		}
 	}
 	d.keep = false
+	if err := d.waitForDisk(); err != nil {
+		d.log.WithError(err).WithField("device", d.record.Node).Warn("the node of the device has not been found")
+	}
 	d.log.WithField("device", d.record.Node).Warn("took the device over from a daemon that died")
 	return nil
 }
@@ -97,14 +102,14 @@ var ErrGone = errors.New("the driver has no such device any more")
 // started, or has been stopped, has nothing to go on with.
 func (d *Device) adopt() error {
 	id := d.info.ID
-	info, err := d.ctl.DeviceInfo(id)
+	info, err := d.driver.DeviceInfo(id)
 	switch {
 	case err == nil && info.UserFlags != d.cookie:
 		return ErrGone
 	case err == nil && info.State == ublk.StateDead:
-		return errors.Join(ErrGone, d.ctl.DeleteDeviceAsync(id), waitNumber(id))
+		return errors.Join(ErrGone, d.driver.DeleteDeviceAsync(id), waitNumber(d.open, id))
 	}
-	err = patiently(func() error { return d.ctl.StartRecovery(id) }, ublk.IsBusy)
+	err = patiently(func() error { return d.driver.StartRecovery(id) }, ublk.IsBusy)
 	if ublk.IsNoDevice(err) {
 		return ErrGone
 	}
@@ -114,7 +119,7 @@ func (d *Device) adopt() error {
 	// Undone last: whatever happens, the device stays for the next try, or
 	// goes with an orderly end.
 	d.later(d.deleteDevice)
-	d.info, err = d.ctl.DeviceInfo(id)
+	d.info, err = d.driver.DeviceInfo(id)
 	return err
 }
 
@@ -132,7 +137,7 @@ func (d *Device) takeState() error {
 }
 
 // endRecovery lets the requests flow again, those in flight first.
-func (d *Device) endRecovery() error { return d.ctl.EndRecovery(d.info.ID, os.Getpid()) }
+func (d *Device) endRecovery() error { return d.driver.EndRecovery(d.info.ID, os.Getpid()) }
 
 // forgetOrphan removes the record of a device that the driver has no more.
 func (d *Device) forgetOrphan() {

@@ -5,8 +5,10 @@
 // it, and answers a fetch by a message to the queue's ring. User copies go to a file in memory, at the positions they have
 // on a char device.
 //
-// What the kernel checks is checked here as far as a test needs it: answers are either in full or an errno, one for each
-// request. Not simulated: START_DEV, direction and ownership of user copies, the block layer's own splitting and plugging.
+// Control stands in for the control node, so that what a daemon asks of the driver, and when, can be tested in milliseconds.
 //
-// Lock order: Driver.mu, then nothing.
+// What the kernel checks is checked here as far as a test needs it: answers are either in full or an errno, one for each
+// request. Not simulated: what START_DEV waits for, direction and ownership of user copies, the block layer's own splitting and plugging.
+//
+// Lock order: Control.mu, then Driver.mu.
 package ublktest
