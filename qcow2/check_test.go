@@ -11,32 +11,6 @@ import (
 	"zqublkd/internal/storage"
 )
 
-func mustCheck(t testing.TB, f storage.File, o CheckOptions) *Report {
-	t.Helper()
-	r, err := Check(f, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func text(r *Report) string {
-	var b strings.Builder
-	r.WriteText(&b)
-	return b.String()
-}
-
-var handShapes = map[string]handOptions{
-	"64K clusters":     {clusterBits: 16, order: 4},
-	"512 byte ones":    {clusterBits: 9, order: 4},
-	"2M ones":          {clusterBits: 21, order: 4},
-	"1 bit refcounts":  {clusterBits: 12, order: 0},
-	"64 bit refcounts": {clusterBits: 12, order: 6},
-	"extended L2":      {clusterBits: 14, order: 4, extended: true},
-	"plain":            {clusterBits: 12, order: 4, plain: true},
-	"snapshot":         {clusterBits: 12, order: 4, snapshot: true},
-}
-
 func TestCheckSoundImages(t *testing.T) {
 	for name, o := range handShapes {
 		t.Run(name, func(t *testing.T) {
@@ -198,20 +172,6 @@ var checkCases = []checkCase{
 		corruptions: 1, leaks: 1, says: "table offset", left: 1, leftLeaks: 1, leaksStay: true, qemuDiffers: qemuZoneBlind},
 	{name: "refcounts behind the end", spoil: func(im *handImage) { im.setRefcount(im.end()+8192, 1) },
 		says: "1 clusters behind the end of the file have refcounts"},
-}
-
-// grow adds clusters to the file.
-func (im *handImage) grow(n uint64) uint64 {
-	off := im.take(n)
-	im.check(im.Truncate(int64(im.end())))
-	return off
-}
-
-func (im *handImage) setZoneTable(off uint64) {
-	for _, data := range findExtensions(im.h.Extensions, ExtZoned) {
-		layoutV6.tableOffset.put(data, off)
-	}
-	im.writeHeader()
 }
 
 func spoiled(t testing.TB, c checkCase) *handImage {

@@ -220,3 +220,47 @@ func (im *handImage) addPrivate(list conditionList) {
 	im.h.Extensions = append(im.h.Extensions, Extension{ExtPrivate, p.encode()})
 	im.writeHeader()
 }
+
+var handShapes = map[string]handOptions{
+	"64K clusters":     {clusterBits: 16, order: 4},
+	"512 byte ones":    {clusterBits: 9, order: 4},
+	"2M ones":          {clusterBits: 21, order: 4},
+	"1 bit refcounts":  {clusterBits: 12, order: 0},
+	"64 bit refcounts": {clusterBits: 12, order: 6},
+	"extended L2":      {clusterBits: 14, order: 4, extended: true},
+	"plain":            {clusterBits: 12, order: 4, plain: true},
+	"snapshot":         {clusterBits: 12, order: 4, snapshot: true},
+}
+
+// grow adds clusters to the file.
+func (im *handImage) grow(n uint64) uint64 {
+	off := im.take(n)
+	im.check(im.Truncate(int64(im.end())))
+	return off
+}
+
+func (im *handImage) setZoneTable(off uint64) {
+	for _, data := range findExtensions(im.h.Extensions, ExtZoned) {
+		layoutV6.tableOffset.put(data, off)
+	}
+	im.writeHeader()
+}
+
+// addBitmap gives the image a bitmap of one table and one data cluster.
+func (im *handImage) addBitmap() (data uint64) {
+	dir, table := im.grow(1), im.grow(1)
+	data = im.grow(1)
+	for _, off := range []uint64{dir, table, data} {
+		im.setRefcount(off, 1)
+	}
+	im.put(table, data)
+	im.put(dir, table)
+	im.write([]byte{0, 0, 0, 1, 0, 0, 0, 0, 1, 16, 0, 2, 0, 0, 0, 0, 'b', '0'}, dir+8)
+	ext := []byte{0, 0, 0, 1, 0, 0, 0, 0}
+	ext = binary.BigEndian.AppendUint64(ext, 32)
+	ext = binary.BigEndian.AppendUint64(ext, dir)
+	im.h.Extensions = append(im.h.Extensions, Extension{ExtBitmaps, ext})
+	im.h.Autoclear |= AutoclearBitmaps
+	im.writeHeader()
+	return data
+}

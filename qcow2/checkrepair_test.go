@@ -125,45 +125,6 @@ func readAt(t *testing.T, f storage.File, off int64, n int) []byte {
 	return b
 }
 
-func wrappedImage(t *testing.T) *handImage {
-	im := newHandImage(t, handOptions{clusterBits: 16, order: 4})
-	im.h.Size = 8 << 30
-	im.h.L1Size = uint32(im.g.l1Needed(im.h.Size))
-	x := ZoneExtension{Model: modelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: handZones, TableOffset: im.zoneTable}
-	im.h.Extensions = []Extension{{ExtZoned, layoutV6.encode(x)}}
-	im.writeHeader()
-	for i := range uint64(handZones) {
-		im.putZone(i, i<<30&(1<<32-1))
-	}
-	im.putZone(5, 5<<30+4096)
-	return im
-}
-
-func TestRepairRewritesWrappedEntries(t *testing.T) {
-	im := wrappedImage(t)
-	r := mustCheck(t, im, CheckOptions{Repair: RepairLeaks})
-	if n := strings.Count(text(r), "wrapped entry"); n != 3 || !r.Clean() {
-		t.Errorf("%d wrapped entries, want 3:\n%s", n, text(r))
-	}
-	if _, err := Open(im, OpenOptions{}); !errors.Is(err, ErrWrapped) {
-		t.Errorf("opening for writing: %v", err)
-	}
-	r = mustCheck(t, im, CheckOptions{Repair: RepairAll})
-	if len(r.Findings) != 0 || r.NotesFixed != 3 {
-		t.Error(text(r))
-	}
-	raw := readAt(t, im, int64(im.zoneTable), handZones*8)
-	for i := range uint64(handZones) {
-		want := i << 30
-		if i == 5 {
-			want += 4096
-		}
-		if got := binary.LittleEndian.Uint64(raw[i*8:]); got != want {
-			t.Errorf("zone %d is stored as %#x, want %#x", i, got, want)
-		}
-	}
-}
-
 func TestRepairClearsMarks(t *testing.T) {
 	const marks = IncompatDirty | IncompatCorrupt
 	cases := []struct {
@@ -247,25 +208,6 @@ func TestRepairReportsIOErrors(t *testing.T) {
 			}
 		}
 	}
-}
-
-// addBitmap gives the image a bitmap of one table and one data cluster.
-func (im *handImage) addBitmap() (data uint64) {
-	dir, table := im.grow(1), im.grow(1)
-	data = im.grow(1)
-	for _, off := range []uint64{dir, table, data} {
-		im.setRefcount(off, 1)
-	}
-	im.put(table, data)
-	im.put(dir, table)
-	im.write([]byte{0, 0, 0, 1, 0, 0, 0, 0, 1, 16, 0, 2, 0, 0, 0, 0, 'b', '0'}, dir+8)
-	ext := []byte{0, 0, 0, 1, 0, 0, 0, 0}
-	ext = binary.BigEndian.AppendUint64(ext, 32)
-	ext = binary.BigEndian.AppendUint64(ext, dir)
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtBitmaps, ext})
-	im.h.Autoclear |= AutoclearBitmaps
-	im.writeHeader()
-	return data
 }
 
 func TestCheckBitmaps(t *testing.T) {

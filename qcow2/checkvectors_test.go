@@ -1,18 +1,14 @@
 package qcow2
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"zqublkd/internal/storage"
 )
-
-func haveQEMU() bool {
-	_, err := exec.LookPath("qemu-img")
-	return err == nil
-}
 
 // TestCheckVectors: images made by patched QEMUs are sound, and stock QEMU
 // thinks so too but for the zone table.
@@ -111,4 +107,43 @@ func checkCreated(t *testing.T, o CreateOptions) {
 	if haveQEMU() {
 		agree(t, f, written)
 	}
+}
+
+func TestRepairRewritesWrappedEntries(t *testing.T) {
+	im := wrappedImage(t)
+	r := mustCheck(t, im, CheckOptions{Repair: RepairLeaks})
+	if n := strings.Count(text(r), "wrapped entry"); n != 3 || !r.Clean() {
+		t.Errorf("%d wrapped entries, want 3:\n%s", n, text(r))
+	}
+	if _, err := Open(im, OpenOptions{}); !errors.Is(err, ErrWrapped) {
+		t.Errorf("opening for writing: %v", err)
+	}
+	r = mustCheck(t, im, CheckOptions{Repair: RepairAll})
+	if len(r.Findings) != 0 || r.NotesFixed != 3 {
+		t.Error(text(r))
+	}
+	raw := readAt(t, im, int64(im.zoneTable), handZones*8)
+	for i := range uint64(handZones) {
+		want := i << 30
+		if i == 5 {
+			want += 4096
+		}
+		if got := binary.LittleEndian.Uint64(raw[i*8:]); got != want {
+			t.Errorf("zone %d is stored as %#x, want %#x", i, got, want)
+		}
+	}
+}
+
+func wrappedImage(t *testing.T) *handImage {
+	im := newHandImage(t, handOptions{clusterBits: 16, order: 4})
+	im.h.Size = 8 << 30
+	im.h.L1Size = uint32(im.g.l1Needed(im.h.Size))
+	x := ZoneExtension{Model: modelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: handZones, TableOffset: im.zoneTable}
+	im.h.Extensions = []Extension{{ExtZoned, layoutV6.encode(x)}}
+	im.writeHeader()
+	for i := range uint64(handZones) {
+		im.putZone(i, i<<30&(1<<32-1))
+	}
+	im.putZone(5, 5<<30+4096)
+	return im
 }

@@ -2,14 +2,11 @@ package qcow2
 
 import (
 	"encoding/binary"
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"zqublkd/internal/storage"
 )
 
 func sampleHeader() *Header {
@@ -117,67 +114,11 @@ func TestShortHeader(t *testing.T) {
 	}
 }
 
-// mustSay: the error is of a kind and names the thing, in one line.
-func mustSay(t *testing.T, err, is error, says string) {
-	t.Helper()
-	if !errors.Is(err, is) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %q, want one line, %q, that says %q", err, is, says)
-	}
-}
-
 func TestHeaderThatDoesNotFit(t *testing.T) {
 	h := sampleHeader()
 	h.ClusterBits, h.Incompatible = 9, IncompatCompression
 	h.Extensions = append(h.Extensions, Extension{ExtBitmaps, make([]byte, 400)})
 	if _, err := h.Encode(); err == nil || !strings.Contains(err.Error(), "larger cluster_size") {
 		t.Errorf("error %v", err)
-	}
-}
-
-// Opening, and what opening for writing changes, leaves unknown extensions alone.
-func TestUnknownExtensionsSurvive(t *testing.T) {
-	m := new(storage.Mem)
-	create(t, m, CreateOptions{Size: 1 << 20})
-	i := reopen(t, m)
-	unknown := Extension{ExtensionType(0x12345678), []byte("left alone")}
-	i.header.Extensions = append(i.header.Extensions, unknown)
-	i.header.Autoclear = 5
-	b, err := i.header.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.WriteAt(b, 0)
-	h := reopen(t, m).Header()
-	if last := h.Extensions[len(h.Extensions)-1]; !cmp.Equal(last, unknown) {
-		t.Errorf("extension is now %+v", last)
-	}
-	if b = m.Bytes(); binary.BigEndian.Uint64(b[autoclearField:]) != 0 {
-		t.Error("autoclear bits survived an open for writing")
-	}
-}
-
-func TestReadOnlyOpenWritesNothing(t *testing.T) {
-	m := new(storage.Mem)
-	create(t, m, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 18}})
-	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, autoclearField)
-	m.WriteAt([]byte{1}, 7<<16) // ends within a cluster
-	f := storage.NewRecorder(m)
-	i, err := Open(f, OpenOptions{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, err := range map[string]error{
-		"ensure": i.Ensure(0, 1, 0), "write": i.WriteAt([]byte{1}, 0), "zero": i.MakeZero(0, 1),
-		"slots": i.WriteZoneSlots([]ZoneSlot{{0, 512}}),
-	} {
-		if !errors.Is(err, ErrReadOnly) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if err := errors.Join(i.Sync(), i.Close()); err != nil {
-		t.Error(err)
-	}
-	if f.Len() != 0 {
-		t.Errorf("%d operations on the file", f.Len())
 	}
 }

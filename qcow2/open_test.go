@@ -2,10 +2,13 @@ package qcow2
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 
 	"zqublkd/internal/storage"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // spoil changes the header of an image.
@@ -221,5 +224,53 @@ func rewriteZones(m *storage.Mem, h *Header) {
 	x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
 	for k := range uint64(x.Zones) {
 		m.WriteAt(binary.LittleEndian.AppendUint64(nil, k*x.ZoneSize), int64(x.TableOffset+k*8))
+	}
+}
+
+// Opening, and what opening for writing changes, leaves unknown extensions alone.
+func TestUnknownExtensionsSurvive(t *testing.T) {
+	m := new(storage.Mem)
+	create(t, m, CreateOptions{Size: 1 << 20})
+	i := reopen(t, m)
+	unknown := Extension{ExtensionType(0x12345678), []byte("left alone")}
+	i.header.Extensions = append(i.header.Extensions, unknown)
+	i.header.Autoclear = 5
+	b, err := i.header.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.WriteAt(b, 0)
+	h := reopen(t, m).Header()
+	if last := h.Extensions[len(h.Extensions)-1]; !cmp.Equal(last, unknown) {
+		t.Errorf("extension is now %+v", last)
+	}
+	if b = m.Bytes(); binary.BigEndian.Uint64(b[autoclearField:]) != 0 {
+		t.Error("autoclear bits survived an open for writing")
+	}
+}
+
+func TestReadOnlyOpenWritesNothing(t *testing.T) {
+	m := new(storage.Mem)
+	create(t, m, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 18}})
+	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, autoclearField)
+	m.WriteAt([]byte{1}, 7<<16) // ends within a cluster
+	f := storage.NewRecorder(m)
+	i, err := Open(f, OpenOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"ensure": i.Ensure(0, 1, 0), "write": i.WriteAt([]byte{1}, 0), "zero": i.MakeZero(0, 1),
+		"slots": i.WriteZoneSlots([]ZoneSlot{{0, 512}}),
+	} {
+		if !errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := errors.Join(i.Sync(), i.Close()); err != nil {
+		t.Error(err)
+	}
+	if f.Len() != 0 {
+		t.Errorf("%d operations on the file", f.Len())
 	}
 }

@@ -32,15 +32,3 @@ func TestCheckFeatures(t *testing.T) {
 		}
 	}
 }
-
-func TestParseMount(t *testing.T) {
-	point, source := parseMount("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
-	if point != "/mnt2" || source != "/dev/root" {
-		t.Errorf("got %q, %q", point, source)
-	}
-	for _, line := range []string{"", "a b c", "36 35 98:0 /mnt1 /mnt2 rw", " - ", "1 2 3 4 5 - x"} {
-		if point, source := parseMount(line); point != "" || source != "" {
-			t.Errorf("%q: got %q, %q", line, point, source)
-		}
-	}
-}

@@ -105,14 +105,3 @@ func TestBackingFile(t *testing.T) {
 		}
 	}
 }
-
-func TestIsNode(t *testing.T) {
-	for path, want := range map[string]bool{
-		"/dev/ublkb1": true, "/dev/ublkb1p1": true, "/dev/ublkb1p12": true,
-		"/dev/ublkb11": false, "/dev/ublkb11p1": false, "/dev/ublkb1x": false, "/dev/ublkc1": false, "": false,
-	} {
-		if got := isNode(1, path); got != want {
-			t.Errorf("%q: %v", path, got)
-		}
-	}
-}
