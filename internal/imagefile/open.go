@@ -176,17 +176,17 @@ func (c *chain) follow(f *storage.OSFile, name string) (target, error) {
 // formatOf is the format of a backing file: what the image records or, where it
 // records none, what can't be a trick of the bytes in the file.
 func formatOf(f *storage.OSFile, recorded, inName string) (string, error) {
-	format := recorded
-	if format == "" {
-		format = inName
+	named := recorded
+	if named == "" {
+		named = inName
 	}
 	switch {
-	case inName != "" && format != inName:
-		return "", fmt.Errorf("its format is both %q and %q", format, inName)
-	case format == "raw" || format == "qcow2":
-		return format, nil
-	case format != "":
-		return "", fmt.Errorf("its format %q can't be read: only qcow2 and raw can", format)
+	case inName != "" && named != inName:
+		return "", fmt.Errorf("its format is both %q and %q", named, inName)
+	case named == "raw" || named == "qcow2":
+		return named, nil
+	case named != "":
+		return "", fmt.Errorf("its format %q can't be read: only qcow2 and raw can", named)
 	}
 	h, err := qcow2.ReadHeader(f)
 	switch {

@@ -57,11 +57,11 @@ func (f folder) must(err error) {
 }
 
 // on names a backing file of a format, which may be empty.
-func on(name, format string) func(*qcow2.Header) {
+func on(name, as string) func(*qcow2.Header) {
 	return func(h *qcow2.Header) {
 		h.BackingFile = name
-		if format != "" {
-			h.Extensions = append(h.Extensions, qcow2.Extension{Type: qcow2.ExtBackingFormat, Data: []byte(format)})
+		if as != "" {
+			h.Extensions = append(h.Extensions, qcow2.Extension{Type: qcow2.ExtBackingFormat, Data: []byte(as)})
 		}
 	}
 }

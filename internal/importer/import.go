@@ -69,14 +69,14 @@ func Import(from, to string, o Options) error {
 }
 
 func open(path string, o Options) (*job, error) {
-	format := o.Format
-	if format == "" {
+	kind := o.Format
+	if kind == "" {
 		var err error
-		if format, err = probe(path); err != nil {
+		if kind, err = probe(path); err != nil {
 			return nil, err
 		}
 	}
-	switch format {
+	switch kind {
 	case FormatRaw:
 		return openRaw(path, o)
 	case FormatQcow2:
@@ -84,7 +84,7 @@ func open(path string, o Options) (*job, error) {
 	case FormatZbd:
 		return openDump(path, o)
 	}
-	return nil, &qcow2.OptionError{Option: "format", Value: format, Rule: "must be raw, qcow2 or zbd"}
+	return nil, &qcow2.OptionError{Option: "format", Value: kind, Rule: "must be raw, qcow2 or zbd"}
 }
 
 // probe finds the format of a source. What looks like a format that can't be
