@@ -77,7 +77,7 @@ func (d *Device) obey(cmd command) reply {
 		s := d.status()
 		return reply{Status: &s}
 	case "errors":
-		return reply{Errors: d.disk.refusals.list()}
+		return reply{Errors: d.disk.Refused()}
 	case "hand-over":
 		if err := d.mayHandOver(cmd.State); err != nil {
 			return reply{Error: err.Error()}
@@ -91,11 +91,11 @@ func (d *Device) obey(cmd command) reply {
 
 func (d *Device) status() Status {
 	s := Status{
-		Record: d.record, Frozen: d.disk.frozen.Load(),
-		Open: d.disk.zones.Open(), Active: d.disk.zones.Active(), ImplicitOpen: d.disk.zones.ImplicitOpen(),
+		Record: d.record, Frozen: d.disk.Frozen(),
+		Open: d.disk.Rules().Open(), Active: d.disk.Rules().Active(), ImplicitOpen: d.disk.Rules().ImplicitOpen(),
 	}
 	for _, q := range d.lanes {
-		s.Copied += q.copied.Load()
+		s.Copied += q.Copied()
 	}
 	if err := d.disk.Failure(); err != nil {
 		s.Failure = err.Error()

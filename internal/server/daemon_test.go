@@ -68,7 +68,7 @@ func (w *world) down(d *Device) {
 func (w *world) kill(d *Device) {
 	w.driver.Kill(d.info.ID)
 	d.queues.Wait()
-	d.disk.frozen.Store(true) // closing does not flush
+	d.disk.Abandon()
 	d.disk.Close()
 	d.char.Close()
 	d.state.Close()
@@ -300,7 +300,7 @@ func TestC11_FailedTakeOver(t *testing.T) {
 			if err := d.bringUp(); !errors.Is(err, unix.EIO) {
 				t.Fatalf("got %v", err)
 			}
-			d.disk.frozen.Store(true)
+			d.disk.Abandon()
 			if err := d.takeDown(); err != nil {
 				t.Error(err)
 			}

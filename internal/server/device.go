@@ -71,7 +71,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
-	if d.cfg.Cache == CacheNone && !d.disk.direct() {
+	if d.cfg.Cache == CacheNone && !d.disk.Direct() {
 		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
 	}
 	select {
@@ -145,7 +145,7 @@ func (d *Device) openDisk() (err error) {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
 	}
 	d.later(d.disk.Close)
-	if err := Servable(d.disk.img); err != nil {
+	if err := Servable(d.disk.Image()); err != nil {
 		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
 	}
 	return nil
@@ -163,11 +163,11 @@ func (d *Device) openDriver() (err error) {
 // a driver that has these.
 func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 	need, like = ublk.FeatureUserCopy, 0
-	if d.disk.img.Zoned() != nil {
+	if d.disk.Image().Zoned() != nil {
 		need |= ublk.FeatureZoned
 		like |= ublk.FeatureNoAutoPartScan
 	}
-	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.direct() && has.Has(pages) {
+	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.Direct() && has.Has(pages) {
 		like |= pages // one without the other is of no use
 	}
 	if d.cfg.Recovery == RecoveryReissue {
@@ -223,11 +223,11 @@ func (d *Device) makeState() error {
 }
 
 func (d *Device) startDisk() error {
-	return d.disk.start(int(d.info.Queues)*int(d.info.Depth), d.state)
+	return d.disk.Start(int(d.info.Queues)*int(d.info.Depth), d.state)
 }
 
 func (d *Device) describe() error {
-	p := params(d.disk.img, d.cfg.ReadOnly)
+	p := params(d.disk.Image(), d.cfg.ReadOnly)
 	if d.zeroCopy() {
 		p.DMAAlignment = ublk.SectorBytes - 1 // as a drive has it; the image file is no less strict
 	}
@@ -269,7 +269,7 @@ func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
-		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.img.Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
+		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 		Starting: starting, Cookie: d.cookie,
 	}
 	return d.claim.write(d.record)

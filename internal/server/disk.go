@@ -108,9 +108,27 @@ func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions
 	return d, err
 }
 
-// start makes the disk ready for requests of at most tags at once. state may
+// Image is the image that the disk serves.
+func (d *Disk) Image() *qcow2.Image { return d.img }
+
+// File is the file of the image.
+func (d *Disk) File() storage.File { return d.file }
+
+// Rules are the zones and their conditions, once the disk is started.
+func (d *Disk) Rules() *zoned.Device { return d.zones }
+
+// Geometry is that of the disk.
+func (d *Disk) Geometry() zoned.Geometry { return d.geo }
+
+// Frozen reports whether the disk takes no change any more.
+func (d *Disk) Frozen() bool { return d.frozen.Load() }
+
+// Refused returns the requests that were refused last, oldest first.
+func (d *Disk) Refused() []Refusal { return d.refusals.list() }
+
+// Start makes the disk ready for requests of at most tags at once. state may
 // be nil.
-func (d *Disk) start(tags int, state *StateFile) error {
+func (d *Disk) Start(tags int, state *StateFile) error {
 	var flights []carriedFlight
 	if state != nil && state.Taken() {
 		flights = state.CarryOver()
@@ -162,8 +180,8 @@ func (d *Disk) flushTable() (err error) {
 	return d.table.flush()
 }
 
-// direct says that the data of the image itself can pass the page cache.
-func (d *Disk) direct() bool { return d.layers[0].direct >= 0 }
+// Direct reports whether the data of the image itself can pass the page cache.
+func (d *Disk) Direct() bool { return d.layers[0].direct >= 0 }
 
 // descriptors are those of all files that data is read from and written to; -1
 // stands for one that there is not.
@@ -184,6 +202,9 @@ func (d *Disk) fd(e qcow2.Extent, piece []byte) int {
 	}
 	return l.direct
 }
+
+// Abandon makes Close leave the image as it is, as the end of the process does.
+func (d *Disk) Abandon() { d.frozen.Store(true) }
 
 // Close flushes and closes the image. No request may be on its way.
 func (d *Disk) Close() error {

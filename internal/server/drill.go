@@ -58,7 +58,7 @@ func (c Drill) Run() (r DrillResult, err error) {
 		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
 	}
 	c.Queues = max(c.Queues, 1)
-	if err := d.start(int(c.Depth)*int(c.Queues), nil); err != nil {
+	if err := d.Start(int(c.Depth)*int(c.Queues), nil); err != nil {
 		return r, err
 	}
 	target, err := c.target(d)

@@ -74,7 +74,7 @@ func TestC27_FailedDrillWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	const depth, block = 64, 1 << 20
-	if err := d.start(depth, nil); err != nil {
+	if err := d.Start(depth, nil); err != nil {
 		t.Fatal(err)
 	}
 	runtime.LockOSThread()

@@ -19,7 +19,7 @@ func (d *Device) handable() error {
 	switch {
 	case d.cfg.Recovery != RecoveryReissue:
 		return noRecovery(d.record)
-	case d.disk.frozen.Load() && !d.cfg.ReadOnly:
+	case d.disk.Frozen() && !d.cfg.ReadOnly:
 		return fmt.Errorf("%s is read-only since its image could not be made durable: %w: stop it and check the image", d.record.Node, ErrRecover)
 	}
 	return nil
@@ -39,19 +39,11 @@ func (d *Device) mayHandOver(version int) error {
 // image durable. The process has to end then: that gives the device back.
 func (d *Device) handOver() error {
 	d.log.WithField("device", d.record.Node).Info("handing over")
-	d.disk.pause.on.Store(true)
-	end := time.Now().Add(pauseTimeout)
-	for int(d.disk.pause.idle.Load()) < len(d.lanes) {
-		if time.Now().After(end) {
-			d.log.Warn("requests are still in flight; the next daemon gets them again")
-			break
-		}
-		for _, q := range d.lanes {
-			q.lane.Wake()
-		}
-		time.Sleep(2 * time.Millisecond)
+	answered, err := d.disk.Drain(d.lanes, pauseTimeout)
+	if !answered {
+		d.log.Warn("requests are still in flight; the next daemon gets them again")
 	}
-	if err := d.disk.flush(); err != nil {
+	if err != nil {
 		d.log.WithError(err).Error("the image could not be made durable before the hand-over")
 	}
 	return ErrHandOver

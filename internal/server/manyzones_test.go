@@ -21,7 +21,7 @@ func openToServe(t testing.TB, path string) *Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.start(1, nil); err != nil {
+	if err := d.Start(1, nil); err != nil {
 		t.Fatal(err)
 	}
 	return d

@@ -55,7 +55,7 @@ func TestPass(t *testing.T) {
 // of it.
 func passThrough(t *testing.T, s *sim) {
 	t.Helper()
-	if !s.disk.direct() {
+	if !s.disk.Direct() {
 		t.Fatal("the test's folder takes no direct I/O")
 	}
 	block := func() []byte {

@@ -1,6 +1,9 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // pause stops a disk from beginning requests.
 type pause struct {
@@ -21,4 +24,21 @@ func (q *queue) rest() {
 	}
 	q.resting = true
 	q.disk.pause.idle.Add(1)
+}
+
+// Drain stops beginning requests, waits up to timeout for those in flight on
+// queues, and makes the image durable. It reports whether all were answered.
+func (d *Disk) Drain(queues []*queue, timeout time.Duration) (answered bool, err error) {
+	d.pause.on.Store(true)
+	end := time.Now().Add(timeout)
+	for int(d.pause.idle.Load()) < len(queues) {
+		if time.Now().After(end) {
+			return false, d.flush()
+		}
+		for _, q := range queues {
+			q.lane.Wake()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return true, d.flush()
 }

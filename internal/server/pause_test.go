@@ -1,15 +1,14 @@
 package server
 
 import (
-	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// TestHandOver: what was begun is answered, what comes later waits for the next
+// TestDrain: what was begun is answered, what comes later waits for the next
 // daemon, and the state file says exactly what was answered.
-func TestHandOver(t *testing.T) {
+func TestDrain(t *testing.T) {
 	d := newDeath(t)
 	const zones, size = 4, 4096
 	var acked [zones]atomic.Int64
@@ -26,12 +25,12 @@ func TestHandOver(t *testing.T) {
 	for acked[0].Load() < 5 {
 		time.Sleep(time.Millisecond)
 	}
-	dev := &Device{disk: d.disk, cfg: Config{Recovery: RecoveryReissue}, log: silent()}
+	var queues []*queue
 	for _, q := range d.queues {
-		dev.lanes = append(dev.lanes, q.q)
+		queues = append(queues, q.q)
 	}
-	if err := dev.handOver(); !errors.Is(err, ErrHandOver) {
-		t.Fatal(err)
+	if answered, err := d.disk.Drain(queues, time.Minute); err != nil || !answered {
+		t.Fatalf("all answered: %v, %v", answered, err)
 	}
 	var done [zones]int64
 	for z := range zones {
@@ -56,24 +55,4 @@ func TestHandOver(t *testing.T) {
 	}
 	d.sim.close()
 	checkImage(t, d.image)
-}
-
-func TestHandOverRefused(t *testing.T) {
-	for name, c := range map[string]struct {
-		recovery Recovery
-		frozen   bool
-		version  int
-	}{
-		"no recovery":          {RecoveryOff, false, stateVersion},
-		"read-only by failure": {RecoveryReissue, true, stateVersion},
-		"other state files":    {RecoveryReissue, false, stateVersion + 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := &Device{disk: &Disk{}, cfg: Config{Recovery: c.recovery}}
-			d.disk.frozen.Store(c.frozen)
-			if err := d.mayHandOver(c.version); !errors.Is(err, ErrRecover) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
 }

@@ -58,6 +58,21 @@ func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
 	return q, nil
 }
 
+// Options are those that the queue needs of the driver's, whose thread runs on
+// cpus.
+func (q *queue) Options(cpus ublk.CPUSet) ublk.QueueOptions {
+	return ublk.QueueOptions{OnSubmit: q.submitting, CPUs: cpus, Files: q.disk.descriptors(), Memory: q.bufs.small.Bytes()}
+}
+
+// Attach gives the queue the driver's, before the first request.
+func (q *queue) Attach(l lane) { q.lane = l }
+
+// Copied counts the requests whose data went through a buffer of ours.
+func (q *queue) Copied() uint64 { return q.copied.Load() }
+
+// Close gives the buffers back, once the driver's queue has ended.
+func (q *queue) Close() error { return q.bufs.close() }
+
 // Request implements ublk.Handler: a new request is on tag.
 func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 	defer q.guard()

@@ -44,7 +44,7 @@ func (d *death) serve(state func(StateShape) (*StateFile, error)) {
 // die ends the daemon as SIGKILL does: nothing is flushed, no slot is written.
 func (d *death) die() {
 	d.t.Helper()
-	d.disk.frozen.Store(true) // so that closing does not flush
+	d.disk.Abandon()
 	d.sim.close()
 }
 

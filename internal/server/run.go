@@ -46,12 +46,12 @@ func (d *Device) runQueue(id int, up chan<- error) {
 		up <- fmt.Errorf("queue %d: buffers: %w", id, err)
 		return
 	}
-	defer q.bufs.close()
+	defer q.Close()
 	isUp := false
-	o := ublk.QueueOptions{OnSubmit: q.submitting, CPUs: d.cpusFor(id), Files: d.disk.descriptors(), Memory: q.bufs.small.Bytes()}
-	err = d.char.Serve(id, o, q, func(ring *ublk.Queue) {
+	err = d.char.Serve(id, q.Options(d.cpusFor(id)), q, func(ring *ublk.Queue) {
 		d.driver.Attach(d.info.ID, ring)
-		q.lane, d.lanes[id] = ring, q
+		q.Attach(ring)
+		d.lanes[id] = q
 		isUp = true
 		up <- nil
 	})

@@ -16,7 +16,7 @@ import (
 // shape is what the state file of this device must fit.
 func (d *Device) shape() (StateShape, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(d.disk.file.Fd(), &st); err != nil {
+	if err := unix.Fstat(d.disk.File().Fd(), &st); err != nil {
 		return StateShape{}, fmt.Errorf("%s: %w", d.cfg.Image, err)
 	}
 	boot, err := bootID()
@@ -24,7 +24,7 @@ func (d *Device) shape() (StateShape, error) {
 		return StateShape{}, err
 	}
 	return StateShape{
-		BootID: boot, Dev: st.Dev, Ino: st.Ino, Geometry: d.disk.geo,
+		BootID: boot, Dev: st.Dev, Ino: st.Ino, Geometry: d.disk.Geometry(),
 		Queues: uint32(d.info.Queues), Tag: uint32(d.info.Depth),
 	}, nil
 }

@@ -109,7 +109,7 @@ func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) *sim {
 }
 
 func serveWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) (*sim, error) {
-	if err := d.start(nq*depth, state); err != nil {
+	if err := d.Start(nq*depth, state); err != nil {
 		return nil, err
 	}
 	s := &sim{t: t, disk: d, free: make(chan simTag, nq*depth)}
