@@ -41,10 +41,16 @@ const minCachedTables = 4
 
 // Open opens an image in f. What it refuses, it refuses in words: ErrNotQcow2,
 // ErrTruncated, ErrCorrupt, ErrDirty, ErrWrapped, ErrUnsupported. Zone geometries
-// a kernel can't take are not refused here. Opened for writing, the image's
+// a kernel can't take are not refused here. Opened for writing, the image is
+// settled first (see storage.File; storage.ErrUnsettled if it can't be), its
 // autoclear bits are cleared, as the specification demands, and space that a
 // crash has leaked is freed.
 func Open(f storage.File, o OpenOptions) (*Image, error) {
+	if !o.ReadOnly {
+		if err := settle(f, o.Data); err != nil {
+			return nil, err
+		}
+	}
 	i, err := load(f, o)
 	if err != nil {
 		return nil, err

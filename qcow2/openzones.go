@@ -1,9 +1,6 @@
 package qcow2
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // loadZones finds out whether and how the image is zoned, and reads its zone
 // table through. Doubts become refusals; an error is a failed read.
@@ -73,23 +70,4 @@ func (i *Image) EachZone(f func(zone uint32, e ZoneEntry) error) error {
 		return nil
 	}
 	return i.table.each(func(zone uint32, word uint64) error { return f(zone, i.table.decode(zone, word)) })
-}
-
-// WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in
-// place; slots of adjacent zones in a row go out as one write. It does not sync.
-func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
-	if err := i.mayWrite(); err != nil {
-		return err
-	}
-	if i.zones == nil {
-		return errors.New("a plain image has no zone table")
-	}
-	for _, s := range slots {
-		if err := i.table.checkSlot(s); err != nil {
-			return err
-		}
-	}
-	return i.table.encodeSlots(slots, func(b []byte, at uint64) error {
-		return i.writeMeta(regionZoneTable, b, at)
-	})
 }

@@ -69,7 +69,7 @@ func TestDegradedZonesOutliveTheDaemon(t *testing.T) {
 	d := newDeath(t)
 	d.sim.close()
 	setConditions(t, d.image, qcow2.ConditionRun{First: 2, Zones: 1, Condition: qcow2.ZoneReadOnly}, qcow2.ConditionRun{First: 4, Zones: 1, Condition: qcow2.ZoneOffline})
-	d.serve(func(s StateShape) (*StateFile, error) { return CreateState(d.state, s) })
+	d.create()
 	before := d.report(0, 8)
 	d.die()
 	d.revive()

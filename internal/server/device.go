@@ -140,7 +140,12 @@ func (d *Device) takeDown() error {
 }
 
 func (d *Device) openDisk() (err error) {
-	d.disk, err = OpenDisk(d.cfg.Image, DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log})
+	o := DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
+	if d.keep {
+		d.disk, err = openTaken(d.cfg.Image, d.claim.path(stateName), o)
+	} else {
+		d.disk, err = OpenDisk(d.cfg.Image, o)
+	}
 	if err != nil {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
 	}

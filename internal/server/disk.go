@@ -160,11 +160,11 @@ func (d *Disk) Start(tags int, state *StateFile) error {
 // flushWith flushes, unless nothing can have been written.
 func (d *Disk) flushWith(g *groupcommit.Group) func() error {
 	return func() error {
-		if d.img.ReadOnly() {
-			return nil
-		}
 		if err := d.Failure(); err != nil {
 			return err
+		}
+		if d.img.ReadOnly() {
+			return nil
 		}
 		return g.Wait()
 	}

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/storage"
 	"zqublkd/ublk"
 )
 
@@ -23,12 +27,62 @@ func (d *Disk) freeze() {
 // barriers might succeed without what was lost.
 func (d *Disk) freezeFor(err error) {
 	d.state.SetFrozen()
-	if d.frozen.Swap(true) {
+	d.frozen.Store(true)
+	if !d.failure.CompareAndSwap(nil, &err) {
 		return
 	}
-	d.failure.Store(&err)
 	d.refusals.add(fmt.Errorf("%w: %s", err, wayOut))
 	d.complain(wayOut, err, "")
+}
+
+// openTaken opens the image of a device that is taken over, whose state file is
+// at state. If the disk was frozen, the image is opened for reading: nothing of it
+// is mended, no mark is taken away, and what reads have shown so far they go on
+// showing. If it was not, but what the daemon before has acknowledged can't be made
+// durable now, it is frozen from here on.
+func openTaken(image, state string, o DiskOptions) (*Disk, error) {
+	frozen, err := frozenState(state)
+	if err != nil {
+		return nil, err
+	}
+	o.ReadOnly = o.ReadOnly || frozen
+	d, err := OpenDisk(image, o)
+	if o.ReadOnly || !errors.Is(err, storage.ErrUnsettled) {
+		return d, err
+	}
+	o.Log.WithError(err).Error("what the daemon before has acknowledged did not reach the disk")
+	if err := freezeState(state); err != nil {
+		return nil, err
+	}
+	o.ReadOnly = true
+	return OpenDisk(image, o)
+}
+
+// frozenState says whether the state file at path says that its disk was frozen.
+func frozenState(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var word [8]byte
+	if _, err := f.ReadAt(word[:], frozenAt); err != nil {
+		return false, fmt.Errorf("%s: %w: %w", path, ErrState, err)
+	}
+	return binary.NativeEndian.Uint64(word[:]) != 0, nil
+}
+
+// freezeState makes the state file at path say so.
+func freezeState(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var word [8]byte
+	binary.NativeEndian.PutUint64(word[:], 1)
+	_, err = f.WriteAt(word[:], frozenAt)
+	return err
 }
 
 const wayOut = "the disk is read-only from now on: stop it, mend the storage, run zqublkd check on the image"

@@ -23,13 +23,19 @@ type death struct {
 
 func newDeath(t *testing.T) *death {
 	d := &death{t: t, image: newImage(t, small()), state: filepath.Join(t.TempDir(), "state")}
-	d.serve(func(s StateShape) (*StateFile, error) { return CreateState(d.state, s) })
+	d.create()
 	return d
 }
 
-func (d *death) serve(state func(StateShape) (*StateFile, error)) {
+// create serves the image with a state of its own.
+func (d *death) create() {
 	d.t.Helper()
 	disk, err := OpenDisk(d.image, DiskOptions{Log: silent()})
+	d.serve(disk, err, func(s StateShape) (*StateFile, error) { return CreateState(d.state, s) })
+}
+
+func (d *death) serve(disk *Disk, err error, state func(StateShape) (*StateFile, error)) {
+	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -50,7 +56,8 @@ func (d *death) die() {
 
 func (d *death) revive() {
 	d.t.Helper()
-	d.serve(func(s StateShape) (*StateFile, error) { return TakeState(d.state, s) })
+	disk, err := openTaken(d.image, d.state, DiskOptions{Log: silent()})
+	d.serve(disk, err, func(s StateShape) (*StateFile, error) { return TakeState(d.state, s) })
 }
 
 // inFlight makes f all that the daemon has in flight.

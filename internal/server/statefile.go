@@ -61,6 +61,7 @@ const (
 	stateMagic   = 0x7a71_7562_7374_6174
 	stateVersion = 1
 	stateHeader  = 4096
+	frozenAt     = stateHeader - 8
 	recordBytes  = int(unsafe.Sizeof(record{}))
 )
 
@@ -148,7 +149,7 @@ func mapState(f *os.File, shape StateShape) (*StateFile, error) {
 func (s *StateFile) Taken() bool { return s.taken }
 
 func (s *StateFile) frozen() *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&s.area[stateHeader-8]))
+	return (*atomic.Uint64)(unsafe.Pointer(&s.area[frozenAt]))
 }
 
 // SetFrozen records that the image could not be made durable.

@@ -127,12 +127,13 @@ func (t *table) writeInOrder(slots []qcow2.ZoneSlot) error {
 	return t.writeSlots(slots)
 }
 
-// writeSlots writes zone-table slots, durably.
+// writeSlots writes zone-table slots, durably: all of them, or with an error that
+// leaves the disk going on none.
 func (t *table) writeSlots(slots []qcow2.ZoneSlot) error {
 	if len(slots) == 0 {
 		return nil
 	}
-	if err := t.img.WriteZoneSlots(slots); err != nil {
+	if err := t.img.ReplaceZoneSlots(slots, t.saved.of); err != nil {
 		return err
 	}
 	t.part += t.change(slots)

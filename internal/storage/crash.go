@@ -1,6 +1,9 @@
 package storage
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // Survives decides what of an operation that was not synced is on the disk
 // after a crash. It is asked once for a truncate or punch, and for a write
@@ -26,6 +29,27 @@ func Shuffled(seed uint64) Survives {
 			return true
 		}
 		return mix(own^mix(uint64(sector)))%2 == 0
+	}
+}
+
+// Paged keeps of each page of the file all that was done to it up to a moment of
+// the first n operations, drawn by a seed, and loses the rest: the kernel writes
+// pages back in any order, one at any time and each as it is then, so that one
+// write may be there in some of its pages only.
+func (r *Recorder) Paged(n int, seed uint64) Survives {
+	r.mu.Lock()
+	ops := slices.Clone(r.ops[:min(max(n, 0), len(r.ops))])
+	r.mu.Unlock()
+	upTo := func(page int64) int { return int(mix(seed^mix(uint64(page))) % uint64(len(ops)+1)) }
+	return func(op, sector int) bool {
+		if op >= len(ops) {
+			return false
+		}
+		at := ops[op].Off
+		if ops[op].Kind == OpWrite {
+			at = at/sectorBytes*sectorBytes + int64(sector)*sectorBytes
+		}
+		return op < upTo(at/memPage)
 	}
 }
 
@@ -64,7 +88,7 @@ func TornOff(cut, sectors int) Survives {
 // has them; losing any of them is all the reordering writeback can do.
 //
 // What was waiting when a sync failed is not covered by any later sync: its
-// pages may have been dropped as clean.
+// pages count as clean. A drop decides what the disk has of it.
 func (r *Recorder) Crash(n int, survives Survives) *Mem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +115,7 @@ func (r *Recorder) Pending(n int) []int {
 	from := r.settled(len(ops))
 	var list []int
 	for k, durable := range covered(ops, from.ops) {
-		if !durable && ops[from.ops+k].Kind != OpSync {
+		if !durable && ops[from.ops+k].changes() {
 			list = append(list, from.ops+k)
 		}
 	}
@@ -104,18 +128,21 @@ func (r *Recorder) settled(n int) moment {
 	if len(r.moments) == 0 {
 		r.moments = []moment{{0, r.base.Clone()}}
 	}
-	last := r.moments[len(r.moments)-1]
-	for ; r.looked < n && !r.lossy; r.looked++ {
-		if op := r.ops[r.looked]; op.Kind == OpSync {
-			if r.lossy = op.Err != nil; r.lossy {
-				break
-			}
+	for ; r.looked < n; r.looked++ {
+		switch op := r.ops[r.looked]; {
+		case op.Kind == OpDrop:
+			r.lossy = false
+			r.moments = append(r.moments, moment{r.looked + 1, op.Left})
+		case op.Kind != OpSync || r.lossy:
+		case op.Err != nil:
+			r.lossy = true
+		default:
+			last := r.moments[len(r.moments)-1]
 			m := last.mem.Clone()
 			for _, op := range r.ops[last.ops:r.looked] {
 				op.apply(m)
 			}
-			last = moment{r.looked + 1, m}
-			r.moments = append(r.moments, last)
+			r.moments = append(r.moments, moment{r.looked + 1, m})
 		}
 	}
 	k := sort.Search(len(r.moments), func(k int) bool { return r.moments[k].ops > n })
@@ -144,6 +171,9 @@ func covered(ops []Op, from int) []bool {
 	}
 	return durable
 }
+
+// changes says whether the operation changes the file, and so can be lost.
+func (op Op) changes() bool { return op.Kind != OpSync && op.Kind != OpDrop }
 
 // apply does the whole operation to m.
 func (op Op) apply(m *Mem) error {

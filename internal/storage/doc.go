@@ -26,6 +26,7 @@
 //   - A hole punched successfully reads as zeros. What can't promise that
 //     returns [ErrNotSupported].
 //   - No method panics on bad offsets or lengths.
+//   - After Settle, memory shows nothing of a file that its disk may not have.
 //
 // Methods of one File may be called concurrently, Close excepted.
 //

@@ -7,6 +7,8 @@ type Fault struct {
 	Err   error  // what it returns, a unix.Errno for instance
 	Moved int    // bytes that a failing write still moves
 	Stuck bool   // all such calls after it fail as well
+
+	From, To int64 // only calls that touch these bytes count; 0, 0: all
 }
 
 // Inject adds a fault. Several may wait at a time; the first that is due is
@@ -31,10 +33,14 @@ func (r *Recorder) Calls(k OpKind) int {
 	return r.calls[k]
 }
 
-// fault counts a call and returns the fault it meets, nil if it may go on.
-func (r *Recorder) fault(k OpKind) (due *Fault) {
+// fault counts a call about n bytes from off and returns the fault it meets, nil
+// if it may go on.
+func (r *Recorder) fault(k OpKind, off, n int64) (due *Fault) {
 	r.calls[k]++
 	for _, f := range r.faults {
+		if f.To > 0 && (off >= f.To || off+n <= f.From) {
+			continue
+		}
 		if f.counts(k) && due == nil {
 			due = f
 		}

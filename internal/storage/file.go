@@ -27,6 +27,13 @@ type File interface {
 	// call is final: pages may have been marked clean without being written.
 	Datasync() error
 
+	// Settle makes what was written before durable, and then forgets what memory
+	// holds of the file: reads after it show what the disk has. It comes before
+	// anything is believed that somebody else may have left there, a daemon
+	// whose last sync has failed, say. An error is ErrUnsettled, and told once:
+	// what could not be written is lost then, and the next call may succeed.
+	Settle() error
+
 	// PunchHole makes n bytes from off read as zeros and gives back their
 	// space; the length of the file stays. ErrNotSupported if the file can't
 	// promise the zeros.

@@ -28,6 +28,13 @@ func (m *Mem) Clone() *Mem {
 	return &Mem{size: m.size, pages: m.pages.clone()}
 }
 
+// become makes the contents those of other, which is given up.
+func (m *Mem) become(other *Mem) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.size, m.pages = other.size, other.pages
+}
+
 // Bytes returns a copy of the contents.
 func (m *Mem) Bytes() []byte {
 	m.mu.RLock()
@@ -137,6 +144,9 @@ func (m *Mem) SeekData(off int64) (int64, error) {
 
 // Datasync implements File; there is nothing to do.
 func (m *Mem) Datasync() error { return nil }
+
+// Settle implements File: what is read is all there is.
+func (m *Mem) Settle() error { return nil }
 
 // Fd implements File: -1, memory has no descriptor.
 func (m *Mem) Fd() int { return -1 }

@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"fmt"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // OpKind is what an operation does to a file.
@@ -16,12 +19,13 @@ const (
 	OpPunch
 	OpSync
 	OpReserve // not recorded: it changes nothing
+	OpDrop    // memory forgets what failed syncs have lost, see Settle
 
 	opKinds = iota
 )
 
 func (k OpKind) String() string {
-	names := [...]string{"any", "read", "write", "truncate", "punch", "sync", "reserve"}
+	names := [...]string{"any", "read", "write", "truncate", "punch", "sync", "reserve", "drop"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -35,11 +39,17 @@ type Op struct {
 	Len  int64  // of a punch, in bytes
 	Data []byte // of a write: what moved, less than asked for if it failed
 	Err  error  // of a sync: why it failed
+	Left *Mem   // of a drop: what the disk has
 }
 
 // Recorder is a File over a Mem that writes down, in order, all that changes
 // the file. From its list Crash makes the contents a power failure may leave.
-// Calls can be made to fail by Inject.
+// Calls can be made to fail by Inject, to run out of space by Room, and writes to
+// fall apart by Split.
+//
+// It plays the page cache as well: what waits when a sync fails counts as clean
+// from then on, is read as it was written, and no later sync writes it. Settle
+// drops it, and reads show what the disk has got of it.
 type Recorder struct {
 	mu     sync.Mutex
 	base   *Mem // contents before the first operation; durable
@@ -48,6 +58,9 @@ type Recorder struct {
 	faults []*Fault
 	calls  [opKinds]int
 	pause  func(OpKind)
+	split  func(n int) int
+	room   *room
+	lost   Survives // what a failed sync has written of what it was for
 
 	moments []moment // at which all was durable, as far as looked for
 	looked  int      // operations
@@ -59,7 +72,7 @@ var _ File = (*Recorder)(nil)
 // NewRecorder records what happens to m, whose present contents count as
 // durable.
 func NewRecorder(m *Mem) *Recorder {
-	return &Recorder{base: m.Clone(), file: m}
+	return &Recorder{base: m.Clone(), file: m, lost: None}
 }
 
 // Ops returns the operations so far.
@@ -91,7 +104,7 @@ func (r *Recorder) paused(k OpKind) {
 func (r *Recorder) ReadAt(p []byte, off int64) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.fault(OpRead); f != nil {
+	if f := r.fault(OpRead, off, int64(len(p))); f != nil {
 		return 0, f.Err
 	}
 	return r.file.ReadAt(p, off)
@@ -102,22 +115,52 @@ func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
 	if err := checkRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	first, f := r.plan(p, off)
+	n, err := r.write(p[:first], off, f)
+	if err != nil || first == len(p) {
+		return n, err
+	}
+	m, err := r.write(p[first:], off+int64(first), nil)
+	return n + m, err
+}
+
+// plan is how much of a write its first call moves, and the fault that meets it.
+func (r *Recorder) plan(p []byte, off int64) (int, *Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.fault(OpWrite, off, int64(len(p)))
+	if f == nil && r.split != nil {
+		if n := r.split(len(p)); n > 0 && n < len(p) {
+			return n, nil
+		}
+	}
+	return len(p), f
+}
+
+// write is one call: what f or the room leaves of it.
+func (r *Recorder) write(p []byte, off int64, f *Fault) (int, error) {
 	defer r.paused(OpWrite)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.fault(OpWrite)
+	var failed error
 	if f != nil {
-		p = p[:min(f.Moved, len(p))]
+		p, failed = p[:min(f.Moved, len(p))], f.Err
+	} else if n := r.room.take(off, int64(len(p))); n < int64(len(p)) {
+		p, failed = p[:n], unix.ENOSPC
 	}
 	if len(p) > 0 {
 		r.ops = append(r.ops, Op{Kind: OpWrite, Off: off, Data: slices.Clone(p)})
 	}
 	n, err := r.file.WriteAt(p, off)
-	if f != nil {
-		err = f.Err
+	if failed != nil {
+		err = failed
 	}
 	return n, err
 }
+
+// Split makes a write of n bytes two calls if f(n) lies between 0 and n: as many
+// bytes in the first, the rest in a second that others can overtake.
+func (r *Recorder) Split(f func(n int) int) { r.split = f }
 
 // Truncate implements File.
 func (r *Recorder) Truncate(size int64) error {
@@ -134,11 +177,14 @@ func (r *Recorder) change(op Op) error {
 	defer r.paused(op.Kind)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.fault(op.Kind); f != nil {
+	if f := r.fault(op.Kind, op.Off, op.Len); f != nil {
 		return f.Err
 	}
 	if err := op.apply(r.file); err != nil {
 		return err
+	}
+	if op.Kind == OpPunch {
+		r.room.give(op.Off, op.Len)
 	}
 	r.ops = append(r.ops, op)
 	return nil
@@ -148,7 +194,7 @@ func (r *Recorder) change(op Op) error {
 func (r *Recorder) Reserve(off, n int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.fault(OpReserve); f != nil {
+	if f := r.fault(OpReserve, off, n); f != nil {
 		return f.Err
 	}
 	return r.file.Reserve(off, n)
@@ -160,12 +206,36 @@ func (r *Recorder) Datasync() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	op := Op{Kind: OpSync}
-	if f := r.fault(OpSync); f != nil {
+	if f := r.fault(OpSync, 0, 0); f != nil {
 		op.Err = f.Err
+	} else {
+		op.Err = r.room.synced()
 	}
 	r.ops = append(r.ops, op)
 	return op.Err
 }
+
+// Settle implements File. What failed syncs have lost goes, but for what Lose has
+// said.
+func (r *Recorder) Settle() error {
+	if err := r.Datasync(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
+	n := r.Len()
+	if len(r.Pending(n)) == 0 {
+		return nil
+	}
+	left := r.Crash(n, r.lost)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.file.become(left.Clone())
+	r.ops = append(r.ops, Op{Kind: OpDrop, Left: left})
+	return nil
+}
+
+// Lose says what the disk has got of the operations that failed syncs were for;
+// nothing, unless it is called.
+func (r *Recorder) Lose(but Survives) { r.lost = but }
 
 // Size implements File.
 func (r *Recorder) Size() (int64, error) { return r.file.Size() }

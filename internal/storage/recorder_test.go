@@ -260,3 +260,122 @@ func TestCloneIsIndependent(t *testing.T) {
 	mustWrite(t, m, "X", 0)
 	mustRead(t, c, 0, "abc")
 }
+
+// After a failed sync, reads show what was written, the disk has what it got, and
+// later syncs change nothing about that. Settle makes reads show the disk.
+func TestC02_SettleShowsTheDisk(t *testing.T) {
+	r := NewRecorder(NewMem([]byte(sectors(".", 4))))
+	mustWrite(t, r, sectors("a", 2), 0)
+	r.Inject(Fault{Kind: OpSync, Nth: 1, Err: unix.EIO})
+	if err := r.Datasync(); err != unix.EIO {
+		t.Fatal(err)
+	}
+	mustWrite(t, r, sectors("b", 1), 3*sectorBytes)
+	if err := r.Datasync(); err != nil {
+		t.Fatal(err)
+	}
+	mustRead(t, r, 0, sectors("a", 2)+"."+sectors(".", 1)[1:]+sectors("b", 1))
+	r.Lose(TornOff(0, 1))
+	if err := r.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if got := short(r.file); got != "a..b" {
+		t.Errorf("settled: %s, want a..b", got)
+	}
+	n := r.Len()
+	mustWrite(t, r, sectors("c", 1), 0)
+	for _, c := range []struct {
+		n        int
+		survives Survives
+		want     string
+	}{{n - 1, All, "aa.b"}, {n - 1, None, "...b"}, {n, None, "a..b"}, {n + 1, None, "a..b"}, {n + 1, All, "c..b"}} {
+		if got := short(r.Crash(c.n, c.survives)); got != c.want {
+			t.Errorf("crash after %d of %d operations: %s, want %s", c.n, r.Len(), got, c.want)
+		}
+	}
+	if diff := cmp.Diff([]int{n}, r.Pending(n+1)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSettleFails(t *testing.T) {
+	r := NewRecorder(new(Mem))
+	mustWrite(t, r, sectors("a", 1), 0)
+	r.Inject(Fault{Kind: OpSync, Nth: 1, Err: unix.EIO})
+	if err := r.Settle(); !errors.Is(err, ErrUnsettled) || !errors.Is(err, unix.EIO) {
+		t.Errorf("settle: %v", err)
+	}
+	if got := short(r.file); got != "a" {
+		t.Errorf("%q: dropped though the error was told", got)
+	}
+	if err := r.Settle(); err != nil || short(r.file) != "" {
+		t.Errorf("the second time: %v, %q", err, short(r.file))
+	}
+}
+
+func TestSplit(t *testing.T) {
+	r := NewRecorder(new(Mem))
+	r.Split(func(n int) int { return n / 2 })
+	r.Pause(func(OpKind) {
+		if r.Len() == 1 {
+			mustWrite(t, r, "xx", 3)
+		}
+	})
+	if n, err := r.WriteAt([]byte("abcdef"), 0); n != 6 || err != nil {
+		t.Fatal(n, err)
+	}
+	mustRead(t, r, 0, "abcdef")
+	if got := string(r.Crash(3, All).Bytes()); got != "abcxx" {
+		t.Errorf("%q: nothing overtook the second half", got)
+	}
+}
+
+func TestRoom(t *testing.T) {
+	page := strings.Repeat("x", memPage)
+	r := NewRecorder(NewMem([]byte(page + page + page)))
+	r.Room(2, false)
+	mustWrite(t, r, "1", 5)
+	mustWrite(t, r, "2", 9) // the same page
+	if n, err := r.WriteAt([]byte(page+page), memPage); n != memPage || err != unix.ENOSPC {
+		t.Errorf("two pages, room for one: %d, %v", n, err)
+	}
+	if err := r.PunchHole(0, memPage); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, r, "3", 2*memPage)
+	r.Room(0, true)
+	mustWrite(t, r, "4", 0)
+	if err := r.Datasync(); err != unix.EIO {
+		t.Errorf("sync of what there was no room for: %v", err)
+	}
+	if err := r.Datasync(); err != nil {
+		t.Errorf("the next sync: %v", err)
+	}
+	r.Room(-1, false)
+	mustWrite(t, r, page+page, 0)
+}
+
+// Each page has what was done to it up to one moment: writes that span pages are
+// there in any of them.
+func TestPagedKeepsPagesWhole(t *testing.T) {
+	r := NewRecorder(new(Mem))
+	for k := range 4 {
+		mustWrite(t, r, strings.Repeat(string(rune('a'+k)), 3*memPage), 0)
+	}
+	states := map[string]bool{}
+	for seed := range uint64(2000) {
+		m := r.Crash(4, r.Paged(4, seed)).Bytes()
+		state := ""
+		for page := range int64(3) {
+			b := append(m, make([]byte, 3*memPage)...)[page*memPage:][:memPage]
+			if bytes.Count(b, b[:1]) != memPage {
+				t.Fatalf("seed %d: page %d is torn", seed, page)
+			}
+			state += string(rune(max(b[0], '0')))
+		}
+		states[state] = true
+	}
+	if len(states) != 5*5*5 {
+		t.Errorf("%d states of 125", len(states))
+	}
+}
