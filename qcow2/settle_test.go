@@ -149,6 +149,7 @@ func TestC02_UnsettledIsRefused(t *testing.T) {
 		if err := Create(rec, CreateOptions{Size: 1 << 20}); err != nil {
 			t.Fatal(err)
 		}
+		rec.WriteAt([]byte("not written back yet"), 1<<20)
 		rec.Inject(storage.Fault{Kind: storage.OpSync, Nth: 1, Err: unix.EIO})
 		before := rec.Len()
 		if err := use(rec); !errors.Is(err, storage.ErrUnsettled) || !errors.Is(err, unix.EIO) {

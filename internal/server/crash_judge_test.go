@@ -18,11 +18,16 @@ func (r *crashRun) judge(c crashState) error {
 	if err := r.judgeImage(mem, c.n); err != nil {
 		return err
 	}
+	return r.judgeMem(mem, c.n)
+}
+
+// judgeMem is judge of a disk that the power left after n operations.
+func (r *crashRun) judgeMem(mem *storage.Mem, n int) error {
 	s, err := serveIn(r.t, mem, 1, 2)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	err = r.judgeDisk(s, r.at(c.n))
+	err = r.judgeDisk(s, r.at(n))
 	if err := errors.Join(err, s.shut()); err != nil {
 		return err
 	}

@@ -26,8 +26,13 @@ const subsetsOf = 8
 // operation, with every choice of those that wait for a sync kept and lost, and
 // each of them torn between any two sectors while the others are kept or lost.
 func everyState(rec *storage.Recorder, rng *rand.Rand) []crashState {
+	return statesFrom(rec, 0, rng)
+}
+
+// statesFrom is those of power cuts after an operation and later.
+func statesFrom(rec *storage.Recorder, from int, rng *rand.Rand) []crashState {
 	var list []crashState
-	for n := range rec.Len() + 1 {
+	for n := from; n <= rec.Len(); n++ {
 		waiting := rec.Pending(n)
 		for k := range uint64(1) << min(len(waiting), subsetsOf) {
 			mask := k

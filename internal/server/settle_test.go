@@ -173,6 +173,7 @@ func (s *sim) kill() {
 	close(s.disk.tasks)
 	s.disk.working.Wait()
 	s.disk.files.Close()
+	unix.Munmap(s.disk.zeros)
 	for _, q := range s.queues {
 		q.q.bufs.close()
 	}

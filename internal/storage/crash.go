@@ -106,6 +106,15 @@ func (r *Recorder) Crash(n int, survives Survives) *Mem {
 	return m
 }
 
+// Fork is a recorder that has seen the first n operations: what somebody finds who
+// opens the file when whoever wrote to it was killed there.
+func (r *Recorder) Fork(n int) *Recorder {
+	file := r.Crash(n, All)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &Recorder{base: r.base.Clone(), file: file, ops: slices.Clone(r.ops[:n]), lost: r.lost}
+}
+
 // Pending lists the operations among the first n that a crash after them may
 // lose.
 func (r *Recorder) Pending(n int) []int {
