@@ -132,10 +132,17 @@ func (l conditionList) joined() conditionList {
 
 // at is the condition of one zone.
 func (l conditionList) at(zone uint32) ZoneCondition {
-	for _, r := range l {
-		if r.First <= zone && uint64(zone) < r.end() {
-			return r.Condition
+	k, found := slices.BinarySearchFunc(l, zone, func(r ConditionRun, zone uint32) int {
+		switch {
+		case uint64(zone) >= r.end():
+			return -1
+		case zone < r.First:
+			return 1
 		}
+		return 0
+	})
+	if !found {
+		return ZoneNormal
 	}
-	return ZoneNormal
+	return l[k].Condition
 }

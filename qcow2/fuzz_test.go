@@ -135,7 +135,7 @@ func FuzzSnapshotTable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		list, err := i.Snapshots()
+		list, err := snapshotsOf(i)
 		if err == nil && uint32(len(list)) != count {
 			t.Fatalf("%d of %d snapshots listed", len(list), count)
 		}

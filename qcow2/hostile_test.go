@@ -2,67 +2,13 @@ package qcow2
 
 import (
 	"encoding/binary"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
+	"errors"
 	"testing"
 	"time"
 
+	"zqublkd/internal/heaptest"
 	"zqublkd/internal/storage"
 )
-
-// What an image may take beyond what the size of its file justifies: memory, and
-// time for all that is done with it.
-const (
-	hostileHeap = 64 << 20
-	hostileTime = 10 * time.Second
-)
-
-// peakHeap calls f and returns how far the heap grew meanwhile, in bytes, what
-// is garbage counted in as little as the collector can.
-func peakHeap(t testing.TB, f func()) int64 {
-	t.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(5))
-	runtime.GC()
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	heap := func() int64 {
-		metrics.Read(sample)
-		return int64(sample[0].Value.Uint64())
-	}
-	before, peak := heap(), int64(0)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				peak = max(peak, heap()-before)
-			}
-		}
-	}()
-	f()
-	close(stop)
-	<-stopped
-	return max(peak, heap()-before)
-}
-
-// bounded fails the test if f takes more of time or memory than a file with so
-// many bytes stored may.
-func bounded(t *testing.T, stored int64, f func()) {
-	t.Helper()
-	began := time.Now()
-	peak := peakHeap(t, f)
-	if took := time.Since(began); took > hostileTime {
-		t.Errorf("took %v", took)
-	}
-	if peak > hostileHeap+4*stored {
-		t.Errorf("the heap grew by %d MiB, for a file of %d KiB", peak>>20, stored>>10)
-	}
-}
 
 // hostileHeader writes the header of an image of clusters of 1<<bits bytes: the
 // refcount table at cluster 1 with its one block at cluster 2, the L1 table,
@@ -134,7 +80,7 @@ func TestC36_SnapshotsSharingAnL1Table(t *testing.T) {
 		table = append(table, entry...)
 	}
 	put(t, f, list, table)
-	bounded(t, 4<<20, func() {
+	heaptest.Bounded(t, 4<<20, func() {
 		if r, err := Check(f, CheckOptions{}); err != nil || r.Corruptions == 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -161,7 +107,7 @@ func TestC36_DataFarApart(t *testing.T) {
 	if err := f.Truncate(1 << 38); err != nil {
 		t.Fatal(err)
 	}
-	bounded(t, 1<<20, func() {
+	heaptest.Bounded(t, 1<<20, func() {
 		if r, err := Check(f, CheckOptions{}); err != nil || len(r.Findings) > defaultMaxFindings || r.Corruptions < 60000 {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -185,7 +131,7 @@ func TestC39_OneBitRefcounts(t *testing.T) {
 	if err := f.Truncate(1 << 42); err != nil {
 		t.Fatal(err)
 	}
-	bounded(t, blocks*size, func() {
+	heaptest.Bounded(t, blocks*size, func() {
 		i, err := Open(f, OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -194,4 +140,136 @@ func TestC39_OneBitRefcounts(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// All L1 entries may refer to one L2 table: what is kept of it in memory is no
+// more than the file has.
+func TestC39_TablesInMemory(t *testing.T) {
+	const size, entries = 64 << 10, 3000
+	f := sparseFile(t)
+	hostileHeader(t, f, Header{ClusterBits: 16, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
+	putWords(t, f, 3*size, repeated(entries, 8*size|1<<63)...)
+	putWords(t, f, 8*size, repeated(size/8, 9*size|1<<63)...)
+	putWords(t, f, 9*size, 1)
+	peak := heaptest.Peak(func() {
+		i, err := Open(f, OpenOptions{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range uint64(entries) {
+			if err := i.Resolve(k*size/8*size, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if peak > 16<<20 {
+		t.Errorf("%d MiB for a file with one L2 table", peak>>20)
+	}
+}
+
+// Map tells runs as it finds them, and takes no memory for them.
+func TestC36_MapOfSharedTables(t *testing.T) {
+	const size, entries, enough = 512, 57344, 1 << 21
+	f := sparseFile(t)
+	hostileHeader(t, f, Header{ClusterBits: 9, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
+	at := uint64(1 << 20)
+	putWords(t, f, 3*size, repeated(entries, at|1<<63)...)
+	words := make([]uint64, size/8)
+	for k := range words { // standard, zero, compressed
+		words[k] = []uint64{at + size | 1<<63, 1, at + size | 1<<62}[k%3]
+	}
+	putWords(t, f, at, words...)
+	putWords(t, f, at+size, repeated(size/8, 1)...)
+	done, runs := errors.New("done"), 0
+	heaptest.Bounded(t, 1<<20, func() {
+		i, err := Open(f, OpenOptions{ReadOnly: true})
+		if err == nil {
+			err = i.Map(func(Mapped) error {
+				if runs++; runs == enough {
+					return done
+				}
+				return nil
+			})
+		}
+		if err != done {
+			t.Error(err, runs)
+		}
+	})
+}
+
+// A refcount table may refer to blocks that are holes of a file, whose refcounts
+// are all zero.
+func TestC39_SparseRefcountBlocks(t *testing.T) {
+	const size, blocks = 2 << 20, 1 << 18
+	f := sparseFile(t)
+	hostileHeader(t, f, Header{ClusterBits: 21, RefcountOrder: 4, Size: 1 << 30, L1Size: 1})
+	words := make([]uint64, blocks)
+	for k := range words {
+		words[k] = (4 + uint64(k)) * size
+	}
+	putWords(t, f, size, words...)
+	if err := f.Truncate((4 + blocks) * size); err != nil {
+		t.Fatal(err)
+	}
+	heaptest.Bounded(t, 8*blocks, func() {
+		i, err := Open(f, OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i.refs.tail != 0 {
+			t.Errorf("clusters up to %d are in use", i.refs.tail)
+		}
+	})
+}
+
+// What is last in a block of refcounts, of any width, is found.
+func TestRefcountsUsed(t *testing.T) {
+	for order := uint(0); order <= 6; order++ {
+		b := RefcountBlock{order, make([]byte, 4096)}
+		if n := b.used(); n != 0 {
+			t.Errorf("order %d: %d used of none", order, n)
+		}
+		for _, k := range []uint64{0, 1, 2, 9, 63, b.Len() / 2, b.Len() - 1} {
+			b.Set(k, 1)
+			if n := b.used(); n != k+1 {
+				t.Errorf("order %d: %d used up to %d", order, n, k)
+			}
+		}
+	}
+}
+
+// A million zones and many runs of conditions: an export asks for each zone.
+func TestC39_ExportOfManyConditions(t *testing.T) {
+	const zones, runs, size = 1 << 20, 80000, 2 << 20
+	m := new(storage.Mem)
+	create(t, m, CreateOptions{Size: zones * size, ClusterSize: 2 << 20, Zone: &ZoneOptions{Size: size, Revision: "v6"}}).Close()
+	i, err := Open(m, OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p PrivateExtension
+	for k := range uint32(runs) {
+		p.conditions = append(p.conditions, ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: ZoneOffline})
+	}
+	if err := i.replaceExtension(Extension{ExtPrivate, p.encode()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Every zone claims to be full, so that each has to be looked up.
+	for k := range uint64(zones) {
+		word := binary.LittleEndian.AppendUint64(nil, (k+1)*size)
+		put(t, m, i.zones.TableOffset+k*zoneEntrySize, word)
+	}
+	if i, err = Open(m, OpenOptions{ReadOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := Export(i, new(storage.Mem), ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > heaptest.MostTime {
+		t.Errorf("took %v", took)
+	}
 }

@@ -21,20 +21,23 @@ func (m Mapped) joins(next Mapped) bool {
 	return placed && m == next
 }
 
-// Map visits all of the disk in its order, run by run.
+// Map visits all of the disk in its order, run by run. Holes of the files are
+// zeros, as far as the files tell.
 func (i *Image) Map(visit func(Mapped) error) error {
 	if err := i.refused(UseRead); err != nil {
 		return err
 	}
+	m := newMapper(i)
 	var run Mapped
 	for off := uint64(0); off < i.size; {
-		m, err := i.mapRun(off, i.size-off)
+		next, err := m.own(i, off, i.size-off)
 		if err != nil {
 			return err
 		}
-		off += m.Length
-		if run.joins(m) && run.Length > 0 {
-			run.Length += m.Length
+		next = m.stored(next)
+		off += next.Length
+		if run.joins(next) && run.Length > 0 {
+			run.Length += next.Length
 			continue
 		}
 		if run.Length > 0 {
@@ -42,7 +45,7 @@ func (i *Image) Map(visit func(Mapped) error) error {
 				return err
 			}
 		}
-		run = m
+		run = next
 	}
 	if run.Length == 0 {
 		return nil
@@ -50,39 +53,91 @@ func (i *Image) Map(visit func(Mapped) error) error {
 	return visit(run)
 }
 
-// mapRun is the first run of [off,off+n), or some of it.
-func (i *Image) mapRun(off, n uint64) (Mapped, error) {
-	x, err := i.ownResolved(off, n)
-	m := Mapped{Start: off, Length: x.Len, Present: true}
-	switch {
-	case err != nil:
-		return m, err
-	case x.Kind == Corrupt:
-		return m, i.poisonError(off >> i.geo.clusterBits)
-	case x.Kind == absent:
-		return i.base.mapped(off, x.Len)
-	}
-	m.Zero, m.Compressed = x.Kind == Zero, x.Kind == Compressed
-	m.Data = !m.Zero
-	if m.Placed = x.Kind == Data || x.Kind == Shared; m.Placed {
-		m.Offset = x.Host
-	}
-	return m, nil
+// mapper is one walk over a disk.
+type mapper struct {
+	holes []holes // by layer
+	raw   int     // the layer that is no image but the bytes of a file; -1: none
 }
 
-// mapped is the first run of [off,off+n) as seen from the layer above.
-func (b *Base) mapped(off, n uint64) (Mapped, error) {
-	if b == nil {
+func newMapper(i *Image) mapper {
+	m := mapper{holes: make([]holes, len(i.files)), raw: -1}
+	for k, f := range i.files {
+		m.holes[k].file = f
+	}
+	b := i.base
+	for b != nil && b.image != nil {
+		b = b.image.base
+	}
+	if b != nil {
+		m.raw = len(i.files) - 1
+	}
+	return m
+}
+
+// own is the first run of [off,off+n) of an image, or some of it. Its depth is
+// counted from that image.
+func (m *mapper) own(i *Image, off, n uint64) (Mapped, error) {
+	x := i.extentAt(off, n)
+	if x.Kind == Miss {
+		if err := i.resolveOwn(off, 1); err != nil {
+			return Mapped{}, err
+		}
+		x = i.extentAt(off, n)
+	}
+	run := Mapped{Start: off, Length: min(x.Len, n), Present: true}
+	switch {
+	case x.Kind == Corrupt:
+		return run, i.poisonError(off >> i.geo.clusterBits)
+	case x.Kind == absent:
+		return m.below(i.base, off, run.Length)
+	case x.Kind == Zero:
+		return run, i.placeZero(&run)
+	}
+	run.Data, run.Compressed = true, x.Kind == Compressed
+	if run.Placed = !run.Compressed; run.Placed {
+		run.Offset = x.Host
+	}
+	return run, nil
+}
+
+// placeZero completes a run that reads as zeros: of a cluster with space set aside for it,
+// that is part of what is told.
+func (i *Image) placeZero(run *Mapped) error {
+	run.Zero = true
+	entry, err := i.mapping(run.Start >> i.geo.clusterBits)
+	if err != nil || !i.geo.stored(entry.entry) {
+		return err
+	}
+	in := i.geo.inCluster(run.Start)
+	run.Placed, run.Offset = true, entry.entry.Offset()+in
+	run.Length = min(run.Length, i.geo.clusterSize()-in)
+	return nil
+}
+
+// below is the first run of [off,off+n) as seen from the layer above b.
+func (m *mapper) below(b *Base, off, n uint64) (Mapped, error) {
+	if b == nil || off >= b.size {
 		return Mapped{Start: off, Length: n, Zero: true}, nil
 	}
-	rest := b.size - min(off, b.size)
-	switch {
-	case rest == 0: // QEMU calls zeros for want of bytes those of the layer above
-		return Mapped{Start: off, Length: n, Present: true, Zero: true}, nil
-	case b.image == nil:
-		return Mapped{Start: off, Length: min(n, rest), Depth: 1, Present: true, Data: true, Placed: true, Offset: off}, nil
+	n = min(n, b.size-off)
+	if b.image == nil {
+		return Mapped{Start: off, Length: n, Depth: 1, Present: true, Data: true, Placed: true, Offset: off}, nil
 	}
-	m, err := b.image.mapRun(off, min(n, rest))
-	m.Depth++
-	return m, err
+	run, err := m.own(b.image, off, n)
+	run.Depth++
+	return run, err
+}
+
+// stored cuts a run where a hole of its file begins or ends, and calls a hole
+// zeros. Of a raw file, which is all there is of its layer, it is no data either.
+func (m *mapper) stored(run Mapped) Mapped {
+	if !run.Data || !run.Placed {
+		return run
+	}
+	h := &m.holes[run.Depth]
+	h.look(run.Offset)
+	run.Length = min(run.Length, h.to-run.Offset)
+	run.Zero = !h.stored
+	run.Data = h.stored || run.Depth != m.raw
+	return run
 }

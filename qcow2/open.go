@@ -37,7 +37,10 @@ type OpenOptions struct {
 // DefaultCacheBytes of L2 tables map 512 GiB with clusters of 64 KiB.
 const DefaultCacheBytes = 64 << 20
 
-const minCachedTables = 4
+const (
+	minCachedTables = 4
+	l2tableBytes    = 64 // of memory that a table takes besides its entries
+)
 
 // Open opens an image in f. What it refuses, it refuses in words: ErrNotQcow2,
 // ErrTruncated, ErrCorrupt, ErrDirty, ErrWrapped, ErrUnsupported. Zone geometries
@@ -89,7 +92,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.clusterBits)
-	i.cache.limit = cachedTables(o.CacheBytes, i.geo.clusterSize())
+	i.cache.limit = i.cachedTables(o)
 	i.judgeHeader(o)
 	if err := i.adoptFiles(o); err != nil {
 		return nil, err
@@ -131,11 +134,19 @@ func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	return nil
 }
 
-func cachedTables(limit, clusterSize uint64) int {
+// cachedTables is how many L2 tables are kept in memory. An image opened for
+// writing has one for each L1 entry that refers to any; of one that is only read
+// all may refer to the same few, and the file can't hold more than that.
+func (i *Image) cachedTables(o OpenOptions) int {
+	limit := o.CacheBytes
 	if limit == 0 {
 		limit = DefaultCacheBytes
 	}
-	return int(max(limit/clusterSize, minCachedTables))
+	n := limit / (i.geo.clusterSize() + l2tableBytes)
+	if o.ReadOnly {
+		n = min(n, i.geo.clusters(i.disk.length.Load()))
+	}
+	return int(max(n, minCachedTables))
 }
 
 // judgePrivate reads our own extension.
@@ -169,13 +180,19 @@ func (i *Image) loadL1() error {
 	case need > 0 && (h.L1TableOffset == 0 || i.geo.inCluster(h.L1TableOffset) != 0):
 		return corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
 	}
-	raw := make([]byte, need*8)
-	if err := i.readTable("L1 table", raw, h.L1TableOffset); err != nil {
-		return err
+	if end, length := h.L1TableOffset+need*8, i.disk.length.Load(); end < h.L1TableOffset || end > length {
+		return fmt.Errorf("%w: the L1 table at byte %#x lies past its end at %#x", ErrTruncated, h.L1TableOffset, length)
 	}
 	i.l1 = make([]l1slot, need)
-	for k := range i.l1 {
-		i.l1[k].entry.Store(binary.BigEndian.Uint64(raw[k*8:]))
+	raw := make([]byte, l1Piece*8)
+	for k := uint64(0); k < need; k += l1Piece {
+		raw = raw[:min(need-k, l1Piece)*8]
+		if err := i.readTable("L1 table", raw, h.L1TableOffset+k*8); err != nil {
+			return err
+		}
+		for n := range raw[:len(raw)/8] {
+			i.l1[k+uint64(n)].entry.Store(binary.BigEndian.Uint64(raw[n*8:]))
+		}
 	}
 	return nil
 }

@@ -62,3 +62,19 @@ func (b RefcountBlock) bit(i uint64) (at uint64, shift uint) {
 func (b RefcountBlock) span(first, n uint64) (from, to uint64) {
 	return first << b.Order / 8, ((first+n)<<b.Order + 7) / 8
 }
+
+// used is how many refcounts there are up to the last one that isn't zero.
+func (b RefcountBlock) used() uint64 {
+	data := b.Data
+	for n := len(data) / 2; n >= 512 && isZero(data[n:]); n = len(data) / 2 {
+		data = data[:n]
+	}
+	for len(data) > 0 && data[len(data)-1] == 0 {
+		data = data[:len(data)-1]
+	}
+	n := (uint64(len(data))*8 + 1<<b.Order - 1) >> b.Order
+	for n > 0 && b.Get(n-1) == 0 {
+		n--
+	}
+	return n
+}

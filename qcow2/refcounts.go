@@ -152,21 +152,22 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 	return err
 }
 
-// findTail sets tail behind the last cluster with a refcount.
+// findTail sets tail behind the last cluster with a refcount. It looks at each
+// block once, and at none that is a hole of the file: there may be a million.
 func (r *refcounts) findTail() error {
+	h := holes{file: r.image.disk.File}
+	block := RefcountBlock{r.geo.refOrder, make([]byte, r.geo.clusterSize())}
 	for b := len(r.table) - 1; b >= 0; b-- {
-		if r.table[b] == 0 {
+		off := r.table[b].Offset()
+		if off == 0 || h.hole(off) >= r.geo.clusterSize() {
 			continue
 		}
-		block, err := r.load(uint64(b))
-		if err != nil {
+		if err := r.image.disk.read(block.Data, off); err != nil {
 			return err
 		}
-		for k := r.perBlock(); k > 0; k-- {
-			if block.Get(k-1) != 0 {
-				r.tail = uint64(b)<<r.geo.refBlockBits + k
-				return nil
-			}
+		if n := block.used(); n > 0 {
+			r.tail = uint64(b)<<r.geo.refBlockBits + n
+			return nil
 		}
 	}
 	return nil

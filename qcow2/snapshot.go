@@ -5,30 +5,31 @@ import (
 	"fmt"
 )
 
-const maxSnapshotExtra = 1024 // bytes, as QEMU has it
-
-// Snapshots lists the internal snapshots. It reads the file.
-func (i *Image) Snapshots() ([]Snapshot, error) {
-	list, _, err := i.readSnapshots()
-	return list, err
+// EachSnapshot visits the internal snapshots in the order of the table, until
+// visit fails; the error is that of visit or of reading the file.
+func (i *Image) EachSnapshot(visit func(Snapshot) error) error {
+	_, err := i.eachSnapshot(visit)
+	return err
 }
 
-// readSnapshots reads the table and returns its length in bytes, too.
-func (i *Image) readSnapshots() (list []Snapshot, length uint64, err error) {
+// eachSnapshot returns the length of the table in bytes, too.
+func (i *Image) eachSnapshot(visit func(Snapshot) error) (length uint64, err error) {
 	if i.header.SnapshotCount > maxSnapshots {
-		return nil, 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, maxSnapshots)
+		return 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, maxSnapshots)
 	}
 	for range i.header.SnapshotCount {
 		s, n, err := i.readSnapshot(i.header.SnapshotsOffset + length)
 		if err != nil {
-			return list, length, err
+			return length, err
 		}
-		list, length = append(list, s), length+n
-		if length > maxSnapshotBytes {
-			return list, length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", maxSnapshotBytes)
+		if length += n; length > maxSnapshotBytes {
+			return length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", maxSnapshotBytes)
+		}
+		if err := visit(s); err != nil {
+			return length, err
 		}
 	}
-	return list, length, nil
+	return length, nil
 }
 
 // readSnapshot reads the entry at byte off and returns its padded length.
@@ -58,23 +59,20 @@ func (i *Image) claimSnapshots() error {
 	if err := i.claimL1(i.header.L1TableOffset+uint64(len(i.l1))*8, i.header.L1Size-uint32(len(i.l1))); err != nil {
 		return err
 	}
-	list, length, err := i.readSnapshots()
-	if err != nil {
-		return err
-	}
-	if err := i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length); err != nil {
-		return err
-	}
 	words := uint64(0)
-	for _, s := range list {
+	length, err := i.eachSnapshot(func(s Snapshot) error {
 		if words += uint64(s.l1Size); words > maxSnapshotWords {
 			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", ErrCorrupt, maxSnapshotWords)
 		}
 		if err := i.claimSnapshot(s); err != nil {
 			return fmt.Errorf("snapshot %q: %w", s.Name, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length)
 }
 
 func (i *Image) claimSnapshot(s Snapshot) error {

@@ -5,10 +5,17 @@ import (
 	"time"
 )
 
+// Limits in bytes, as QEMU has them.
+const (
+	maxSnapshotExtra = 1024
+	maxSnapshotID    = 127
+	maxSnapshotName  = 255
+)
+
 // Snapshot is an entry of the snapshot table: the disk as it was once (qcow2
 // specification, "Snapshots").
 type Snapshot struct {
-	ID, Name string
+	ID, Name string // as long as QEMU lets them be, the rest is cut off
 	Date     time.Time
 	VMClock  time.Duration // of the guest, since its start
 	VMState  uint64        // bytes of the guest's memory and devices
@@ -46,6 +53,6 @@ func parseSnapshot(b []byte) Snapshot {
 	}
 	id := uint64(be.Uint16(b[12:]))
 	names := b[snapshotFixed+len(extra):]
-	s.ID, s.Name = string(names[:id]), string(names[id:])
+	s.ID, s.Name = string(names[:min(id, maxSnapshotID)]), string(names[id:][:min(len(names)-int(id), maxSnapshotName)])
 	return s
 }

@@ -55,5 +55,13 @@ func (w window) SeekData(off int64) (int64, error) {
 	return at - w.base, err
 }
 
+func (w window) SeekHole(off int64) (int64, error) {
+	at, err := w.File.SeekHole(w.base + off)
+	if err == nil && at >= w.base+w.size {
+		err = io.EOF
+	}
+	return at - w.base, err
+}
+
 func (w window) Size() (int64, error)      { return w.size, nil }
 func (w window) Truncate(size int64) error { return w.check(size, 0) }

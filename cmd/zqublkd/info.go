@@ -117,8 +117,8 @@ func conditions(img *qcow2.Image) map[string]int {
 	if err != nil {
 		return n
 	}
-	for _, z := range zones.Report(0, int(zones.Geometry().Zones())) {
-		n[z.Condition.String()]++
+	for k := range zones.Geometry().Zones() {
+		n[zones.Info(k).Condition.String()]++
 	}
 	return n
 }

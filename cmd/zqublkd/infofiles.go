@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -84,16 +85,27 @@ func whereTo(image, name string) string {
 	return path
 }
 
+// maxListed bounds the snapshots that are listed; more are only counted.
+const maxListed = 1000
+
 func (i *imageInfo) listSnapshots(img *qcow2.Image) {
-	list, err := img.Snapshots()
-	if err != nil {
-		i.Notes = append(i.Notes, err.Error())
-	}
-	for _, s := range list {
+	more := 0
+	err := img.EachSnapshot(func(s qcow2.Snapshot) error {
+		if len(i.Snapshots) >= maxListed {
+			more++
+			return nil
+		}
 		i.Snapshots = append(i.Snapshots, snapshotInfo{
 			ID: s.ID, Name: s.Name, VMStateSize: s.VMState, DateSec: s.Date.Unix(), DateNsec: s.Date.Nanosecond(),
 			ClockSec: int64(s.VMClock / time.Second), ClockNsec: int64(s.VMClock % time.Second),
 		})
+		return nil
+	})
+	if more > 0 {
+		i.Notes = append(i.Notes, fmt.Sprintf("%d snapshots more are not listed", more))
+	}
+	if err != nil {
+		i.Notes = append(i.Notes, err.Error())
 	}
 }
 

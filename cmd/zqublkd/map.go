@@ -1,9 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -25,18 +26,14 @@ func newMap() *cobra.Command {
 				return err
 			}
 			defer o.Close()
-			var lines []mapLine
-			err = o.Image.Map(func(m qcow2.Mapped) error {
-				lines = append(lines, lineOf(m, dataPath(o, m.Depth)))
-				return nil
-			})
-			if err != nil {
+			print := printMap
+			if asJSON {
+				print = printMapJSON
+			}
+			if err := print(c.OutOrStdout(), o); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), lines)
-			}
-			return printMap(c.OutOrStdout(), lines)
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, as qemu-img map --output=json")
@@ -80,18 +77,31 @@ func dataPath(o *imagefile.Opened, depth int) string {
 	return ""
 }
 
-// printMap prints what is stored, for people.
-func printMap(w io.Writer, lines []mapLine) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "Offset\tLength\tMapped to\tFile")
-	for _, l := range lines {
-		switch {
-		case !l.Data:
-		case l.Offset == nil:
-			fmt.Fprintf(t, "%#x\t%#x\tcompressed\t%s\n", l.Start, l.Length, l.Filename)
-		default:
-			fmt.Fprintf(t, "%#x\t%#x\t%#x\t%s\n", l.Start, l.Length, *l.Offset, l.Filename)
-		}
+// printMapJSON prints all runs of the disk, each as it is found.
+func printMapJSON(w io.Writer, o *imagefile.Opened) error {
+	list := newJSONList(w)
+	err := o.Image.Map(func(m qcow2.Mapped) error { return list.add(lineOf(m, dataPath(o, m.Depth))) })
+	if err != nil {
+		list.w.Flush() // how far it came
+		return err
 	}
-	return t.Flush()
+	return list.end()
+}
+
+// printMap prints what is stored, for people.
+func printMap(w io.Writer, o *imagefile.Opened) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File")
+	err := o.Image.Map(func(m qcow2.Mapped) error {
+		if !m.Data || m.Zero {
+			return nil
+		}
+		place := "compressed"
+		if m.Placed {
+			place = fmt.Sprintf("%#x", m.Offset)
+		}
+		_, err := fmt.Fprintf(out, "%#-16x%#-16x%-16s%s\n", m.Start, m.Length, place, dataPath(o, m.Depth))
+		return err
+	})
+	return errors.Join(err, out.Flush())
 }

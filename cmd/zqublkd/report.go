@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 
@@ -25,7 +26,7 @@ lengths in 512-byte sectors, the write pointer from the start of its zone.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), zoneList(zones))
+				return printZonesJSON(c.OutOrStdout(), zones)
 			}
 			return printZones(c.OutOrStdout(), zones)
 		},
@@ -36,7 +37,7 @@ lengths in 512-byte sectors, the write pointer from the start of its zone.`,
 }
 
 // zonesOf reads the zones of an image as a device made of it would show them.
-func zonesOf(path string, share bool) ([]zoned.Info, error) {
+func zonesOf(path string, share bool) (*zoned.Device, error) {
 	img, f, err := openImage(path, share)
 	if err != nil {
 		return nil, err
@@ -49,23 +50,25 @@ func zonesOf(path string, share bool) ([]zoned.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return zones.Report(0, int(zones.Geometry().Zones())), nil
+	return zones, nil
 }
 
 // printZones prints what blkzone(8) prints.
-func printZones(w io.Writer, zones []zoned.Info) error {
-	for _, z := range zones {
+func printZones(w io.Writer, zones *zoned.Device) error {
+	out := bufio.NewWriter(w)
+	for k := range zones.Geometry().Zones() {
+		z := zones.Info(k)
 		kind, code := "SEQ_WRITE_REQUIRED", ublk.ZoneSequential
 		if z.Conventional {
 			kind, code = "CONVENTIONAL", ublk.ZoneConventional
 		}
-		_, err := fmt.Fprintf(w, "  start: 0x%09x, len 0x%06x, cap 0x%06x, wptr %s reset:0 non-seq:0, zcond:%2d(%s) [type: %d(%s)]\n",
+		_, err := fmt.Fprintf(out, "  start: 0x%09x, len 0x%06x, cap 0x%06x, wptr %s reset:0 non-seq:0, zcond:%2d(%s) [type: %d(%s)]\n",
 			sectors(z.Start), sectors(z.Length), sectors(z.Capacity), writePointer(z), uint8(z.Condition), z.Condition.Short(), uint8(code), kind)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.Flush()
 }
 
 // writePointer is N/A where it means nothing, as in util-linux from 2.42 on.
@@ -88,10 +91,17 @@ type zoneLine struct {
 	Conventional bool   `json:"conventional"`
 }
 
-func zoneList(zones []zoned.Info) []zoneLine {
-	list := make([]zoneLine, len(zones))
-	for i, z := range zones {
-		list[i] = zoneLine{z.Start, z.Length, z.Capacity, z.WP, z.Condition.String(), z.Conventional}
+func lineOfZone(z zoned.Info) zoneLine {
+	return zoneLine{z.Start, z.Length, z.Capacity, z.WP, z.Condition.String(), z.Conventional}
+}
+
+// printZonesJSON prints each zone as it is looked up: there may be a million.
+func printZonesJSON(w io.Writer, zones *zoned.Device) error {
+	list := newJSONList(w)
+	for k := range zones.Geometry().Zones() {
+		if err := list.add(lineOfZone(zones.Info(k))); err != nil {
+			return err
+		}
 	}
-	return list
+	return list.end()
 }

@@ -64,7 +64,7 @@ func (o zonesOptions) run(w io.Writer, path string) error {
 		}
 	}
 	if o.json {
-		return printJSON(w, markedZones(m))
+		return printMarkedZones(w, m)
 	}
 	if o.svg != "" {
 		var picture bytes.Buffer
@@ -138,7 +138,8 @@ func (o zonesOptions) loadImage(path string) (*zonemap.Map, error) {
 	}
 	defer f.Close()
 	z := img.Zoned()
-	return zonemap.New(zones, zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppend: uint64(z.MaxAppendBytes)}), nil
+	all := zones.Report(0, int(zones.Geometry().Zones()))
+	return zonemap.New(all, zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppend: uint64(z.MaxAppendBytes)}), nil
 }
 
 // markFile marks the zones that a file lies in.
@@ -162,10 +163,12 @@ type markedZone struct {
 	Marked bool `json:"marked"`
 }
 
-func markedZones(m *zonemap.Map) []markedZone {
-	var list []markedZone
-	for i, z := range zoneList(m.Zones()) {
-		list = append(list, markedZone{z, m.IsMarked(i)})
+func printMarkedZones(w io.Writer, m *zonemap.Map) error {
+	list := newJSONList(w)
+	for i, z := range m.Zones() {
+		if err := list.add(markedZone{lineOfZone(z), m.IsMarked(i)}); err != nil {
+			return err
+		}
 	}
-	return list
+	return list.end()
 }

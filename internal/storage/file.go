@@ -48,6 +48,10 @@ type File interface {
 	// zeros, io.EOF if there is none.
 	SeekData(off int64) (int64, error)
 
+	// SeekHole is the first offset at or after off from which nothing is
+	// stored and zeros are read, at most the end of the file; io.EOF behind that.
+	SeekHole(off int64) (int64, error)
+
 	// Fd is the page-cache descriptor, -1 if there is none.
 	Fd() int
 

@@ -142,6 +142,22 @@ func (m *Mem) SeekData(off int64) (int64, error) {
 	return at, nil
 }
 
+// SeekHole implements File, with the same grain.
+func (m *Mem) SeekHole(off int64) (int64, error) {
+	if err := checkRange(off, 0); err != nil {
+		return 0, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if off >= m.size {
+		return 0, io.EOF
+	}
+	for off < m.size && m.pages.next(off) == off {
+		off += memPage - off%memPage
+	}
+	return min(off, m.size), nil
+}
+
 // Datasync implements File; there is nothing to do.
 func (m *Mem) Datasync() error { return nil }
 

@@ -128,28 +128,39 @@ func (f *OSFile) Datasync() error {
 }
 
 // SeekData implements File. Where the kernel can't tell, all is data.
-func (f *OSFile) SeekData(off int64) (int64, error) {
+func (f *OSFile) SeekData(off int64) (int64, error) { return f.seek(off, unix.SEEK_DATA) }
+
+// SeekHole implements File. Where the kernel can't tell, all is data.
+func (f *OSFile) SeekHole(off int64) (int64, error) { return f.seek(off, unix.SEEK_HOLE) }
+
+func (f *OSFile) seek(off int64, whence int) (int64, error) {
 	if err := checkRange(off, 0); err != nil {
 		return 0, f.failed("seek", off, err)
 	}
-	at, err := unix.Seek(f.fd, off, unix.SEEK_DATA)
+	at, err := unix.Seek(f.fd, off, whence)
 	switch err {
 	case nil:
 		return at, nil
 	case unix.ENXIO:
 		return 0, io.EOF
 	case unix.EINVAL, unix.EOPNOTSUPP:
-		return f.allData(off)
+		return f.allData(off, whence)
 	}
 	return 0, f.failed("seek", off, err)
 }
 
-func (f *OSFile) allData(off int64) (int64, error) {
+// allData is the answer of a file without holes.
+func (f *OSFile) allData(off int64, whence int) (int64, error) {
 	size, err := f.Size()
-	if err == nil && off >= size {
-		err = io.EOF
+	switch {
+	case err != nil:
+		return 0, err
+	case off >= size:
+		return 0, io.EOF
+	case whence == unix.SEEK_HOLE:
+		return size, nil
 	}
-	return off, err
+	return off, nil
 }
 
 // Close implements File. It may be called again. The lock goes at once, whoever

@@ -246,6 +246,9 @@ func (r *Recorder) Size() (int64, error) { return r.file.Size() }
 // SeekData implements File.
 func (r *Recorder) SeekData(off int64) (int64, error) { return r.file.SeekData(off) }
 
+// SeekHole implements File.
+func (r *Recorder) SeekHole(off int64) (int64, error) { return r.file.SeekHole(off) }
+
 // Fd implements File: -1, so that everything comes through the methods.
 func (r *Recorder) Fd() int { return -1 }
 

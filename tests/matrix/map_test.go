@@ -10,13 +10,13 @@ import (
 type qemuRun struct {
 	Start, Length uint64
 	Depth         int
-	Data          bool
+	Present       bool
+	Zero, Data    bool
 	Offset        *uint64
 }
 
 // compareMaps compares what we say about each part of the disk with what QEMU
-// says: whose it is, whether it is stored, and where. Of a raw file QEMU asks
-// which parts are holes; we don't.
+// says: whose it is, whether it is stored, and where.
 func (b *bench) compareMaps() {
 	b.Helper()
 	var runs []qemuRun
@@ -42,12 +42,13 @@ func (b *bench) compareMaps() {
 // compareRun compares two lines that overlap.
 func (b *bench) compareRun(q qemuRun, m qcow2.Mapped) {
 	b.Helper()
-	raw := b.spec.rawBase && m.Depth == b.spec.depth
+	// Whether what is stored is a hole of the file QEMU asks of some images only.
+	zero := q.Zero == m.Zero || m.Zero && q.Data
 	at := max(q.Start, m.Start)
 	switch {
-	case q.Depth != m.Depth, q.Data != m.Data && !raw:
+	case q.Depth != m.Depth, q.Present != m.Present, q.Data != m.Data, !zero:
 		b.Errorf("at %d QEMU says %+v, we %+v", at, q, m)
-	case q.Offset != nil && q.Data && !(m.Placed && *q.Offset+at-q.Start == m.Offset+at-m.Start):
+	case q.Offset != nil && q.Present && !(m.Placed && *q.Offset+at-q.Start == m.Offset+at-m.Start):
 		b.Errorf("at %d QEMU says host byte %d, we %+v", at, *q.Offset+at-q.Start, m)
 	}
 }
