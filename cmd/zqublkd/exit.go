@@ -55,7 +55,7 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource), strings.HasPrefix(err.Error(), "unknown "):
 		return exitUsage
-	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
+	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
 	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.Is(err, server.ErrKernel):
 		return exitKernel

@@ -36,7 +36,7 @@ device of the running kernel, through the ublk driver.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
-		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newSupervise(), newStarter())
+		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newUdev(), newSupervise(), newStarter())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())
 	}

@@ -38,7 +38,7 @@ type serveOptions struct {
 func (o *serveOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.Int32Var(&o.id, "id", -1, "device number; -1: the first free one")
-	f.StringVar(&o.name, "name", "", "name of the device in lists (default: the image's file name)")
+	f.StringVar(&o.name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
 	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
 	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")

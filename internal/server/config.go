@@ -7,6 +7,8 @@ import (
 	"runtime"
 
 	"github.com/sirupsen/logrus"
+
+	"zqublkd/internal/devname"
 )
 
 // Recovery is what becomes of the device when its daemon dies.
@@ -32,7 +34,7 @@ type Config struct {
 	Image    string
 	Allow    Allow  // which names found in it are followed
 	ID       int32  // device number, -1: any
-	Name     string // shown by list; the image's file name by default
+	Name     string // for lists and udev's links; "": the image's file name, or one made of it
 	ReadOnly bool
 	Recovery Recovery
 	Cache    Cache
@@ -68,8 +70,10 @@ func (c *Config) complete() error {
 		return err
 	}
 	c.Image = abs
-	if c.Name == "" {
-		c.Name = filepath.Base(c.Image)
+	if c.Name != "" {
+		if err := devname.Check(c.Name); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
 	}
 	if c.Queues == 0 {
 		c.Queues = uint16(min(runtime.NumCPU(), 64))

@@ -20,7 +20,8 @@ type Device struct {
 	open   opener
 	driver driver
 	info   ublk.DevInfo
-	cookie uint64 // by which the driver's device is known as ours
+	cookie uint64  // by which the driver's device is known as ours
+	former *uint32 // number of the image's last device, whose daemon died
 	disk   *Disk
 	claim  *claim
 	state  *StateFile

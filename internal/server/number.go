@@ -20,6 +20,17 @@ const maxNumbers = 1 << 20
 func (d *Device) takeNumber(o ublk.AddOptions) error {
 	d.cookie = rand.Uint64()>>12 | 1 // exact in the numbers of any JSON reader
 	o.UserFlags = d.cookie
+	free, err := d.takeName()
+	if err != nil {
+		return err
+	}
+	defer free()
+	if d.former != nil && d.cfg.ID < 0 {
+		o.ID = int32(*d.former)
+		if err := d.addAs(*d.former, o); !errors.Is(err, errTaken) {
+			return err
+		}
+	}
 	for id := max(d.cfg.ID, 0); id < maxNumbers; id++ {
 		o.ID = id
 		err := d.addAs(uint32(id), o)

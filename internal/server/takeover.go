@@ -41,6 +41,7 @@ func (d *Device) buryDead() error {
 		if err := deleteOrphan(d.open, d.cfg.RunDir, r.ID); err != nil {
 			d.log.WithError(err).WithField("device", r.Node).Warn("what a dead daemon has left could not be deleted")
 		}
+		d.former = &r.ID
 	}
 	return nil
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/devname"
+	"zqublkd/internal/server"
+)
+
+// newUdev is what our udev rules ask about a device: its name, spelled for a
+// link, and what lsblk shows of it, as properties (IMPORT{program} of udev(7)).
+func newUdev() *cobra.Command {
+	var runDir string
+	c := &cobra.Command{
+		Use:    "udev ID",
+		Hidden: true,
+		Args:   exactly("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := strconv.ParseUint(args[0], 10, 32)
+			if err != nil {
+				return usageError{err}
+			}
+			name, err := server.NameOf(runDir, uint32(id))
+			if err == nil {
+				fmt.Fprintf(c.OutOrStdout(), "ZQUBLKD_NAME=%[1]s\nID_SERIAL=%[1]s\nID_SERIAL_SHORT=%[1]s\nID_MODEL=zqublkd\n", devname.Link(name))
+			}
+			return err
+		},
+	}
+	addRunDir(c, &runDir)
+	return c
+}
