@@ -57,7 +57,7 @@ procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest
-	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut
+	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut ./tests/boots
 
 scenario: build zonetest
 	ZQUBLKD_KERNELS=all $(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
@@ -89,7 +89,6 @@ demo: build
 INSTALLED := \
 	systemd/zqublkd@.service:lib/systemd/system/ \
 	systemd/zqublkd-failed@.service:lib/systemd/system/ \
-	systemd/zqublkd.tmpfiles.conf:lib/tmpfiles.d/zqublkd.conf \
 	systemd/zqublkd.modules-load.conf:lib/modules-load.d/zqublkd.conf \
 	systemd/60-zqublkd.rules:lib/udev/rules.d/ \
 	$(BIN)/docs/zqublkd.bash:share/bash-completion/completions/zqublkd \

@@ -51,6 +51,7 @@ var scenarios = []scenario{
 	{name: "holders", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "errors", kernels: []string{vm.Linux6_1, vm.Linux6_12, vm.Linux7_3}},
 	{name: "systemd", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
+	{name: "names", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
@@ -138,7 +139,7 @@ func size() string {
 
 // TestListed keeps scripts from being forgotten.
 func TestListed(t *testing.T) {
-	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true, "soak": true}
+	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true, "soak": true, "install": true}
 	for _, s := range scenarios {
 		listed[s.name] = true
 	}

@@ -10,6 +10,7 @@ import (
 
 func main() {
 	root := newRoot()
+	root.SetArgs(byName(os.Args))
 	if err := root.Execute(); err != nil {
 		if text := err.Error(); text != "" {
 			fmt.Fprintln(os.Stderr, "zqublkd:", oneLine(text))
@@ -36,7 +37,7 @@ device of the running kernel, through the ublk driver.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
-		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newUdev(), newSupervise(), newStarter())
+		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())
 	}

@@ -59,6 +59,9 @@ until_ok() {
 	done
 }
 
+# install_units: what `make install` does, from the folder systemd.
+install_units() { . "$(dirname "$0")/install.sh"; }
+
 load_driver() { modprobe ublk_drv; }
 
 # add IMAGE [OPTIONS]: sets dev and id.

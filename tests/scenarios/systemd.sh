@@ -2,19 +2,10 @@
 # device by `systemctl start`, and nothing by `systemctl stop`.
 . "$(dirname "$0")/lib.sh"
 
-files=$(dirname "$0")/../systemd
-install -D "$(type -P zqublkd)" /usr/bin/zqublkd
-install -D -m 644 -t /usr/lib/systemd/system "$files"/zqublkd@.service "$files"/zqublkd-failed@.service
-install -D -m 644 "$files"/zqublkd.tmpfiles.conf /usr/lib/tmpfiles.d/zqublkd.conf
-install -D -m 644 "$files"/zqublkd.modules-load.conf /usr/lib/modules-load.d/zqublkd.conf
-install -D -m 644 -t /usr/lib/udev/rules.d "$files"/60-zqublkd.rules
+install_units
 systemd-analyze verify /usr/lib/systemd/system/zqublkd@.service 2>&1 | grep -F zqublkd@.service && die "systemd finds faults in the unit"
 systemctl daemon-reload
 udevadm control --reload
-systemd-tmpfiles --create zqublkd.conf
-systemctl restart systemd-modules-load
-[ -d /run/zqublkd ] || die "tmpfiles made no run directory"
-[ -d /sys/module/ublk_drv ] || die "modules-load loaded no driver"
 pass "installed"
 
 unit_of() { systemd-escape --path --template=zqublkd@.service "$1"; }
@@ -62,17 +53,6 @@ in_service "$work/disk.qcow2"
 verify_image "$work/disk.qcow2"
 in_service "$work/disks, old/a-b  c\\d 100% %f é.qcow2"
 in_service "$work/price in \$HOME \${USER}.qcow2"
-
-# udev looks at a new device, but does not watch it.
-unit=$(unit_of "$work/disk.qcow2")
-systemctl start "$unit"
-served "$unit"
-udevadm settle
-number=$(stat -c '%Hr:%Lr' "$dev")
-[ -e "/run/udev/data/b$number" ] || die "udev does not know $dev"
-[ ! -e "/run/udev/watch/b$number" ] || die "udev watches $dev"
-systemctl stop "$unit"
-pass "udev"
 
 # Options of all units.
 mkdir -p /etc/default

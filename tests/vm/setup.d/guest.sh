@@ -3,8 +3,8 @@
 
 guest_packages=(
 	base-files base-passwd bash dash coreutils diffutils findutils gawk grep gzip hostname login
-	mount passwd procps psmisc sed tar util-linux util-linux-extra bsdextrautils xz-utils zstd
-	kmod udev systemd systemd-sysv iproute2 dmsetup dm-zoned-tools acl attr less file jq make strace python3
+	mount passwd procps psmisc sed tar util-linux util-linux-extra bsdextrautils fdisk xz-utils zstd
+	kmod udev systemd systemd-sysv iproute2 dmsetup lvm2 dm-zoned-tools acl attr less file jq make strace python3
 	btrfs-progs e2fsprogs f2fs-tools fio nvme-cli qemu-utils xfsprogs zbd-utils zonefs-tools
 )
 

@@ -7,7 +7,8 @@ wanted_units='journald|udevd|udev-trigger|tmpfiles-setup|kmod-static-nodes'
 configure_systemd() {
 	local root=$1 units=$1/usr/lib/systemd
 	find "$units/system" -path '*.target.wants/*' | grep -vE "$wanted_units" | xargs rm
-	rm -rf "$units"/system-generators "$units"/system-environment-generators
+	find "$units/system-generators" ! -type d ! -name systemd-fstab-generator -delete
+	rm -rf "$units"/system-environment-generators
 	echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id" # not a first boot
 	printf '%s:x:%d:\n' input 990 kvm 991 render 992 sgx 993 clock 994 systemd-journal 995 >>"$root/etc/group"
 	quiet_journal "$root/etc/systemd"
