@@ -11,8 +11,12 @@ import (
 
 // disk is the image file and what is known of its length in bytes. The length
 // only grows.
+//
+// Its read and write are for metadata. Data goes by readData and writeData, which
+// take the way that was chosen when the image was opened.
 type disk struct {
 	storage.File
+	way    *storage.Way
 	length atomic.Uint64
 }
 
@@ -23,7 +27,7 @@ func newDisk(f storage.File) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &disk{File: f}
+	d := &disk{File: f, way: storage.PageCache(f)}
 	d.length.Store(uint64(size))
 	return d, nil
 }
@@ -32,6 +36,17 @@ func newDisk(f storage.File) (*disk, error) {
 // unless the file was longer once.
 func (d *disk) read(p []byte, off uint64) error {
 	n, err := d.ReadAt(p, int64(off))
+	return d.filled(p, n, err)
+}
+
+// readData is read for data.
+func (d *disk) readData(p []byte, off uint64) error {
+	n, err := d.way.ReadAt(p, int64(off))
+	return d.filled(p, n, err)
+}
+
+// filled ends a read that has moved n bytes.
+func (d *disk) filled(p []byte, n int, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
@@ -52,6 +67,15 @@ func (d *disk) whole() error {
 // write writes p and notes that the file may have grown.
 func (d *disk) write(p []byte, off uint64) error {
 	if _, err := d.WriteAt(p, int64(off)); err != nil {
+		return err
+	}
+	d.noteLength(off + uint64(len(p)))
+	return nil
+}
+
+// writeData is write for data.
+func (d *disk) writeData(p []byte, off uint64) error {
+	if _, err := d.way.WriteAt(p, int64(off)); err != nil {
 		return err
 	}
 	d.noteLength(off + uint64(len(p)))
@@ -79,7 +103,7 @@ func (d *disk) grow(end uint64) error {
 	return nil
 }
 
-// zero makes [off,off+n) read as zeros, by a hole if the file can.
+// zero makes [off,off+n), which is data's, read as zeros, by a hole if the file can.
 func (d *disk) zero(off, n uint64) error {
 	if n == 0 || d.PunchHole(int64(off), int64(n)) == nil {
 		return nil
@@ -91,7 +115,7 @@ func (d *disk) writeZeros(off, n uint64) error {
 	zeros := make([]byte, min(n, zeroChunk))
 	for n > 0 {
 		step := min(n, zeroChunk)
-		if err := d.write(zeros[:step], off); err != nil {
+		if err := d.writeData(zeros[:step], off); err != nil {
 			return err
 		}
 		off, n = off+step, n-step

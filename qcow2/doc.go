@@ -12,6 +12,10 @@
 //   - All metadata in memory is write-through: the page cache of the file has it
 //     before a call returns, so a killed process loses nothing, and any cached
 //     table may be dropped at any time.
+//   - The data of one image moves by one descriptor, whatever moves it: disk.readData
+//     and disk.writeData here, DataWay for rings (the rule: package storage, "Two
+//     descriptors"). Tables are the page cache's, but for nothing else: no page
+//     holds both where data goes past it.
 //   - A refcount is durable before an L2 entry refers to its cluster. The price
 //     is one Datasync each time space is taken, so space is taken in long runs.
 //   - A cluster given out reads as zeros before anything refers to it.

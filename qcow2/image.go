@@ -76,6 +76,24 @@ func (i *Image) ReadOnly() bool { return i.readOnly }
 // File is the file that holds the data of a layer, see Extent.
 func (i *Image) File(layer uint8) storage.File { return i.files[layer] }
 
+// DataWay is how the image's own data moves, which rings must keep to: see
+// package storage.
+func (i *Image) DataWay() *storage.Way { return i.data.way }
+
+// grain says which bytes of the file of the data are moved together: by requests
+// of whole blocks of the disk, cut where another cluster or subcluster begins.
+func (i *Image) grain() storage.Grain {
+	g := storage.Grain{Meta: i.geo.clusterSize(), Data: min(i.geo.clusterSize(), uint64(i.LogicalBlockSize()))}
+	if i.geo.extended {
+		g.Data = min(g.Data, i.geo.clusterSize()/subclusters)
+	}
+	if i.geo.external {
+		g.Meta = storage.Apart
+		g.Data = min(g.Data, i.size&-i.size) // the data file may end with the disk
+	}
+	return g
+}
+
 // Layers is how many files hold data: the image's own and those below.
 func (i *Image) Layers() int { return len(i.files) }
 

@@ -98,6 +98,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i.judgePrivate()
+	i.data.way = storage.NewWay(i.data.File, i.grain())
 	if o.ReadOnly && o.IgnoreZones {
 		if i.private != nil {
 			i.private.conditions = nil

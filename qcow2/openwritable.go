@@ -23,7 +23,17 @@ func (i *Image) openWritable(o OpenOptions) error {
 			return err
 		}
 	}
-	return i.disk.grow(roundUp(i.disk.length.Load(), i.geo.clusterSize()))
+	return i.growToCluster()
+}
+
+// growToCluster makes the file end with a whole cluster. A device may end within
+// one: there is no room for that cluster, and it is never given out.
+func (i *Image) growToCluster() error {
+	err := i.disk.grow(roundUp(i.disk.length.Load(), i.geo.clusterSize()))
+	if noRoom(err) {
+		return nil
+	}
+	return err
 }
 
 // claimRegions enters all metadata into the region map. Metadata on top of

@@ -36,7 +36,7 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	}
 	switch x.Kind {
 	case Data, Shared:
-		return x.Len, i.data.read(p[:x.Len], x.Host)
+		return x.Len, i.data.readData(p[:x.Len], x.Host)
 	case Compressed:
 		return i.readCompressed(p[:x.Len], off)
 	case Corrupt:
@@ -86,11 +86,12 @@ func (i *Image) readExtent(p []byte, off uint64, x Extent) error {
 	case absent:
 		return i.base.read(p, off)
 	}
-	return i.data.read(p, x.Host)
+	return i.data.readData(p, x.Host)
 }
 
 // WriteAt writes p at byte off of the virtual disk, taking space as needed. The
-// data is in the page cache on return, and durable after Sync.
+// data is in the file on return (in its page cache, or past it), and durable
+// after Sync.
 func (i *Image) WriteAt(p []byte, off uint64) error {
 	if err := i.mayWrite(); err != nil {
 		return err
@@ -130,5 +131,5 @@ func (i *Image) writeData(b []byte, host uint64) error {
 	if err := i.mayHoldData(host, uint64(len(b))); err != nil {
 		return i.corrupted(err)
 	}
-	return i.data.write(b, host)
+	return i.data.writeData(b, host)
 }

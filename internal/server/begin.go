@@ -128,9 +128,11 @@ func (q *queue) fetchData(s *slot) {
 	s.buf = q.bufs.take(s.tag, s.desc.Bytes()-s.there)
 	at := uint32(s.there)
 	if e := q.disk.img.Lookup(s.off, s.left()); e.Kind == qcow2.Data && e.Len == s.left() {
-		s.piece = len(s.buf)
-		q.lane.WriteFromRequest(s.tag, byFetch, byCopy, at, s.buf, q.disk.fd(e, s.buf), e.Host)
-		return
+		if fd, ok := q.disk.fd(e, s.buf); ok {
+			s.piece = len(s.buf)
+			q.lane.WriteFromRequest(s.tag, byFetch, byCopy, at, s.buf, fd, e.Host)
+			return
+		}
 	}
 	if got, errno := q.lane.CopyFromRequestNow(s.tag, at, s.buf); errno != 0 || got != len(s.buf) {
 		s.err = copyError(result(got, errno), len(s.buf))

@@ -73,7 +73,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	}
 	ready(d.record)
 	if d.cfg.Cache == CacheNone && !d.disk.Direct() {
-		d.log.Warn("the image file takes no direct I/O: its data goes through the page cache")
+		d.log.Warnf("%s: the data goes through the page cache", d.disk.img.DataWay().Why())
 	}
 	select {
 	case err := <-d.failed:

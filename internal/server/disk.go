@@ -33,7 +33,8 @@ type Disk struct {
 
 	revival *revival
 
-	ahead *reserve
+	ahead   *reserve
+	streams streams // of conventional zones
 
 	layers  []layer // by Extent.Layer
 	zeros   []byte
@@ -48,16 +49,23 @@ type Disk struct {
 
 // layer is where the data of one file of the image is read and written.
 type layer struct {
-	fd, direct int     // page cache and direct descriptors
-	mask       uintptr // of offsets, lengths and addresses direct I/O can't do
+	fd     int     // descriptor for what is aligned
+	mask   uintptr // of offsets, lengths and addresses fd can't do
+	direct bool    // fd passes the page cache
+	cached int     // page-cache descriptor of a file that nobody writes, for the rest
 }
 
+// newLayer is the layer of a backing file.
 func newLayer(f storage.File) layer {
-	l := layer{fd: f.Fd(), direct: f.DirectFd(), mask: ^uintptr(0)}
-	if align := f.DirectAlign(); align > 0 {
-		l.mask = uintptr(align - 1)
+	if f.DirectFd() < 0 {
+		return layer{fd: f.Fd(), cached: f.Fd()}
 	}
-	return l
+	return layer{fd: f.DirectFd(), mask: uintptr(f.DirectAlign() - 1), direct: true, cached: f.Fd()}
+}
+
+// ownLayer is the layer of the image itself: its data has one descriptor.
+func ownLayer(w *storage.Way) layer {
+	return layer{fd: w.Fd(), mask: uintptr(w.Align() - 1), direct: w.Direct(), cached: -1}
 }
 
 // Allow says which files an image names are opened.
@@ -99,7 +107,8 @@ func openDiskIn(file storage.File, o DiskOptions) (*Disk, error) {
 
 func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions) (*Disk, error) {
 	d := &Disk{file: file, files: files, img: img, log: o.Log, geo: Geometry(img)}
-	for k := range img.Layers() {
+	d.layers = []layer{ownLayer(img.DataWay())}
+	for k := 1; k < img.Layers(); k++ {
 		d.layers = append(d.layers, newLayer(img.File(uint8(k))))
 	}
 	d.frozen.Store(o.ReadOnly)
@@ -181,26 +190,26 @@ func (d *Disk) flushTable() (err error) {
 }
 
 // Direct reports whether the data of the image itself can pass the page cache.
-func (d *Disk) Direct() bool { return d.layers[0].direct >= 0 }
+func (d *Disk) Direct() bool { return d.layers[0].direct }
 
 // descriptors are those of all files that data is read from and written to; -1
 // stands for one that there is not.
 func (d *Disk) descriptors() []int {
 	var all []int
 	for _, l := range d.layers {
-		all = append(all, l.fd, l.direct)
+		all = append(all, l.fd, l.cached)
 	}
 	return all
 }
 
-// fd is the descriptor for a piece of file I/O: the direct one where its
-// alignment allows.
-func (d *Disk) fd(e qcow2.Extent, piece []byte) int {
+// fd is the descriptor for a piece of file I/O. False: the piece needs a buffer
+// that is aligned, which a worker has.
+func (d *Disk) fd(e qcow2.Extent, piece []byte) (int, bool) {
 	l := &d.layers[e.Layer]
 	if (uintptr(e.Host)|uintptr(len(piece))|address(piece))&l.mask != 0 {
-		return l.fd
+		return l.cached, e.Layer > 0
 	}
-	return l.direct
+	return l.fd, true
 }
 
 // Abandon makes Close leave the image as it is, as the end of the process does.

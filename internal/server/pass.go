@@ -25,13 +25,13 @@ func (q *queue) pass(s *slot) bool {
 	read := s.desc.Op() == ublk.OpRead
 	e := q.disk.img.Lookup(s.off, n)
 	l := &q.disk.layers[e.Layer]
-	if e.Len < n || e.Kind != qcow2.Data && !(read && e.Kind == qcow2.Shared) || uintptr(e.Host|n)&l.mask != 0 {
+	if !l.direct || e.Len < n || e.Kind != qcow2.Data && !(read && e.Kind == qcow2.Shared) || uintptr(e.Host|n)&l.mask != 0 {
 		return false
 	}
 	if read {
-		q.lane.ReadFilePages(s.tag, byPages, l.direct, uint32(n), e.Host)
+		q.lane.ReadFilePages(s.tag, byPages, l.fd, uint32(n), e.Host)
 	} else {
-		q.lane.WriteFilePages(s.tag, byPages, l.direct, uint32(n), e.Host)
+		q.lane.WriteFilePages(s.tag, byPages, l.fd, uint32(n), e.Host)
 	}
 	return true
 }

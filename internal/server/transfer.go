@@ -25,8 +25,13 @@ func (q *queue) read(s *slot) {
 		piece := s.buf[s.upto : s.upto+e.Len]
 		switch e.Kind {
 		case qcow2.Data, qcow2.Shared:
+			fd, ok := q.disk.fd(e, piece)
+			if !ok {
+				q.hand(s, jobRead)
+				return
+			}
 			s.piece = len(piece)
-			q.lane.ReadFile(s.tag, byCopy, q.disk.fd(e, piece), piece, e.Host)
+			q.lane.ReadFile(s.tag, byCopy, fd, piece, e.Host)
 			return
 		case qcow2.Zero:
 			clear(piece)
@@ -62,8 +67,13 @@ func (q *queue) write(s *slot) {
 		return
 	}
 	piece := s.buf[s.upto : s.upto+e.Len]
+	fd, ok := q.disk.fd(e, piece)
+	if !ok {
+		q.hand(s, jobRest)
+		return
+	}
 	s.piece = len(piece)
-	q.lane.WriteFile(s.tag, byCopy, q.disk.fd(e, piece), piece, e.Host)
+	q.lane.WriteFile(s.tag, byCopy, fd, piece, e.Host)
 }
 
 // landed goes on after a piece of file I/O. A short one, or one that was
@@ -81,6 +91,7 @@ func (q *queue) landed(s *slot, res int32) {
 	}
 	s.upto += uint64(res)
 	if int(res) < s.piece {
+		s.upto &^= uint64(q.disk.layers[0].mask) // the rest is of whole blocks again
 		q.hand(s, jobRest)
 		return
 	}

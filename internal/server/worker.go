@@ -139,35 +139,32 @@ func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
 	return fmt.Errorf("job %d: not known", j)
 }
 
-// rest moves all that is left of a transfer, through the page cache.
+// rest moves all that is left of a transfer, the way of all data of the image.
 func (d *Disk) rest(s *slot, at uint64) error {
 	if s.desc.Op() == ublk.OpRead {
 		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
 		clear(s.buf[s.limit:])
 		return err
 	}
-	err := d.img.WriteAt(s.buf[s.upto:], at)
-	return err
+	return d.img.WriteAt(s.buf[s.upto:], at)
 }
 
-// aheadMax bounds, in bytes and in clusters, the space taken for a zone at
-// once ahead of its write pointer: a run costs one barrier.
+// aheadMax bounds, in bytes and in clusters, the space taken for a sequential
+// zone at once ahead of its write pointer: a run costs one barrier.
 const (
 	aheadMax         = 64 << 20
 	aheadMaxClusters = 8192
-	aheadRandom      = 1 << 20 // where writes come in any order
 )
 
 // ensure takes space for n bytes at off, and ahead of them what the zone will
-// need next.
+// need next, if that is known.
 func (d *Disk) ensure(off, n uint64) error {
 	zone := d.geo.ZoneOf(off)
-	end, most := d.geo.WritableEnd(zone), uint64(aheadMax)
+	most := max(min(aheadMax, aheadMaxClusters*d.img.ClusterSize()), n)
 	if d.geo.IsConventional(zone) {
-		most = aheadRandom
+		most = d.streams.ahead(off, n, d.img.ClusterSize())
 	}
-	most = max(min(most, aheadMaxClusters*d.img.ClusterSize()), n)
-	return d.img.Ensure(off, n, min(most, end-off))
+	return d.img.Ensure(off, n, min(most, d.geo.WritableEnd(zone)-off-n))
 }
 
 // panicked reports a panic of ours, which costs one request and not the disk.

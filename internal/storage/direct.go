@@ -27,10 +27,25 @@ func (f *OSFile) openDirect(o Options) error {
 	if f.direct, err = fd, f.adopt(fd, o); err != nil {
 		return err
 	}
+	if f.inMemory() {
+		f.align = 1 // a copy between pages
+		return nil
+	}
 	if f.align = directAlign(fd); f.align == 0 {
 		return closeFd(&f.direct)
 	}
-	return nil
+	return f.readAsAsked()
+}
+
+// readAsAsked keeps the kernel from reading ahead on the page-cache descriptor.
+// Around what is read by it lies data that goes past the page cache: were both
+// in one large folio, a write to the one would find it dirty from the other.
+func (f *OSFile) readAsAsked() error {
+	err := retry(func() error { return unix.Fadvise(f.fd, 0, 0, unix.FADV_RANDOM) })
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		return nil // there is nothing to be kept from
+	}
+	return err
 }
 
 // adopt makes sure that both descriptors lead to the same file (the path may

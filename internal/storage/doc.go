@@ -7,9 +7,28 @@
 // # Two descriptors
 //
 // An OSFile has a page-cache descriptor, which serves every method of [File],
-// and, when asked for and possible, an O_DIRECT|O_NONBLOCK descriptor for rings
-// that move guest data. Both see the same bytes: the kernel keeps the page
-// cache and direct I/O coherent as long as nobody maps the file.
+// and, when asked for and possible, an O_DIRECT|O_NONBLOCK descriptor.
+//
+// Both show the same bytes, but the kernel promises nothing to those who write to
+// one page by both at the same time: a direct write that finds its page dirty
+// again when it ends makes the next fdatasync fail (a file), or is overwritten by
+// the older page without a word (a block device). So there is one rule, and
+// [Way] is where it is kept:
+//
+//   - Metadata is read and written by the page-cache descriptor.
+//   - The bytes of data are read and written by one descriptor, the one that the
+//     Way of their file has, whoever moves them: guest data on a ring, copies on
+//     write, zeros where no hole can be punched, the rest of a short transfer.
+//   - That is the direct one only if no unit of the page cache (a page, a block
+//     of the file system) holds both data and metadata, and every transfer of the
+//     image is a multiple of what direct I/O needs. Otherwise all data of the
+//     image goes through the page cache, as it does where nobody asked for direct
+//     I/O.
+//   - Holes are punched by fallocate, which the kernel orders against both.
+//   - What nobody writes (a backing file, compressed clusters) may be read by
+//     either.
+//   - Data and metadata change places only while nothing refers to a cluster and
+//     after a flush, so that no transfer of the former is under way.
 //
 // # Image lock
 //

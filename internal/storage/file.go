@@ -59,7 +59,7 @@ type File interface {
 	DirectFd() int
 
 	// DirectAlign is the alignment in bytes that memory, offset and length
-	// need on DirectFd; 0 if there is none.
+	// need on DirectFd; 0 if there is none, 1 in memory.
 	DirectAlign() int
 
 	// Close releases descriptors and locks. No call may be under way.

@@ -7,8 +7,12 @@ import (
 )
 
 // inMemory: the file's space is memory, which is found as quickly at the write as
-// before it.
+// before it, and its bytes are nowhere but in the page cache. The node of a block
+// device lies in such a file system too (devtmpfs), the device does not.
 func (f *OSFile) inMemory() bool {
+	if f.kind == unix.S_IFBLK {
+		return false
+	}
 	var st unix.Statfs_t
 	err := retry(func() error { return unix.Fstatfs(f.fd, &st) })
 	return err == nil && st.Type == unix.TMPFS_MAGIC

@@ -3,6 +3,7 @@
 host_packages=(
 	qemu-system-x86 qemu-utils # the emulator of this release is the fastest we measured
 	mmdebstrap erofs-utils cpio busybox-static kmod xz-utils zstd
+	mount util-linux e2fsprogs xfsprogs # the stores of the tests of rigs
 	apt ca-certificates debian-archive-keyring
 )
 

@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// aligned is a file with direct I/O that moves blocks of the given size only: a
+// disk of larger sectors than the one below it.
+type aligned struct {
+	*OSFile
+	block int
+}
+
+func (a aligned) DirectAlign() int { return a.block }
+
+func openDirectHere(t *testing.T, size int64) *OSFile {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := Create(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = Open(path, Options{Direct: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// TestC01_WayIsOneForAllData: where a page would hold what goes both ways, or a
+// request is smaller than direct I/O can do, all goes through the page cache.
+func TestC01_WayIsOneForAllData(t *testing.T) {
+	f := openDirectHere(t, 1<<20)
+	if f.DirectFd() < 0 {
+		t.Skip("no direct I/O in the temporary folder")
+	}
+	for _, c := range []struct {
+		grain  Grain
+		align  int
+		direct bool
+	}{
+		{Grain{65536, 512}, 512, true},
+		{Grain{4096, 4096}, 4096, true},
+		{Grain{2048, 512}, 512, false},   // a page holds two clusters
+		{Grain{512, 512}, 512, false},    // or eight
+		{Grain{65536, 512}, 4096, false}, // requests of 512 bytes to a disk of 4096
+		{Grain{Apart, 512}, 512, true},   // an external data file
+		{Grain{Apart, 256}, 512, false},  // which ends within a block
+	} {
+		w := NewWay(aligned{f, c.align}, c.grain)
+		if w.Direct() != c.direct || (w.Why() == "") != c.direct {
+			t.Errorf("%+v with alignment %d: direct %v, why %q", c.grain, c.align, w.Direct(), w.Why())
+		}
+		if want := map[bool]int{true: f.DirectFd(), false: f.Fd()}[c.direct]; w.Fd() != want {
+			t.Errorf("%+v: descriptor %d, want %d", c.grain, w.Fd(), want)
+		}
+	}
+	if w := NewWay(new(Mem), Grain{65536, 4096}); w.Direct() || w.Fd() != -1 {
+		t.Error("memory has no descriptor")
+	}
+}
+
+// TestWayMovesAnything: whatever the alignment of place, length and memory, the
+// bytes are those of a file without any, and nothing comes into the page cache.
+func TestWayMovesAnything(t *testing.T) {
+	const size = 2 << 20
+	f := openDirectHere(t, size-1000) // ends within a block
+	if f.DirectFd() < 0 {
+		t.Skip("no direct I/O in the temporary folder")
+	}
+	w := NewWay(aligned{f, 4096}, Grain{65536, 4096})
+	if !w.Direct() {
+		t.Fatal(w.Why())
+	}
+	want := NewMem(make([]byte, size-1000))
+	rng := rand.New(rand.NewPCG(1, 2))
+	buf := make([]byte, 600<<10)
+	for range 300 {
+		n := 1 + rng.IntN(9000)
+		if rng.IntN(8) == 0 {
+			n = 1 + rng.IntN(len(buf)/2)
+		}
+		off, skew := rng.Int64N(size-1000-int64(min(n, size/4))), rng.IntN(5000)
+		n = min(n, int(size-1000-off))
+		p := buf[skew : skew+n]
+		for i := range p {
+			p[i] = byte(rng.Uint32())
+		}
+		if got, err := w.WriteAt(p, off); got != n || err != nil {
+			t.Fatalf("write of %d bytes at %d: %d, %v", n, off, got, err)
+		}
+		want.WriteAt(p, off)
+		off, n = rng.Int64N(size+5000), 1+rng.IntN(n+5000)
+		a, b := make([]byte, n+skew)[skew:], make([]byte, n)
+		na, ea := w.ReadAt(a, off)
+		nb, eb := want.ReadAt(b, off)
+		// The last block is written whole: the file may have grown by its rest.
+		if na < nb || ea != nil && ea != io.EOF || eb == nil && ea != nil || !bytes.Equal(a[:nb], b[:nb]) {
+			t.Fatalf("read of %d bytes at %d: %d, %v; want %d, %v", n, off, na, ea, nb, eb)
+		}
+	}
+}
+
+func TestCacheBlock(t *testing.T) {
+	f := openDirectHere(t, 1<<20)
+	if n := cacheBlock(f.Fd()); n < 4096 || n&(n-1) != 0 {
+		t.Errorf("%d", n)
+	}
+	if n := cacheBlock(-1); n != uint64(unix.Getpagesize()) {
+		t.Errorf("of nothing: %d", n)
+	}
+}
+
+// TestC16_DeviceIsNotInMemory: the node of a block device lies in devtmpfs, and
+// only what asked for direct I/O gets it.
+func TestC16_DeviceIsNotInMemory(t *testing.T) {
+	dev := loopDevice(t)
+	for _, direct := range []bool{false, true} {
+		f, err := Open(dev, Options{Direct: direct})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.DirectFd() >= 0; got != direct {
+			t.Errorf("asked for direct I/O: %v, got it: %v", direct, got)
+		}
+		if f.inMemory() {
+			t.Error("a device is taken for a file in memory")
+		}
+		f.Close()
+	}
+}
