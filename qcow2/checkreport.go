@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"zqublkd/internal/printable"
 )
 
 // Severity is how bad a finding is.
@@ -136,7 +138,7 @@ func (r *Report) fixedSince(before *Report) {
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintln(&b, f)
+		fmt.Fprintln(&b, printable.Text(f.String()))
 	}
 	if r.Omitted > 0 {
 		fmt.Fprintf(&b, "and %d findings more\n", r.Omitted)

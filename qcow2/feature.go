@@ -3,6 +3,8 @@ package qcow2
 import (
 	"fmt"
 	"strings"
+
+	"zqublkd/internal/printable"
 )
 
 // IncompatibleFeatures is the header field at byte 72: bits a reader must know
@@ -111,7 +113,7 @@ func nameOf(table []FeatureName, t FeatureType, bit uint8) string {
 	for _, names := range [][]FeatureName{table, featureNames} {
 		for _, n := range names {
 			if n.Type == t && n.Bit == bit && n.Name != "" {
-				return n.Name
+				return printable.Text(n.Name)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/printable"
 	"zqublkd/internal/server"
 )
 
@@ -29,7 +30,7 @@ func newErrors() *cobra.Command {
 				return printJSON(c.OutOrStdout(), list)
 			}
 			for _, e := range list {
-				fmt.Fprintf(c.OutOrStdout(), "%s  %s\n", e.Time.Format(time.RFC3339Nano), e.Text)
+				fmt.Fprintf(c.OutOrStdout(), "%s  %s\n", e.Time.Format(time.RFC3339Nano), printable.Text(e.Text))
 			}
 			return nil
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/printable"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 	"zqublkd/zoned"
@@ -28,6 +29,7 @@ func newInfo() *cobra.Command {
 			defer o.Close()
 			f := o.File
 			i := describe(args[0], o.Image)
+			i.judge(o.Image, share)
 			if size, err := f.Size(); err == nil {
 				i.FileSize = size
 			}
@@ -64,6 +66,8 @@ type imageInfo struct {
 	Servable         bool           `json:"servable"`
 	NotServable      string         `json:"not-servable,omitempty"`
 	Notes            []string       `json:"notes,omitempty"`
+
+	unknownZones string // why nothing can be said about zones that there should be
 }
 
 type zonedInfo struct {
@@ -89,9 +93,6 @@ func describe(path string, img *qcow2.Image) imageInfo {
 	}
 	i.nameFiles(path, h)
 	i.listSnapshots(img)
-	for _, r := range img.Refusals() {
-		i.Notes = append(i.Notes, fmt.Sprintf("stops %s: %v", r.Stops, r.Err))
-	}
 	if z := img.Zoned(); z != nil {
 		i.Zoned = &zonedInfo{
 			Mode: "host-managed", Revision: z.Revision, Zones: z.Zones, ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity,
@@ -100,12 +101,11 @@ func describe(path string, img *qcow2.Image) imageInfo {
 		}
 		i.Notes = append(i.Notes, img.ZoneNotes()...)
 	}
-	err := server.Servable(img)
-	if r := img.Refusals(); err == nil && len(r) > 0 {
-		err = r[0].Err
-	}
-	if i.Servable = err == nil; err != nil {
-		i.NotServable = err.Error()
+	if img.Zoned() == nil && img.MarkedZoned() {
+		i.unknownZones = "the image does not make sense"
+		if r := img.Refusals(); len(r) > 0 {
+			i.unknownZones = r[0].Err.Error()
+		}
 	}
 	return i
 }
@@ -126,7 +126,7 @@ func conditions(img *qcow2.Image) map[string]int {
 func (i imageInfo) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 1, ' ', 0)
 	row := func(label string, format string, args ...any) {
-		fmt.Fprintf(t, "%s:\t%s\n", label, fmt.Sprintf(format, args...))
+		fmt.Fprintf(t, "%s:\t%s\n", label, printable.Text(fmt.Sprintf(format, args...)))
 	}
 	row("image", "%s", i.Image)
 	row("format", "qcow2, compat %s%s", i.Specific.Data.Compat, i.Specific.Data.features())
@@ -140,6 +140,8 @@ func (i imageInfo) print(w io.Writer) error {
 		row("zone capacity", "%s", formatSize(z.ZoneCapacity))
 		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
 		row("conditions", "%s", countList(z.Conditions))
+	} else if i.unknownZones != "" {
+		row("zones", "not known: %s", i.unknownZones)
 	} else {
 		row("zones", "none, a plain disk")
 	}

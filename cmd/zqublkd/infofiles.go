@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/printable"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
@@ -111,17 +112,17 @@ func (i *imageInfo) listSnapshots(img *qcow2.Image) {
 
 func (i *imageInfo) printFiles(row func(label, format string, args ...any)) {
 	if i.Backing != "" {
-		row("backing file", "%s (format %s), at %s; followed with --allow-backing", i.Backing, orUnknown(i.BackingFormat), orUnknown(i.FullBacking))
+		row("backing file", "%s (format %s), at %s; followed with --allow-backing", printable.Text(i.Backing), orUnknown(i.BackingFormat), orUnknown(i.FullBacking))
 	}
 	if d := i.Specific.Data; d.DataFileFull != "" || d.DataFile != "" {
 		raw := ""
 		if d.DataFileRaw {
 			raw = ", a raw image in itself"
 		}
-		row("data file", "%s, at %s%s; followed with --allow-data-file", d.DataFile, orUnknown(d.DataFileFull), raw)
+		row("data file", "%s, at %s%s; followed with --allow-data-file", printable.Text(d.DataFile), orUnknown(d.DataFileFull), raw)
 	}
 	for _, s := range i.Snapshots {
-		row("snapshot", "%s %q of %s, memory of %d bytes", s.ID, s.Name, time.Unix(s.DateSec, 0).UTC().Format(time.RFC3339), s.VMStateSize)
+		row("snapshot", "%s %q of %s, memory of %d bytes", printable.Text(s.ID), s.Name, time.Unix(s.DateSec, 0).UTC().Format(time.RFC3339), s.VMStateSize)
 	}
 }
 
@@ -129,7 +130,7 @@ func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"
 	}
-	return s
+	return printable.Text(s)
 }
 
 // allocated is the space a file takes, in bytes; of a device its size.

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"zqublkd/internal/printable"
 )
 
 func main() {
@@ -13,7 +15,7 @@ func main() {
 	root.SetArgs(byName(os.Args))
 	if err := root.Execute(); err != nil {
 		if text := err.Error(); text != "" {
-			fmt.Fprintln(os.Stderr, "zqublkd:", oneLine(text))
+			fmt.Fprintln(os.Stderr, "zqublkd:", printable.Text(oneLine(text)))
 		}
 		os.Exit(exitCode(err))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/printable"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 )
@@ -100,7 +101,7 @@ func printMap(w io.Writer, o *imagefile.Opened) error {
 		if m.Placed {
 			place = fmt.Sprintf("%#x", m.Offset)
 		}
-		_, err := fmt.Fprintf(out, "%#-16x%#-16x%-16s%s\n", m.Start, m.Length, place, dataPath(o, m.Depth))
+		_, err := fmt.Fprintf(out, "%#-16x%#-16x%-16s%s\n", m.Start, m.Length, place, printable.Text(dataPath(o, m.Depth)))
 		return err
 	})
 	return errors.Join(err, out.Flush())

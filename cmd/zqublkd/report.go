@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/server"
+	"zqublkd/qcow2"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
@@ -21,14 +22,18 @@ func newReport() *cobra.Command {
 lengths in 512-byte sectors, the write pointer from the start of its zone.`,
 		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			zones, err := zonesOf(args[0], share)
+			zones, doubt, err := doubtfulZones(args[0], share)
 			if err != nil {
 				return err
 			}
+			print := printZones
 			if asJSON {
-				return printZonesJSON(c.OutOrStdout(), zones)
+				print = printZonesJSON
 			}
-			return printZones(c.OutOrStdout(), zones)
+			if err := print(c.OutOrStdout(), zones); err != nil {
+				return err
+			}
+			return doubt
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
@@ -38,19 +43,35 @@ lengths in 512-byte sectors, the write pointer from the start of its zone.`,
 
 // zonesOf reads the zones of an image as a device made of it would show them.
 func zonesOf(path string, share bool) (*zoned.Device, error) {
+	zones, _, err := doubtfulZones(path, share)
+	return zones, err
+}
+
+// doubtfulZones also says in doubt why they are not to be trusted, if so.
+func doubtfulZones(path string, share bool) (zones *zoned.Device, doubt, err error) {
 	img, f, err := openImage(path, share)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
-	if img.Zoned() == nil {
-		return nil, fmt.Errorf("%s is a plain qcow2 image, it has no zones: %w", path, server.ErrNotServable)
+	for _, r := range img.Refusals() {
+		if r.Stops == qcow2.UseRead && doubt == nil {
+			doubt = fmt.Errorf("%s: %w", path, r.Err)
+		}
 	}
-	zones, err := server.Zones(img, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	switch {
+	case img.Zoned() == nil && doubt != nil:
+		return nil, nil, doubt
+	case img.Zoned() == nil:
+		return nil, nil, fmt.Errorf("%s is a plain qcow2 image, it has no zones: %w", path, server.ErrNotServable)
 	}
-	return zones, nil
+	if zones, err = server.Zones(img, nil); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if doubt != nil {
+		doubt = fmt.Errorf("what is printed of the zones is not to be trusted: %w", doubt)
+	}
+	return zones, doubt, nil
 }
 
 // printZones prints what blkzone(8) prints.

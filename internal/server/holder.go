@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/printable"
 	"zqublkd/ublk"
 )
 
@@ -75,7 +76,7 @@ func Openers(id uint32) []string {
 		}
 		seen[pid] = true
 		comm, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
-		names = append(names, fmt.Sprintf("process %s (%s)", pid, strings.TrimSpace(string(comm))))
+		names = append(names, fmt.Sprintf("process %s (%s)", pid, printable.Text(strings.TrimSpace(string(comm)))))
 	}
 	return names
 }

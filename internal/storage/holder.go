@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/printable"
 )
 
 // InUseError says who keeps us from using an image. errors.Is finds ErrInUse.
@@ -46,7 +48,7 @@ func inUse(path string, fd int, at int64) error {
 	}
 	if e.PID != 0 {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.PID))
-		e.Holder = strings.TrimSpace(string(comm))
+		e.Holder = printable.Text(strings.TrimSpace(string(comm)))
 	}
 	return e
 }

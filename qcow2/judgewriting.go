@@ -1,0 +1,39 @@
+package qcow2
+
+import "fmt"
+
+// JudgeWriting adds to the refusals of an image opened read-only what opening it
+// for writing would object to, and writes nothing. It looks at all metadata
+// that is claimed then, so it takes as long.
+func (i *Image) JudgeWriting() {
+	if i.refused(UseRead) != nil {
+		return
+	}
+	i.claimRegions()
+	if i.refs != nil {
+		i.refuse(UseWrite, i.refs.findTail())
+	}
+}
+
+// WouldMend reports whether the dirty bit is all that keeps the image from being
+// written, so that opening it for writing takes the bit off; the error says why
+// that would fail.
+func (i *Image) WouldMend() (bool, error) {
+	if !i.leftDirty() {
+		return false, nil
+	}
+	c, err := examine(i.disk.File, CheckOptions{}.withDefaults(), fixNothing, nil)
+	switch r := c.report; {
+	case err != nil:
+		return false, err
+	case r.Corruptions > 0:
+		return false, fmt.Errorf("%d corruptions: %w", r.Corruptions, ErrDirty)
+	case c.damaged && r.Leaks > 0:
+		return false, fmt.Errorf("%d leaks that can't be told from data: %w", r.Leaks, ErrDirty)
+	}
+	return true, nil
+}
+
+// MarkedZoned reports whether the image says that it is zoned, whether or not
+// it makes sense: Zoned is nil if it does not, and Refusals say why.
+func (i *Image) MarkedZoned() bool { return i.isZoned() }
