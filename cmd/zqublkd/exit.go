@@ -59,7 +59,7 @@ func exitCode(err error) int {
 		return exitInUse
 	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.Is(err, server.ErrKernel):
 		return exitKernel
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitAllowed
 	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
 		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, qcow2.ErrTruncated), errors.Is(err, qcow2.ErrDirty),

@@ -50,6 +50,8 @@ func kindOf(r server.Record) string {
 // stateOf is what a device is good for; its daemon knows whether it has failed.
 func stateOf(runDir string, r server.Record) string {
 	switch {
+	case r.Unknown:
+		return "unknown (no permission)"
 	case !r.Alive:
 		return "dead"
 	case r.Starting:

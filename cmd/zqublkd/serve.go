@@ -65,21 +65,22 @@ func (o *serveOptions) check() error {
 // args are the arguments of the daemon that add starts, after its verb.
 func (o *serveOptions) args(image string) []string {
 	image, _ = filepath.Abs(image)
+	runDir, _ := filepath.Abs(o.runDir)
 	return []string{image, "--detached", "--log-level", logLevel,
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
-		"--run-dir", o.runDir, "--read-only=" + strconv.FormatBool(o.readOnly),
+		"--run-dir", runDir, "--read-only=" + strconv.FormatBool(o.readOnly),
 		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
 }
 
 func (o *serveOptions) config(image string) server.Config {
-	supervisor := 0
+	var supervised func([]string) bool
 	if o.detached && o.recovery == string(server.RecoveryReissue) {
-		supervisor = os.Getppid()
+		supervised = bySupervisor
 	}
 	return server.Config{
 		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
-		Supervisor: supervisor, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
+		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
 		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
 	}
 }

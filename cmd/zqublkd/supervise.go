@@ -38,6 +38,9 @@ func superviseArgs(limit uint, serve []string) []string {
 	return append([]string{superviseVerb, strconv.FormatUint(uint64(limit), 10)}, serve...)
 }
 
+// bySupervisor reports whether these are the arguments of a supervisor.
+func bySupervisor(args []string) bool { return len(args) > 1 && args[1] == superviseVerb }
+
 func newSupervise() *cobra.Command {
 	return &cobra.Command{
 		Use:                superviseVerb + " LIMIT IMAGE",
@@ -65,6 +68,7 @@ type supervisor struct {
 	record server.Record
 	runDir string
 	deaths []time.Time
+	ending bool // somebody has asked for the end, of a daemon that may not have heard it
 }
 
 func (s *supervisor) run() error {
@@ -78,6 +82,9 @@ func (s *supervisor) run() error {
 		err := s.wait(child, signals)
 		if err == nil {
 			return nil
+		}
+		if s.ending {
+			return server.GiveUp(s.runDir, s.record.ID)
 		}
 		if handedOver(err) {
 			logrus.Info("the daemon has handed its device over")
@@ -144,6 +151,7 @@ func (s *supervisor) wait(child *exec.Cmd, signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig := <-signals:
+			s.ending = true
 			child.Process.Signal(sig)
 		case err := <-ended:
 			return err
@@ -160,7 +168,7 @@ func (s *supervisor) tooOften(now time.Time) bool {
 
 // giveUp stops the device.
 func (s *supervisor) giveUp() error {
-	err := server.Abandon(s.runDir, s.record.ID)
+	err := server.GiveUp(s.runDir, s.record.ID)
 	return errors.Join(fmt.Errorf("the daemon of %s died %d times within %v: the device is stopped; its image can be served again",
 		s.record.Node, len(s.deaths), deathWindow), err)
 }

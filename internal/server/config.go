@@ -44,9 +44,9 @@ type Config struct {
 	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
 	RunDir   string // where devices are recorded
 
-	Supervisor int         // process that brings the daemon back, 0: none
-	Unit       string      // systemd's unit that does
-	NextComes  func() bool // asked when the context ends: is it for another daemon to go on? may be nil
+	Supervised func(args []string) bool // does a parent with these arguments bring the daemon back? nil: nobody does
+	Unit       string                   // systemd's unit that does
+	NextComes  func() bool              // asked when the context ends: is it for another daemon to go on? may be nil
 	Log        *logrus.Logger
 }
 
@@ -83,6 +83,9 @@ func (c *Config) complete() error {
 	}
 	if c.RunDir == "" {
 		c.RunDir = DefaultRunDir
+	}
+	if c.RunDir, err = filepath.Abs(c.RunDir); err != nil {
+		return err
 	}
 	if c.Log == nil {
 		c.Log = logrus.StandardLogger()

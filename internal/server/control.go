@@ -1,13 +1,16 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // command is what a client asks of a running daemon, one line of JSON; reply
@@ -36,12 +39,16 @@ type Status struct {
 	Failure      string `json:"failure,omitempty"` // why, if it was an error
 }
 
-// listen opens the control socket and answers on it until it is closed. Its
-// path is relative to the folder: socket paths are short.
+// listen opens the control socket and answers on it until it is closed.
 func (d *Device) listen() error {
-	l, err := net.Listen("unix", d.claim.path(socketName))
+	folder, address, err := socketIn(d.claim.dir)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
+	}
+	d.later(folder.Close)
+	l, err := privately.Listen(context.Background(), "unix", address)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", inRunDir(err))
 	}
 	d.later(l.Close)
 	go func() {
@@ -55,6 +62,15 @@ func (d *Device) listen() error {
 	}()
 	return nil
 }
+
+// privately makes sockets that nobody else can connect to, whatever the umask:
+// the file takes the mode that the socket has when it is bound.
+var privately = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+	if e := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); e != nil {
+		return e
+	}
+	return err
+}}
 
 // converse answers one command.
 func (d *Device) converse(c net.Conn) {
@@ -108,13 +124,21 @@ func ask(runDir string, id uint32, cmd command) (reply, error) {
 	var r reply
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
 		return r, notOurs(runDir, id)
+	} else if errors.Is(err, ErrRunDir) {
+		return r, err
 	}
-	c, err := net.Dial("unix", filepath.Join(deviceDir(runDir, id), socketName))
+	folder, address, err := socketIn(deviceDir(runDir, id))
+	if err != nil {
+		return r, fmt.Errorf("daemon of device %d: %w", id, err)
+	}
+	defer folder.Close()
+	end := time.Now().Add(10 * time.Second)
+	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
 	if err != nil {
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(end)
 	if err := json.NewEncoder(c).Encode(cmd); err != nil {
 		return r, err
 	}

@@ -45,15 +45,29 @@ func Delete(runDir string, id uint32, force bool) error {
 		return err
 	}
 	if !r.Alive {
-		if r.Supervisor != 0 && alive(r.Supervisor) {
-			unix.Kill(r.Supervisor, unix.SIGTERM)
+		if err := r.endSupervisor(); err != nil {
+			return err
 		}
-		return deleteOrphan(openKernel, runDir, id)
+		if err := deleteOrphan(openKernel, runDir, id); !errors.Is(err, ErrNotOurs) {
+			return err
+		}
+		return waitNumber(openKernel, id) // the supervisor, or the daemon it was starting, has cleared up
 	}
 	if err := AskStop(runDir, id); err != nil && (r.Starting || !ending(err)) {
 		return err
 	}
 	return waitGone(runDir, r)
+}
+
+// endSupervisor keeps the daemon of r from being brought back.
+func (r Record) endSupervisor() error {
+	p := r.supervisor()
+	if err := p.signal(unix.SIGTERM); errors.Is(err, unix.ESRCH) || errors.Is(err, errStranger) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("%s: its supervisor: %w", r.Node, err)
+	}
+	return until(func() bool { return !p.lives() }, fmt.Sprintf("%s: its supervisor, process %d, has not ended", r.Node, r.Supervisor))
 }
 
 // ending says that a daemon that can't be asked is about to end: somebody else
@@ -94,12 +108,12 @@ func waitGone(runDir string, r Record) error {
 	for time.Now().Before(end) {
 		now, err := ReadRecord(runDir, r.ID)
 		switch {
-		case err == nil && !now.Alive && r.Supervisor == 0: // it died on the way
+		case err == nil && !now.Alive && !r.supervisor().lives(): // it died on the way
 			err := deleteOrphan(openKernel, runDir, r.ID)
 			if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ErrNotOurs) { // else it is just clearing up after itself
 				return err
 			}
-		case err != nil && !alive(r.PID) && (r.Supervisor == 0 || !alive(r.Supervisor)):
+		case err != nil && !r.daemon().lives() && !r.supervisor().lives():
 			return waitNumber(openKernel, r.ID)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -168,6 +182,17 @@ func (r Record) removeDevice(open opener) (removed bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// GiveUp is Abandon by the supervisor, which waits until the dead daemon's last
+// I/O has ended, and for whoever is just looking after the device.
+func GiveUp(runDir string, id uint32) error {
+	err := patiently(func() error { return deleteOrphan(openKernel, runDir, id) },
+		func(err error) bool { return errors.Is(err, ErrServed) || ublk.IsBusy(err) })
+	if errors.Is(err, ErrNotOurs) { // somebody else has deleted it
+		return nil
+	}
+	return err
 }
 
 // Abandon stops and deletes a device whose daemon is dead and does not come

@@ -28,6 +28,8 @@ type Device struct {
 	char   *ublk.Device
 	record Record
 
+	supervisor process // brings the next daemon; no process: none
+
 	lanes    []*queue
 	queues   sync.WaitGroup
 	failed   chan error    // a queue that can't go on
@@ -61,10 +63,14 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 }
 
 func newDevice(cfg Config, open opener) *Device {
-	return &Device{
+	d := &Device{
 		cfg: cfg, log: cfg.Log, open: open,
 		failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{}),
 	}
+	if cfg.Supervised != nil {
+		d.supervisor = parentOf(cfg.Supervised)
+	}
+	return d
 }
 
 func (d *Device) serve(ctx context.Context, ready func(Record)) error {
@@ -275,7 +281,8 @@ func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
 		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
-		Supervisor: d.cfg.Supervisor, Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
+		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
+		Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 		Starting: starting, Cookie: d.cookie,
 	}
 	return d.claim.write(d.record)

@@ -21,9 +21,11 @@ type Record struct {
 	Name       string    `json:"name"`
 	Image      string    `json:"image"`
 	PID        int       `json:"pid"`
+	Start      uint64    `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
 	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
-	Unit       string    `json:"unit,omitempty"`       // systemd's unit that does
-	Allow      Allow     `json:"allow"`                // names found in the image that are followed
+	SuperStart uint64    `json:"supervisor_start,omitempty"`
+	Unit       string    `json:"unit,omitempty"` // systemd's unit that does
+	Allow      Allow     `json:"allow"`          // names found in the image that are followed
 	ReadOnly   bool      `json:"read_only"`
 	Recovery   Recovery  `json:"recovery"`
 	Cache      Cache     `json:"cache"`
@@ -37,7 +39,11 @@ type Record struct {
 	RunDir     string    `json:"run_dir"`
 	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
 	Alive      bool      `json:"alive"`              // when read: its daemon lives
+	Unknown    bool      `json:"unknown,omitempty"`  // when read: whoever looks may not know whether it lives
 }
+
+func (r Record) daemon() process     { return process{r.PID, r.Start} }
+func (r Record) supervisor() process { return process{r.Supervisor, r.SuperStart} }
 
 // claim is a device's folder in the run directory, held by the daemon that
 // serves it: as long as the lock is held, the device is its alone.
@@ -53,10 +59,16 @@ func deviceDir(runDir string, id uint32) string {
 // claimDevice takes the folder of device id with what is in it.
 func claimDevice(runDir string, id uint32) (*claim, error) {
 	dir := deviceDir(runDir, id)
+	if err := judgeDevice(runDir, id); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, inRunDir(err)
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if err := judgeDevice(runDir, id); err != nil { // it may have come meanwhile
+		return nil, err
+	}
+	lock, err := lockFile(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("device %d: %w", id, inRunDir(err))
 	}
@@ -83,6 +95,7 @@ func (c *claim) forget() {
 }
 
 const (
+	lockName   = "lock"
 	recordName = "record.json"
 	stateName  = "state"
 	socketName = "control.sock"
@@ -91,19 +104,48 @@ const (
 // ErrServed is a device that another daemon serves.
 var ErrServed = errors.New("another zqublkd serves this device")
 
-func lockFile(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// lockFile takes a lock that can be looked at without taking it, and the one
+// that older programs know.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrServed
-		}
-		return nil, err
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	if err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &whole); err == nil {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	return f, nil
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		err = ErrServed
+	}
+	return nil, err
+}
+
+// locked reports whether somebody holds the lock at path; looking disturbs
+// nobody who takes it. old asks for the lock of a program that knew flock only,
+// which can't be looked at.
+func locked(path string, old bool) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &whole); err != nil || whole.Type != unix.F_UNLCK || !old {
+		return err == nil && whole.Type != unix.F_UNLCK, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
 }
 
 func (c *claim) path(name string) string { return filepath.Join(c.dir, name) }
@@ -170,6 +212,9 @@ func (c *claim) remove() {
 // Records lists the devices of a run directory by number. A folder without a
 // readable record, of a device that is coming or going, is left out.
 func Records(runDir string) ([]Record, error) {
+	if err := judgeDir(runDir); err != nil {
+		return nil, err
+	}
 	dirs, err := os.ReadDir(runDir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -183,29 +228,37 @@ func Records(runDir string) ([]Record, error) {
 		if err != nil {
 			continue
 		}
-		if r, err := ReadRecord(runDir, uint32(id)); err == nil {
+		r, err := ReadRecord(runDir, uint32(id))
+		switch {
+		case err == nil:
 			list = append(list, r)
+		case errors.Is(err, ErrRunDir):
+			return nil, err
 		}
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list, nil
 }
 
-// ReadRecord reads the record of device id.
+// ReadRecord reads the record of device id, and looks whether its daemon lives:
+// by its lock or, for those who may not look at that, by its process.
 func ReadRecord(runDir string, id uint32) (Record, error) {
 	var r Record
 	dir := deviceDir(runDir, id)
-	b, err := os.ReadFile(filepath.Join(dir, recordName))
+	if err := judgeDevice(runDir, id); err != nil {
+		return r, err
+	}
+	b, err := readRunFile(filepath.Join(dir, recordName))
 	if err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, err
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_SH)
-	r.Alive = errors.Is(err, ErrServed)
-	if lock != nil {
-		lock.Close()
+	r.Alive, err = locked(filepath.Join(dir, lockName), r.Start == 0)
+	if err != nil {
+		is, sure := r.daemon().alive()
+		r.Alive, r.Unknown = is && sure, !sure
 	}
 	return r, nil
 }

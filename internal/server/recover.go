@@ -32,7 +32,7 @@ func Orphan(runDir string, id uint32) (Record, error) {
 		return r, fmt.Errorf("%s: process %d: %w; nothing to recover", r.Node, r.PID, ErrServed)
 	case r.Recovery != RecoveryReissue:
 		return r, noRecovery(r)
-	case r.Supervisor != 0 && alive(r.Supervisor):
+	case r.supervisor().lives():
 		return r, fmt.Errorf("%s: its supervisor, process %d, brings the daemon back: %w", r.Node, r.Supervisor, ErrServed)
 	}
 	drv, err := openKernel()
@@ -59,7 +59,7 @@ func HandOver(runDir string, id uint32) (Record, error) {
 	if _, err := ask(runDir, id, command{Verb: "hand-over", State: stateVersion}); err != nil {
 		return r, err
 	}
-	return r, until(func() bool { return !alive(r.PID) }, fmt.Sprintf("%s: its daemon, process %d, has not ended", r.Node, r.PID))
+	return r, until(func() bool { return !r.daemon().lives() }, fmt.Sprintf("%s: its daemon, process %d, has not ended", r.Node, r.PID))
 }
 
 // WaitForNext waits until another daemon than that of r serves its device.
@@ -81,4 +81,4 @@ func until(so func() bool, complaint string) error {
 }
 
 // BroughtBack says that somebody starts the next daemon of r's device.
-func (r Record) BroughtBack() bool { return r.Unit != "" || r.Supervisor != 0 && alive(r.Supervisor) }
+func (r Record) BroughtBack() bool { return r.Unit != "" || r.supervisor().lives() }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"zqublkd/internal/storage"
 	"zqublkd/ublk"
 )
@@ -20,7 +18,7 @@ const releaseTimeout = 20 * time.Second
 func (d *Device) orphan() (Record, bool) {
 	records, _ := Records(d.cfg.RunDir)
 	for _, r := range records {
-		if r.Image == d.cfg.Image && r.Recovery == RecoveryReissue && (!r.Alive || !alive(r.PID)) {
+		if r.Image == d.cfg.Image && r.Recovery == RecoveryReissue && (!r.Alive || !r.daemon().lives()) {
 			return r, true
 		}
 	}
@@ -45,8 +43,6 @@ func (d *Device) buryDead() error {
 	}
 	return nil
 }
-
-func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
 
 // takeOver serves the device of a dead daemon, which the kernel has kept, with
 // exactly the state it had acknowledged.
