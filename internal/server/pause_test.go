@@ -43,9 +43,9 @@ func TestDrain(t *testing.T) {
 			t.Errorf("zone %d: write pointer %d after %d answered writes", z+1, wp, done[z])
 		}
 	}
-	for i := range d.disk.state.records {
-		if f, ok := d.disk.state.records[i].flight(); ok && !f.Committing {
-			t.Errorf("tag %d is still in flight: %+v", i, f)
+	for tag := range uint16(4) {
+		if f, ok := d.disk.state.Flight(0, tag); ok && !f.Committing {
+			t.Errorf("tag %d is still in flight: %+v", tag, f)
 		}
 	}
 	d.die()

@@ -21,8 +21,8 @@ func TestC06_ConventionalFlights(t *testing.T) {
 		for tag := range uint64(3) { // in flight when the daemon is killed
 			must(t, "conventional write", d.write(tag*4096, block[:4096]))
 		}
-		for i := range d.disk.state.records {
-			if f, ok := d.disk.state.records[i].flight(); ok && f.Zone == 0 {
+		for tag := range uint16(4) {
+			if f, ok := d.disk.state.Flight(0, tag); ok && f.Zone == 0 {
 				t.Errorf("a conventional zone's write is recorded: %+v", f)
 			}
 		}

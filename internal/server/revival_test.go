@@ -65,11 +65,10 @@ func (d *death) inFlight(tag uint16, f Flight) {
 	for t := range uint16(4) {
 		d.disk.state.Free(0, t)
 	}
-	state := recordInFlight
+	d.disk.state.Begin(0, tag, f)
 	if f.Committing {
-		state = recordCommitting
+		d.disk.state.Commit(0, tag)
 	}
-	d.disk.state.record(0, tag).publish(f, state)
 }
 
 func TestStateOutlivesTheDaemon(t *testing.T) {
