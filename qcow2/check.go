@@ -63,14 +63,14 @@ var ErrCheck = errors.New("check could not be completed")
 // Nothing is freed while damage may hide references: leaks are then reported
 // and left alone.
 func Check(f storage.File, o CheckOptions) (*Report, error) {
-	if err := settle(f); err != nil {
+	if err := storage.SettleAll(f); err != nil {
 		return new(Report), fmt.Errorf("%w: %w", ErrCheck, err)
 	}
-	return check(f, o)
+	return checkSettled(f, o)
 }
 
-// check is Check of a file that is settled.
-func check(f storage.File, o CheckOptions) (*Report, error) {
+// checkSettled is Check of a file that is settled.
+func checkSettled(f storage.File, o CheckOptions) (*Report, error) {
 	o = o.withDefaults()
 	c, err := examine(f, o, fixNothing, nil)
 	if err != nil || o.Repair == RepairNone {

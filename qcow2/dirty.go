@@ -12,23 +12,6 @@ import (
 // leaked there is freed. Version 2 has no such bit: leaks stay until somebody
 // runs check --repair leaks.
 
-// settle comes before anything is believed of an image that may be written to,
-// or that is judged: the daemon before may have been killed or its last flush
-// have failed, and what memory shows of its files need not be what the disk has.
-// A leak freed, a reset completed or a mark taken away on the word of pages that
-// are never written would stay when they are gone.
-func settle(files ...storage.File) error {
-	for _, f := range files {
-		if f == nil {
-			continue
-		}
-		if err := f.Settle(); err != nil {
-			return fmt.Errorf("%w; mend the storage, then run zqublkd check", err)
-		}
-	}
-	return nil
-}
-
 // markDirty sets the bit, durably, before the first refcount changes. The
 // caller holds mu.
 func (i *Image) markDirty() error {
@@ -66,7 +49,7 @@ func (i *Image) leftDirty() bool {
 
 // mend frees what a crash has leaked and takes the dirty bit away.
 func mend(f storage.File) error {
-	r, err := check(f, CheckOptions{Repair: RepairLeaks})
+	r, err := checkSettled(f, CheckOptions{Repair: RepairLeaks})
 	if err == nil && !r.Clean() {
 		err = fmt.Errorf("%d corruptions", r.Corruptions)
 	}

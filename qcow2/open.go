@@ -50,7 +50,7 @@ const (
 // crash has leaked is freed.
 func Open(f storage.File, o OpenOptions) (*Image, error) {
 	if !o.ReadOnly {
-		if err := settle(f, o.Data); err != nil {
+		if err := storage.SettleAll(f, o.Data); err != nil {
 			return nil, err
 		}
 	}

@@ -71,7 +71,9 @@ func (s *StateFile) Free(queue int, tag uint16) {
 }
 
 // Flight returns what a tag has in flight; false if that is nothing.
-func (s *StateFile) Flight(queue int, tag uint16) (Flight, bool) { return s.record(queue, tag).flight() }
+func (s *StateFile) Flight(queue int, tag uint16) (Flight, bool) {
+	return s.record(queue, tag).flight()
+}
 
 // CarryOver moves what a dead daemon had in flight to the carried records and
 // returns them all with their places. Dying in the middle leaves a record in

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -56,33 +54,6 @@ func openTaken(image, state string, o DiskOptions) (*Disk, error) {
 	}
 	o.ReadOnly = true
 	return OpenDisk(image, o)
-}
-
-// frozenState says whether the state file at path says that its disk was frozen.
-func frozenState(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	var word [8]byte
-	if _, err := f.ReadAt(word[:], frozenAt); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", path, ErrState, err)
-	}
-	return binary.NativeEndian.Uint64(word[:]) != 0, nil
-}
-
-// freezeState makes the state file at path say so.
-func freezeState(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var word [8]byte
-	binary.NativeEndian.PutUint64(word[:], 1)
-	_, err = f.WriteAt(word[:], frozenAt)
-	return err
 }
 
 const wayOut = "the disk is read-only from now on: stop it, mend the storage, run zqublkd check on the image"

@@ -194,3 +194,30 @@ func (s *StateFile) Close() error {
 	}
 	return unix.Munmap(s.area)
 }
+
+// frozenState says whether the state file at path says that its disk was frozen.
+func frozenState(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var word [8]byte
+	if _, err := f.ReadAt(word[:], frozenAt); err != nil {
+		return false, fmt.Errorf("%s: %w: %w", path, ErrState, err)
+	}
+	return binary.NativeEndian.Uint64(word[:]) != 0, nil
+}
+
+// freezeState makes the state file at path say so.
+func freezeState(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var word [8]byte
+	binary.NativeEndian.PutUint64(word[:], 1)
+	_, err = f.WriteAt(word[:], frozenAt)
+	return err
+}

@@ -14,6 +14,23 @@ import (
 // reads showed of it can't be believed.
 var ErrUnsettled = errors.New("what was written to it before is not all on the disk")
 
+// SettleAll comes before anything is believed of an image that may be written to,
+// or that is judged: the daemon before may have been killed or its last flush
+// have failed, and what memory shows of its files need not be what the disk has.
+// A leak freed, a reset completed or a mark taken away on the word of pages that
+// are never written would stay when they are gone.
+func SettleAll(files ...File) error {
+	for _, f := range files {
+		if f == nil {
+			continue
+		}
+		if err := f.Settle(); err != nil {
+			return fmt.Errorf("%w; mend the storage, then run zqublkd check", err)
+		}
+	}
+	return nil
+}
+
 // settlePatience bounds the wait for pages that somebody is reading just now.
 const settlePatience = 50 * time.Millisecond
 
