@@ -47,6 +47,15 @@ var plantedBugs = []plantedBug{
 	{"dirty bit with the refcounts", "reset and rewrite", "qcow2/ensure.go",
 		"i.markDirty()",
 		"unless(BUG, i.markDirty)"},
+	{"open believes the page cache after a failed sync", "syncs fail on a plain disk", "qcow2/open.go",
+		"if err := settle(f, o.Data); err != nil {",
+		"if err := unless(BUG, func() error { return settle(f, o.Data) }); err != nil {"},
+	{"the next daemon does not settle", "killed, compressed clusters", "qcow2/dirty.go",
+		"if err := f.Settle(); err != nil {",
+		"if err := unless(BUG, f.Settle); err != nil {"},
+	{"a reset of all that has failed leaves slots", "resets without room", "internal/server/table.go",
+		"t.img.ReplaceZoneSlots(slots, t.saved.of); err != nil {",
+		"unless(!(BUG), func() error { return t.img.WriteZoneSlots(slots) }); err != nil {\n\t\treturn err\n\t} else if err := unless(BUG, func() error { return t.img.ReplaceZoneSlots(slots, t.saved.of) }); err != nil {"},
 }
 
 // plantedSource is added to each package that has bugs planted. unless leaves f

@@ -62,6 +62,9 @@ func tears(rec *storage.Recorder, n, op int) []crashState {
 // anyState draws a state.
 func anyState(rec *storage.Recorder, rng *rand.Rand) crashState {
 	n, seed := rng.IntN(rec.Len()+1), rng.Uint64()
+	if rng.IntN(4) == 0 {
+		return crashState{n, fmt.Sprintf("pages written back as drawn with %d", seed), rec.Paged(n, seed)}
+	}
 	return crashState{n, fmt.Sprintf("survivors drawn with %d", seed), storage.Shuffled(seed)}
 }
 

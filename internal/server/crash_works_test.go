@@ -74,6 +74,14 @@ var workloads = []workload{
 	}), atOnce},
 	{"a second power cut", false, cutBefore(zones(qcow2.CreateOptions{ClusterSize: 4096}), mix), mix},
 	{"a second power cut on a plain disk", false, cutBefore(plain(qcow2.CreateOptions{ClusterSize: 4096}), plainMix), plainMix},
+	{"resets without room", true, sectors(qcow2.CreateOptions{ClusterSize: 4096}), resetsWithoutRoom},
+	{"killed now and then", false, zones(qcow2.CreateOptions{ClusterSize: 4096}), killedNowAndThen},
+	{"killed, compressed clusters", false, foreign(zones(qcow2.CreateOptions{ClusterSize: 4096})), killedNowAndThen},
+	{"killed on a plain disk, compressed clusters", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), killedOnPlainDisk},
+	{"syncs fail", false, zones(qcow2.CreateOptions{ClusterSize: 4096}), syncsFail},
+	{"syncs fail on a plain disk", false, plain(qcow2.CreateOptions{ClusterSize: 4096}), syncsFailOnPlainDisk},
+	{"syncs fail, compressed clusters", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), syncsFailOnPlainDisk},
+	{"everything at once, writes in two", false, zones(qcow2.CreateOptions{ClusterSize: 4096, Size: 9 * 256 << 10}), writesInTwo},
 	{"btrfs", false, zones(qcow2.CreateOptions{Size: 256 << 20}, func(z *qcow2.ZoneOptions) {
 		z.Size, z.Capacity, z.Conventional, z.MaxOpen, z.MaxActive = 4<<20, 3<<20, 0, 12, 14
 	}), replay("btrfs")},
@@ -240,8 +248,10 @@ func (r *crashRun) fillOne() {
 }
 
 // plainMix is what a disk without zones takes.
-func plainMix(r *crashRun) {
-	for range 110 {
+func plainMix(r *crashRun) { plainSteps(r, 110) }
+
+func plainSteps(r *crashRun, n int) {
+	for range n {
 		n := r.blocks(8)
 		off := r.rng.Uint64N((r.geo.Size-n)/r.block) * r.block
 		switch k := r.rng.IntN(16); {
