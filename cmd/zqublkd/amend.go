@@ -25,10 +25,14 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		Args: exactly("IMAGE"),
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed")
+	idle := addIdle(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o, err := parseAmend(list)
 		if err != nil {
 			return usageError{err}
+		}
+		if err := idle(args[0]); err != nil {
+			return err
 		}
 		return amend(c.OutOrStdout(), args[0], o)
 	}

@@ -13,6 +13,7 @@ import (
 func newCheck() *cobra.Command {
 	var repair string
 	var asJSON bool
+	var idle func(string) error
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check an image: metadata, refcounts and the zone table",
@@ -26,6 +27,11 @@ clusters.`,
 			mode, ok := repairModes[repair]
 			if !ok {
 				return usageError{fmt.Errorf("--repair %q: must be leaks or all", repair)}
+			}
+			if mode != qcow2.RepairNone {
+				if err := idle(args[0]); err != nil {
+					return checkFailed(err)
+				}
 			}
 			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == qcow2.RepairNone})
 			if err != nil {
@@ -49,6 +55,7 @@ clusters.`,
 		},
 	}
 	c.Flags().StringVar(&repair, "repair", "", "repair: leaks, or all (errors and wrapped zone entries too)")
+	idle = addIdle(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -101,10 +101,14 @@ or as flags of their own. Sizes take K, M, G and T.
 	for i, opt := range createOptions {
 		values[i] = c.Flags().String(opt.flag, "", opt.help)
 	}
+	idle := addIdle(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o, err := parseCreate(list, values)
 		if err != nil {
 			return usageError{err}
+		}
+		if err := idle(args[0]); err != nil {
+			return err
 		}
 		return create(c, args[0], o, force)
 	}

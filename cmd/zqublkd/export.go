@@ -16,6 +16,7 @@ import (
 func newExport() *cobra.Command {
 	var force, share, ignore bool
 	var allow server.Allow
+	var idle func(string) error
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
@@ -25,6 +26,9 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o := following(allow)
 			o.IgnoreZones = ignore
+			if err := idle(args[1]); err != nil {
+				return err
+			}
 			in, err := openFiles(args[0], share, o)
 			if err != nil {
 				return err
@@ -39,6 +43,7 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 	}
 	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
 	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
+	idle = addIdle(c)
 	addShare(c, &share)
 	addAllow(c, &allow)
 	return c

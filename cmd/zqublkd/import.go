@@ -33,11 +33,15 @@ above the zone capacity is refused.
 	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out; what looks like another format is refused)")
 	c.Flags().BoolVar(&o.Force, "force", false, "replace an existing image, once the new one is complete")
 	addAllow(c, &allow)
+	idle := addIdle(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
 			return usageError{err}
 		}
 		o.Files = following(allow)
+		if err := idle(args[1]); err != nil {
+			return err
+		}
 		return imported(c, args[0], args[1], o)
 	}
 	return c

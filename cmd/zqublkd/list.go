@@ -65,6 +65,15 @@ func stateOf(runDir string, r server.Record) string {
 	return "live"
 }
 
+// addIdle adds --run-dir to a verb that changes an image without serving it. The
+// function it returns is the error of an image that is served, or waits for its
+// next daemon.
+func addIdle(c *cobra.Command) func(image string) error {
+	var runDir string
+	addRunDir(c, &runDir)
+	return func(image string) error { return server.Unserved(runDir, image) }
+}
+
 func addRunDir(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
 }

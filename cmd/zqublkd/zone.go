@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
@@ -24,7 +23,8 @@ func newZone() *cobra.Command {
 
 func newZoneSet() *cobra.Command {
 	var zones []string
-	var condition, runDir string
+	var condition string
+	var idle func(string) error
 	c := &cobra.Command{
 		Use:   "set IMAGE --zone N[-M][,...] --condition read-only|offline|normal",
 		Short: "Make zones read-only or offline, as a failing drive does, or normal again",
@@ -38,7 +38,7 @@ and write pointers stay as they are: a zone that becomes normal is what it was.
 			if err != nil {
 				return usageError{err}
 			}
-			if err := server.Unserved(runDir, args[0]); err != nil {
+			if err := idle(args[0]); err != nil {
 				return err
 			}
 			if err := setConditions(args[0], runs); err != nil {
@@ -49,7 +49,7 @@ and write pointers stay as they are: a zone that becomes normal is what it was.
 	}
 	c.Flags().StringSliceVar(&zones, "zone", nil, "numbers of zones, and ranges of them, from 0")
 	c.Flags().StringVar(&condition, "condition", "", "read-only, offline or normal")
-	addRunDir(c, &runDir)
+	idle = addIdle(c)
 	return c
 }
 

@@ -15,18 +15,19 @@ import (
 
 // Device is one image served as one block device by this process.
 type Device struct {
-	cfg    Config
-	log    *logrus.Logger
-	open   opener
-	driver driver
-	info   ublk.DevInfo
-	cookie uint64  // by which the driver's device is known as ours
-	former *uint32 // number of the image's last device, whose daemon died
-	disk   *Disk
-	claim  *claim
-	state  *StateFile
-	char   *ublk.Device
-	record Record
+	cfg     Config
+	log     *logrus.Logger
+	open    opener
+	driver  driver
+	info    ublk.DevInfo
+	cookie  uint64  // by which the driver's device is known as ours
+	former  *uint32 // number of the image's last device, whose daemon died
+	disk    *Disk
+	imageID imageID
+	claim   *claim
+	state   *StateFile
+	char    *ublk.Device
+	record  Record
 
 	supervisor process // brings the next daemon; no process: none
 
@@ -40,6 +41,7 @@ type Device struct {
 
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes
+	gone *uint32        // the number of a device that was to be taken over, and that the driver has no more
 }
 
 // ErrQueue is a queue whose ring broke. The process must end at once: only
@@ -111,7 +113,7 @@ func (d *Device) bringUp() error {
 	if err := d.takeDown(); err != nil {
 		return err
 	}
-	d.forgetOrphan()
+	d.claim, d.keep, d.gone = nil, false, &r.ID
 	return d.start()
 }
 
@@ -128,6 +130,9 @@ func (d *Device) start() error {
 
 // later adds what takes a step down again.
 func (d *Device) later(f func() error) { d.undo = append(d.undo, f) }
+
+// atLast adds what is taken down after all there is so far.
+func (d *Device) atLast(f func() error) { d.undo = append([]func() error{f}, d.undo...) }
 
 // takeDown undoes the steps, last first; each one is tried.
 func (d *Device) takeDown() error {
@@ -157,6 +162,9 @@ func (d *Device) openDisk() (err error) {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
 	}
 	d.later(d.disk.Close)
+	if d.imageID, err = imageIn(d.disk.File().Fd()); err != nil {
+		return err
+	}
 	if err := Servable(d.disk.Image()); err != nil {
 		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
 	}
@@ -230,7 +238,7 @@ func (d *Device) makeState() error {
 	if d.state, err = CreateState(d.claim.path(stateName), shape); err != nil {
 		return inRunDir(fmt.Errorf("state file: %w", err))
 	}
-	d.later(d.state.Close)
+	d.atLast(d.state.Close)
 	return nil
 }
 
@@ -279,7 +287,7 @@ func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
 
 func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
-		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, PID: os.Getpid(),
+		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, ImageID: d.imageID, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
 		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
 		Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,

@@ -155,10 +155,11 @@ func (d *Disk) Start(tags int, state *StateFile) error {
 	d.ahead = newReserve(d.geo)
 	d.table = newTable(d.img, zones, t, d.ahead, saved)
 	d.flush = d.flushWith(groupcommit.New(d.flushTable))
-	if err := d.sweep(); err != nil {
+	if err := errors.Join(d.completeResets(state, saved), d.sweep()); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)
 	}
 	if state != nil {
+		state.SetSlots(d.table.sum, d.table.sum)
 		state.Fill(zones)
 		t.all(d.geo.Zones())
 	}

@@ -60,6 +60,10 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 		c.lock.Close()
 		return fmt.Errorf("device number %d: %w", id, errTaken)
 	}
+	if r, err := ReadRecord(d.cfg.RunDir, id); err == nil && r.awaited() { // of another image
+		c.lock.Close()
+		return fmt.Errorf("device number %d: its write pointers wait for `zqublkd add %s`: %w", id, r.Image, errTaken)
+	}
 	c.forget()
 	d.claim, d.info.ID = c, id
 	if err = d.announce(); err == nil {

@@ -40,5 +40,26 @@ func (p *pointers) of(zone uint32) uint64 {
 }
 
 func (p *pointers) set(zone uint32, wp uint64) {
-	p.sectors[zone] = uint32((wp - p.geo.Start(zone)) / ublk.SectorBytes)
+	p.sectors[zone] = p.sectorsTo(zone, wp)
+}
+
+// sectorsTo is a write pointer as it is kept.
+func (p *pointers) sectorsTo(zone uint32, wp uint64) uint32 {
+	return uint32((wp - p.geo.Start(zone)) / ublk.SectorBytes)
+}
+
+// sum tells sets of write pointers apart.
+func (p *pointers) sum() (sum uint64) {
+	for i, sectors := range p.sectors {
+		sum ^= mixed(uint32(i), sectors)
+	}
+	return sum
+}
+
+// mixed is what a zone's write pointer adds to a sum (the finalizer of SplitMix64).
+func mixed(zone, sectors uint32) uint64 {
+	x := (uint64(zone)<<32 | uint64(sectors)) + 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

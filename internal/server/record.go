@@ -20,6 +20,7 @@ type Record struct {
 	Node       string    `json:"node"`
 	Name       string    `json:"name"`
 	Image      string    `json:"image"`
+	ImageID    imageID   `json:"image_id"`
 	PID        int       `json:"pid"`
 	Start      uint64    `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
 	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back

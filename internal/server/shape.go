@@ -2,15 +2,11 @@ package server
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"zqublkd/internal/storage"
 )
 
 // shape is what the state file of this device must fit.
@@ -39,37 +35,4 @@ func bootID() (id [16]byte, err error) {
 		err = fmt.Errorf("boot id of %d bytes", n)
 	}
 	return id, err
-}
-
-// Unserved is an error if image is served, or waits for the daemon that shall
-// take its device over from a dead one: that goes on with what it knew.
-func Unserved(runDir, image string) error {
-	path, err := filepath.Abs(image)
-	if err != nil {
-		return err
-	}
-	records, err := Records(runDir)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if r.Image == path && (r.Alive || r.Recovery == RecoveryReissue) {
-			return fmt.Errorf("%s: %w: it is served as %s (stop it with `zqublkd del %d`)", image, storage.ErrInUse, r.Node, r.ID)
-		}
-	}
-	return nil
-}
-
-// servedAs adds to an error about an image in use as what it is served.
-func servedAs(runDir, image string, err error) error {
-	if !errors.Is(err, storage.ErrInUse) {
-		return err
-	}
-	records, _ := Records(runDir)
-	for _, r := range records {
-		if r.Image == image && r.Alive {
-			return fmt.Errorf("%w: it is served as %s (stop it with `zqublkd del %d`)", err, r.Node, r.ID)
-		}
-	}
-	return err
 }

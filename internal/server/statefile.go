@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"unsafe"
 
@@ -22,6 +23,8 @@ import (
 // Every change is one store of 8 bytes, so that a process may die anywhere:
 //
 //	0     header: magic, version, zones, queues, depth, boot id, image identity
+//	4064  sums of the image's zone-table slots: now, and when those being written are there
+//	4080  not 0: the words of the zones hold their state
 //	4088  not 0: the image could not be made durable
 //	4096  one word a zone: write pointer and condition
 //	...   one record a tag: what is in flight on it
@@ -148,9 +151,32 @@ func mapState(f *os.File, shape StateShape) (*StateFile, error) {
 // Taken says that the state is a dead daemon's.
 func (s *StateFile) Taken() bool { return s.taken }
 
-func (s *StateFile) frozen() *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&s.area[frozenAt]))
+func (s *StateFile) frozen() *atomic.Uint64 { return s.word(frozenAt) }
+func (s *StateFile) filled() *atomic.Uint64 { return s.word(4080) }
+
+// word is the word at byte at of the header.
+func (s *StateFile) word(at int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&s.area[at]))
 }
+
+// SetSlots publishes the sum of the image's slots, and what it will be when those
+// being written are there.
+func (s *StateFile) SetSlots(now, next uint64) {
+	if s != nil {
+		s.word(4072).Store(next)
+		s.word(4064).Store(now)
+	}
+}
+
+// foreign reports whether others have changed slots of the image since: its slots
+// are not those the daemon left, and it was not writing any.
+func (s *StateFile) foreign(sum uint64) bool {
+	now, next := s.word(4064).Load(), s.word(4072).Load()
+	return now == next && sum != now
+}
+
+// Spend makes the state one that nobody goes on with.
+func (s *StateFile) Spend() { s.filled().Store(0) }
 
 // SetFrozen records that the image could not be made durable.
 func (s *StateFile) SetFrozen() {
@@ -168,19 +194,57 @@ func (s *StateFile) SetZone(i uint32, z zoned.State) {
 	s.zones[i].Store(sectors<<8 | uint64(z.Condition))
 }
 
+// resetting marks a zone whose reset has begun: its slot and its data change before
+// its state does. SetZone takes the mark away.
+const resetting = 1 << 63
+
+// BeginReset publishes that the reset of a zone has begun.
+func (s *StateFile) BeginReset(i uint32) { s.zones[i].Or(resetting) }
+
+// AbortReset publishes that it has failed, and the zone is what it was.
+func (s *StateFile) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
+
+// emptied reports whether the reset of zone i has begun and has emptied its slot.
+func (s *StateFile) emptied(i uint32, saved pointers) bool {
+	return s.zones[i].Load()&resetting != 0 && saved.of(i) == saved.geo.Start(i)
+}
+
+// stateLeft reports whether the device of r has a state file of this boot whose
+// state nobody has gone on with.
+func stateLeft(r Record) bool {
+	f, err := os.Open(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [stateHeader]byte
+	boot, err := bootID()
+	if _, readErr := f.ReadAt(head[:], 0); err != nil || readErr != nil {
+		return false
+	}
+	at := len(StateShape{}.header()) - len(boot)
+	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[4080:]) != 0
+}
+
 // Fill publishes the state of every zone.
 func (s *StateFile) Fill(d *zoned.Device) {
 	for i := range s.zones {
 		s.SetZone(uint32(i), d.State(uint32(i)))
 	}
+	s.filled().Store(1)
 }
 
-// Entries is the state of every zone as it was published last.
-func (s *StateFile) Entries(g zoned.Geometry) iter.Seq[zoned.Entry] {
+// Entries is the state of every zone as it was published last. saved are the slots
+// of the image: a zone whose reset has emptied its slot is empty.
+func (s *StateFile) Entries(saved pointers) iter.Seq[zoned.Entry] {
 	return func(yield func(zoned.Entry) bool) {
-		for i := range s.zones {
-			w := s.zones[i].Load()
-			if !yield(zoned.Entry{WP: g.Start(uint32(i)) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}) {
+		for i := range uint32(len(s.zones)) {
+			w := s.zones[i].Load() &^ resetting
+			e := zoned.Entry{WP: s.geo.Start(i) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
+			if len(saved.sectors) > 0 && s.emptied(i, saved) {
+				e = zoned.Entry{WP: s.geo.Start(i)}
+			}
+			if !yield(e) {
 				return
 			}
 		}
@@ -189,10 +253,12 @@ func (s *StateFile) Entries(g zoned.Geometry) iter.Seq[zoned.Entry] {
 
 // Close unmaps the file; it stays where it is.
 func (s *StateFile) Close() error {
-	if s == nil {
+	if s == nil || s.area == nil {
 		return nil
 	}
-	return unix.Munmap(s.area)
+	area := s.area
+	s.area = nil
+	return unix.Munmap(area)
 }
 
 // frozenState says whether the state file at path says that its disk was frozen.

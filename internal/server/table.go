@@ -18,12 +18,13 @@ type table struct {
 	zones *zoned.Device
 	stale *tracker
 	saved pointers // what the slots of the image hold
+	sum   uint64   // of saved
 	part  int      // zones whose slot says they are part-written, which is active
 }
 
 // newTable is the table of a disk whose slots hold what is saved.
 func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, saved pointers) *table {
-	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved}
+	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum()}
 	for i := range t.saved.sectors {
 		t.part += t.partWritten(uint32(i), t.saved.of(uint32(i)))
 	}
@@ -133,13 +134,20 @@ func (t *table) writeSlots(slots []qcow2.ZoneSlot) error {
 	if len(slots) == 0 {
 		return nil
 	}
+	next := t.sum
+	for _, s := range slots {
+		next ^= mixed(s.Zone, t.saved.sectors[s.Zone]) ^ mixed(s.Zone, t.saved.sectorsTo(s.Zone, s.WP))
+	}
+	t.stale.state.SetSlots(t.sum, next)
 	if err := t.img.ReplaceZoneSlots(slots, t.saved.of); err != nil {
-		return err
+		return err // perhaps some of them are there: the sums go on telling so
 	}
 	t.part += t.change(slots)
 	for _, s := range slots {
 		t.saved.set(s.Zone, s.WP)
 	}
+	t.sum = next
+	t.stale.state.SetSlots(next, next)
 	return t.img.Sync()
 }
 
@@ -155,6 +163,13 @@ func (t *table) reset(op *zoned.Op) *zoned.Op {
 	for k, i := range own {
 		slots[k] = qcow2.ZoneSlot{Zone: i, WP: geo.Start(i)}
 	}
+	ended := false
+	defer func() {
+		if !ended { // an error, or a panic
+			t.stale.resetting(own, false)
+		}
+	}()
+	t.stale.resetting(own, true)
 	if err := t.writeSlots(slots); err != nil {
 		return t.zones.EndReset(op, err)
 	}
@@ -166,6 +181,7 @@ func (t *table) reset(op *zoned.Op) *zoned.Op {
 			t.ahead.forget(i)
 		}
 	}
+	ended = true
 	return t.zones.EndReset(op, nil)
 }
 

@@ -16,9 +16,11 @@ const releaseTimeout = 20 * time.Second
 
 // orphan is the record of a device of this image that waits for a new daemon.
 func (d *Device) orphan() (Record, bool) {
+	id, err := imageAt(d.cfg.Image)
 	records, _ := Records(d.cfg.RunDir)
 	for _, r := range records {
-		if r.Image == d.cfg.Image && r.Recovery == RecoveryReissue && (!r.Alive || !r.daemon().lives()) {
+		ours := r.Image == d.cfg.Image || err == nil && r.isOf(id)
+		if ours && r.Recovery == RecoveryReissue && (!r.Alive || !r.daemon().lives()) {
 			return r, true
 		}
 	}
@@ -26,15 +28,22 @@ func (d *Device) orphan() (Record, bool) {
 }
 
 // buryDead deletes what dead daemons without recovery have left of this image,
-// whose lock shows that they are dead: their devices can't come back.
+// and what is left of a device that can't be taken over,
+// whose lock shows that they are dead: their devices can't come back. The write
+// pointers that they had acknowledged become the image's first.
 func (d *Device) buryDead() error {
 	records, err := Records(d.cfg.RunDir)
 	if err != nil {
 		return err
 	}
 	for _, r := range records {
-		if r.Image != d.cfg.Image || r.Alive || r.Recovery != RecoveryOff {
+		ours := r.Image == d.cfg.Image || r.isOf(d.imageID)
+		noDevice := r.Recovery == RecoveryOff || d.gone != nil && *d.gone == r.ID
+		if !ours || r.Alive || !noDevice {
 			continue
+		}
+		if err := d.inherit(r); err != nil {
+			return fmt.Errorf("%s: %w", r.Node, err)
 		}
 		if err := deleteOrphan(d.open, d.cfg.RunDir, r.ID); err != nil {
 			d.log.WithError(err).WithField("device", r.Node).Warn("what a dead daemon has left could not be deleted")
@@ -128,16 +137,10 @@ func (d *Device) takeState() error {
 	if d.state, err = TakeState(d.claim.path(stateName), shape); err != nil {
 		return err
 	}
-	d.later(d.state.Close)
+	d.atLast(d.state.Close)
 	os.Remove(d.claim.path(socketName))
 	return nil
 }
 
 // endRecovery lets the requests flow again, those in flight first.
 func (d *Device) endRecovery() error { return d.driver.EndRecovery(d.info.ID, os.Getpid()) }
-
-// forgetOrphan removes the record of a device that the driver has no more.
-func (d *Device) forgetOrphan() {
-	d.claim.remove()
-	d.claim, d.keep = nil, false
-}

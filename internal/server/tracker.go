@@ -63,6 +63,19 @@ func (t *tracker) take(f func(zone uint32)) {
 	}
 }
 
+// resetting publishes that the reset of zones has begun, or has failed.
+func (t *tracker) resetting(zones []uint32, begun bool) {
+	for _, i := range zones {
+		switch {
+		case t.state == nil:
+		case begun:
+			t.state.BeginReset(i)
+		default:
+			t.state.AbortReset(i)
+		}
+	}
+}
+
 // mark makes the zone stale again, after its slot could not be written.
 func (t *tracker) mark(i uint32) { t.stale[i/64].Or(1 << (i % 64)) }
 
