@@ -111,6 +111,7 @@ func useAll(i *Image) {
 		i.WriteAt(buf[:n], off)
 		i.MakeZero(off, n)
 	}
+	few(i.Map)
 	if i.zones != nil && i.zones.Zones > 0 {
 		i.WriteZoneSlots([]ZoneSlot{{0, i.zones.ZoneStart(0)}})
 	}

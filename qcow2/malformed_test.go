@@ -1,0 +1,273 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"zqublkd/internal/heaptest"
+	"zqublkd/internal/storage"
+)
+
+// malformed is an image with one field wrong.
+type malformed struct {
+	field string
+	of    func(t testing.TB) *handImage
+	at    func(im *handImage) uint64 // byte offset in the file
+	width int
+	value uint64
+	says  string // of the field, in the error or finding
+}
+
+func plainHand(t testing.TB) *handImage {
+	im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
+	im.addBitmap()
+	return im
+}
+
+func zonedHand(t testing.TB) *handImage {
+	return newHandImage(t, handOptions{clusterBits: 12, order: 4})
+}
+
+func snapshotHand(t testing.TB) *handImage {
+	return newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true, snapshot: true})
+}
+
+func extendedHand(t testing.TB) *handImage {
+	return newHandImage(t, handOptions{clusterBits: 14, order: 4, plain: true, extended: true})
+}
+
+func inHeader(at uint64) func(*handImage) uint64 { return func(*handImage) uint64 { return at } }
+
+// inExtension is a byte of the data of a header extension.
+func inExtension(kind ExtensionType, at int) func(*handImage) uint64 {
+	return func(im *handImage) uint64 {
+		magic := binary.BigEndian.AppendUint32(nil, uint32(kind))
+		k := strings.Index(string(im.Bytes()[:1<<im.g.clusterBits]), string(magic))
+		if k < 0 {
+			im.t.Fatalf("no extension %#x", uint32(kind))
+		}
+		return uint64(k + extensionHeader + at)
+	}
+}
+
+func inZoned(f zoneField) func(*handImage) uint64 { return inExtension(ExtZoned, f.at) }
+
+func inRefTable(im *handImage) uint64 { return im.h.RefcountTableOffset }
+func inL1(im *handImage) uint64       { return im.l1 }
+func inL2(im *handImage) uint64       { return im.entryAt(1) }
+func inL2Bitmap(im *handImage) uint64 { return im.entryAt(1) + 8 }
+func inZones(im *handImage) uint64    { return im.zoneTable + 2*zoneEntrySize }
+
+func inSnapshot(at uint64) func(*handImage) uint64 {
+	return func(im *handImage) uint64 { return im.snapshots + at }
+}
+
+func inBitmaps(at uint64) func(*handImage) uint64 {
+	return func(im *handImage) uint64 { return im.get(inExtension(ExtBitmaps, 16)(im)) + at }
+}
+
+var malformedImages = []malformed{
+	{"magic", plainHand, inHeader(0), 4, 0x51464900, "not a qcow2 image"},
+	{"version", plainHand, inHeader(4), 4, 0x1, "qcow2 version"},
+	{"version", plainHand, inHeader(4), 4, 0x4, "qcow2 version"},
+	{"backing file offset", plainHand, inHeader(8), 8, 0x10000000000, "backing file name"},
+	{"cluster bits", plainHand, inHeader(20), 4, 0x0, "cluster_bits"},
+	{"cluster bits", plainHand, inHeader(20), 4, 0x8, "cluster_bits"},
+	{"cluster bits", plainHand, inHeader(20), 4, 0x16, "cluster_bits"},
+	{"cluster bits", plainHand, inHeader(20), 4, 0x40, "cluster_bits"},
+	{"size", plainHand, inHeader(24), 8, 0x8000000000000000, "which no disk has"},
+	{"size", plainHand, inHeader(24), 8, 0x7ffffffffffffe00, "for a disk of"},
+	{"size", plainHand, inHeader(24), 8, 0x4000000000000, "for a disk of"},
+	{"encryption method", plainHand, inHeader(32), 4, 0x1, "encryption"},
+	{"encryption method", plainHand, inHeader(32), 4, 0x2, "encryption"},
+	{"encryption method", plainHand, inHeader(32), 4, 0x9, "encryption"},
+	{"L1 size", plainHand, inHeader(36), 4, 0x0, "L1 table has"},
+	{"L1 size", plainHand, inHeader(36), 4, 0x1, "L1 table has"},
+	{"L1 size", plainHand, inHeader(36), 4, 0xffffffff, "L1 table has"},
+	{"L1 size", plainHand, inHeader(36), 4, 0x400001, "L1 table has"},
+	{"L1 table offset", plainHand, inHeader(40), 8, 0x0, "L1 table"},
+	{"L1 table offset", plainHand, inHeader(40), 8, 0x5, "L1 table"},
+	{"L1 table offset", plainHand, inHeader(40), 8, 0x10000000000, "L1 table"},
+	{"L1 table offset", plainHand, inHeader(40), 8, 0xfffffffffffff000, "L1 table"},
+	{"refcount table offset", plainHand, inHeader(48), 8, 0x0, "refcount table"},
+	{"refcount table offset", plainHand, inHeader(48), 8, 0x7, "refcount table"},
+	{"refcount table offset", plainHand, inHeader(48), 8, 0x10000000000, "refcount table"},
+	{"refcount table offset", plainHand, inHeader(48), 8, 0xfffffffffffff000, "refcount table"},
+	{"refcount table clusters", plainHand, inHeader(56), 4, 0x0, "refcount table has"},
+	{"refcount table clusters", plainHand, inHeader(56), 4, 0x1001, "refcount table has"},
+	{"refcount table clusters", plainHand, inHeader(56), 4, 0xffffffff, "refcount table has"},
+	{"number of snapshots", plainHand, inHeader(60), 4, 0x1, "snapshot"},
+	{"number of snapshots", plainHand, inHeader(60), 4, 0x10000, "snapshot"},
+	{"number of snapshots", plainHand, inHeader(60), 4, 0x10001, "snapshot"},
+	{"number of snapshots", plainHand, inHeader(60), 4, 0xffffffff, "snapshot"},
+	{"snapshot table offset", snapshotHand, inHeader(64), 8, 0xc, "snapshot table"},
+	{"snapshot table offset", snapshotHand, inHeader(64), 8, 0x10000000000, "snapshot table"},
+	{"snapshot table offset", snapshotHand, inHeader(64), 8, 0xfffffffffffffff8, "snapshot table"},
+	{"incompatible bit 0", plainHand, inHeader(72), 8, 0x1, "incompatible bit 0"},
+	{"incompatible bit 1", plainHand, inHeader(72), 8, 0x2, "incompatible bit 1"},
+	{"incompatible bit 2", plainHand, inHeader(72), 8, 0x4, "external data file"},
+	{"incompatible bit 6", plainHand, inHeader(72), 8, 0x40, "unknown feature bit 6"},
+	{"incompatible bit 63", plainHand, inHeader(72), 8, 0x8000000000000000, "unknown feature bit 63"},
+	{"refcount order", plainHand, inHeader(96), 4, 0x7, "refcount"},
+	{"refcount order", plainHand, inHeader(96), 4, 0xffffffff, "refcount"},
+	{"header length", plainHand, inHeader(100), 4, 0x0, "header"},
+	{"header length", plainHand, inHeader(100), 4, 0x64, "header"},
+	{"header length", plainHand, inHeader(100), 4, 0x1001, "header"},
+	{"header length", plainHand, inHeader(100), 4, 0xffffffff, "header"},
+	{"extension length", plainHand, inExtension(ExtBitmaps, -4), 4, 0xffffffff, "header extension"},
+	{"refcount table entry", plainHand, inRefTable, 8, 0x1, "refcount table entry"},
+	{"refcount table entry", plainHand, inRefTable, 8, 0x10000000000, "refcount table entry"},
+	{"L1 entry", plainHand, inL1, 8, 0x8000000000000001, "L1 entry"},
+	{"L1 entry", plainHand, inL1, 8, 0x8000010000000000, "L1 entry"},
+	{"L1 entry", plainHand, inL1, 8, 0x8000000000000200, "L1 entry"},
+	{"L1 entry", plainHand, inL1, 8, 0x8000000000000000, "L1 entry"},
+	{"L2 entry", plainHand, inL2, 8, 0x8000010000000000, "L2 entry"},
+	{"L2 entry", plainHand, inL2, 8, 0x8000000000001000, "L2 entry"},
+	{"L2 entry", plainHand, inL2, 8, 0x8000000000000200, "L2 entry"},
+	{"L2 entry", plainHand, inL2, 8, 0x8000000000000002, "L2 entry"},
+	{"L2 entry", plainHand, inL2, 8, 0xffffffffffffffff, "L2 entry"},
+	{"subcluster bitmap", extendedHand, inL2Bitmap, 8, 0xffffffffffffffff, "L2 entry"},
+	{"L2 entry of subclusters", extendedHand, inL2, 8, 0x0, "L2 entry"},
+	{"L2 zero bit of subclusters", extendedHand, inL2, 8, 0x8000000000000001, "L2 entry"},
+	{"zoned model", zonedHand, inZoned(layoutV6.model), 1, 0x0, "zone model"},
+	{"zoned model", zonedHand, inZoned(layoutV6.model), 1, 0x2, "zone model"},
+	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x0, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x1, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x80000000, "zone size"},
+	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0x0, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0x201, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0xffffffff, "zone capacity"},
+	{"zoned conventional", zonedHand, inZoned(layoutV6.conventional), 4, 0x9, "conventional zones"},
+	{"zoned conventional", zonedHand, inZoned(layoutV6.conventional), 4, 0xffffffff, "conventional zones"},
+	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0x0, "zones of"},
+	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0x7, "zones of"},
+	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0xffffffff, "zones of"},
+	{"zoned tableSize", zonedHand, inZoned(layoutV6.tableSize), 8, 0x0, "table of"},
+	{"zoned tableSize", zonedHand, inZoned(layoutV6.tableSize), 8, 0x10000000000, "table of"},
+	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x0, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x1, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x10000000000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0xfffffffffffff000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x1000, "table at"},
+	{"zone entry", zonedHand, inZones, 8, 0x1, "zone table"},
+	{"zone entry", zonedHand, inZones, 8, 0x10000000000, "zone table"},
+	{"zone entry", zonedHand, inZones, 8, 0x10000000200, "zone table"},
+	{"zone entry", zonedHand, inZones, 8, 0x0, "zone table"},
+	{"zone type bit", zonedHand, inZones, 8, 0x8, "zone table"},
+	{"snapshot's L1 offset", snapshotHand, inSnapshot(0), 8, 0xc, "L1 table"},
+	{"snapshot's L1 offset", snapshotHand, inSnapshot(0), 8, 0x10000000000, "L1 table"},
+	{"snapshot's L1 size", snapshotHand, inSnapshot(8), 4, 0xffffffff, "L1 table"},
+	{"snapshot's id size", snapshotHand, inSnapshot(12), 2, 0xffff, "snapshot table"},
+	{"snapshot's extra size", snapshotHand, inSnapshot(36), 4, 0xffffffff, "snapshot table"},
+	{"snapshot's extra size", snapshotHand, inSnapshot(36), 4, 0x0, "snapshot table"},
+	{"number of bitmaps", plainHand, inExtension(ExtBitmaps, 0), 4, 0xffffffff, "bitmap directory"},
+	{"bitmap directory size", plainHand, inExtension(ExtBitmaps, 8), 8, 0x10000000000, "bitmap directory"},
+	{"bitmap directory offset", plainHand, inExtension(ExtBitmaps, 16), 8, 0x10000000000, "bitmap directory"},
+	{"bitmap table offset", plainHand, inBitmaps(0), 8, 0x10000000000, "bitmap table"},
+	{"bitmap table size", plainHand, inBitmaps(8), 4, 0xffffffff, "bitmap table"},
+	{"bitmap name size", plainHand, inBitmaps(18), 2, 0xffff, "bitmap directory"},
+	{"bitmap extra size", plainHand, inBitmaps(20), 4, 0xffffffff, "bitmap directory"},
+}
+
+func (m malformed) make(t testing.TB) *handImage {
+	im := m.of(t)
+	b := binary.BigEndian.AppendUint64(nil, m.value)
+	im.write(b[8-m.width:], m.at(im))
+	return im
+}
+
+// everything does all that can be done with an image and returns what is said.
+func everything(m *storage.Mem) []string {
+	var said []string
+	say := func(err error) {
+		if err != nil {
+			said = append(said, err.Error())
+		}
+	}
+	i, err := Open(m, OpenOptions{ReadOnly: true, Lenient: true})
+	say(err)
+	if err == nil {
+		i.JudgeWriting()
+		for _, r := range i.Refusals() {
+			say(r.Err)
+		}
+		_, err = i.WouldMend()
+		say(err)
+		say(i.EachSnapshot(func(Snapshot) error { return nil }))
+		say(i.EachZone(func(uint32, ZoneEntry) error { return nil }))
+		say(few(i.Map))
+		if i.size <= 1<<40 {
+			say(Export(i, new(storage.Mem), ExportOptions{}))
+		}
+	}
+	for _, repair := range []Repair{RepairNone, RepairLeaks, RepairAll} {
+		r, err := Check(m.Clone(), CheckOptions{Repair: repair})
+		say(err)
+		if r != nil {
+			for _, f := range r.Findings {
+				said = append(said, f.Text)
+			}
+		}
+	}
+	w := m.Clone()
+	if i, err = Open(w, OpenOptions{}); err == nil {
+		useAll(i)
+		err = i.Failed()
+		if errors.Is(err, errClosed) {
+			err = nil
+		}
+	}
+	say(err)
+	_, err = Amend(m.Clone(), AmendOptions{Revision: "v8"})
+	say(err)
+	return said
+}
+
+// few maps no more than a million runs.
+func few(all func(func(Mapped) error) error) error {
+	enough, n := errors.New("enough"), 0
+	err := all(func(Mapped) error {
+		if n++; n > 1<<20 {
+			return enough
+		}
+		return nil
+	})
+	if err == enough {
+		return nil
+	}
+	return err
+}
+
+// TestMalformed: whatever is wrong with a field, what is said names it, nothing
+// panics or hangs, and nothing takes memory out of proportion to the file.
+func TestMalformed(t *testing.T) {
+	if len(malformedImages) < 80 {
+		t.Errorf("%d images", len(malformedImages))
+	}
+	sound := soundImages(t)
+	for _, m := range malformedImages {
+		t.Run(strings.ReplaceAll(fmt.Sprintf("%s=%#x", m.field, m.value), " ", "_"), func(t *testing.T) {
+			im := m.make(t)
+			var said []string
+			heaptest.Bounded(t, int64(len(im.Bytes())), func() { said = everything(im.Mem) })
+			if all := strings.Join(said, "\n"); !strings.Contains(all, m.says) {
+				t.Errorf("want %q in\n%s", m.says, all)
+			}
+			if strings.Contains(sound, m.says) {
+				t.Errorf("%q is said of sound images, too:\n%s", m.says, sound)
+			}
+		})
+	}
+}
+
+// soundImages is what is said of the images before a field is made wrong.
+func soundImages(t *testing.T) string {
+	var said []string
+	for _, of := range []func(testing.TB) *handImage{plainHand, zonedHand, snapshotHand, extendedHand} {
+		said = append(said, everything(of(t).Mem)...)
+	}
+	return strings.Join(said, "\n")
+}
