@@ -87,7 +87,7 @@ func (a *amender) allowed() error {
 // mustBeClean refuses an image whose refcounts can't be trusted to tell which
 // clusters are free.
 func mustBeClean(f storage.File) error {
-	r, err := Check(f, CheckOptions{MaxFindings: 1})
+	r, err := checkSettled(f, CheckOptions{MaxFindings: 1})
 	if err == nil && r.Corruptions > 0 {
 		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", ErrCorrupt, r.Corruptions)
 	}

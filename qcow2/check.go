@@ -3,6 +3,7 @@ package qcow2
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"zqublkd/internal/storage"
 )
@@ -19,8 +20,8 @@ const (
 	RepairLeaks
 
 	// RepairAll also raises refcounts that are too low (rebuilding the refcount
-	// structures where they are damaged themselves), corrects copied flags,
-	// rewrites zone table entries that are wrapped or above the writable end,
+	// structures where they are damaged themselves), corrects copied flags, clears
+	// reserved bits of L1 and L2 entries that make sense without, rewrites zone table entries that are wrapped or above the writable end,
 	// and makes incompatible bit 5 agree with the zoned extension.
 	RepairAll
 )
@@ -64,14 +65,21 @@ var ErrCheck = errors.New("check could not be completed")
 // and left alone.
 func Check(f storage.File, o CheckOptions) (*Report, error) {
 	if err := storage.SettleAll(f); err != nil {
-		return new(Report), fmt.Errorf("%w: %w", ErrCheck, err)
+		return &Report{CheckErrors: 1}, fmt.Errorf("%w: %w", ErrCheck, err)
 	}
 	return checkSettled(f, o)
 }
 
 // checkSettled is Check of a file that is settled.
 func checkSettled(f storage.File, o CheckOptions) (*Report, error) {
-	o = o.withDefaults()
+	r, err := check(f, o.withDefaults())
+	if err != nil {
+		r.CheckErrors = 1
+	}
+	return r, err
+}
+
+func check(f storage.File, o CheckOptions) (*Report, error) {
 	c, err := examine(f, o, fixNothing, nil)
 	if err != nil || o.Repair == RepairNone {
 		return c.report, err
@@ -106,6 +114,8 @@ type checker struct {
 
 	activeL1   bool   // the active L1 table can be read
 	tableWords uint64 // of L1 and bitmap tables, so far
+	unequal    uint64 // clusters whose refcount is not the number of references
+	dangling   uint64 // the lowest byte behind the end of the file that is referred to
 	nextHost   uint64 // where an unfragmented L2 table would go on; 0: anywhere
 	zones      *ZonedInfo
 	zoneTable  zoneTable
@@ -118,7 +128,7 @@ type fixes uint8
 
 const (
 	fixNothing fixes = 0
-	fixCopied  fixes = 1 << iota // flags of L1 and L2 entries
+	fixEntries fixes = 1 << iota // flags and reserved bits of L1 and L2 entries
 
 	// countOnly leaves the refcount structures out: the references are
 	// counted for a set of new ones.
@@ -134,7 +144,7 @@ const (
 
 // examine does one walk. The checker is returned with an error too.
 func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*checker, error) {
-	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}}
+	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}, dangling: math.MaxUint64}
 	c.uses = newTallies(o.Memory)
 	c.tables.max = int(o.Memory / l2RefBytes)
 	if err := c.open(); err != nil {
@@ -158,7 +168,7 @@ func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*check
 // steps in order: the refcounts stored are needed to judge copied flags, all
 // references to judge refcounts.
 func (c *checker) steps() []func() error {
-	count := []func() error{c.checkFixed, c.checkZones, c.checkPrivate, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
+	count := []func() error{c.checkFixed, c.checkNames, c.checkZones, c.checkPrivate, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
 	if c.fix&countOnly != 0 {
 		return count
 	}

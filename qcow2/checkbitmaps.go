@@ -1,10 +1,18 @@
 package qcow2
 
-import "encoding/binary"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
 
 // checkBitmaps claims bitmaps, if the autoclear bit says that they are valid;
 // otherwise nobody may use them and their clusters count as leaked.
 func (c *checker) checkBitmaps() error {
+	for _, data := range findExtensions(c.h.Extensions, ExtBitmaps) {
+		if len(data) > bitmapExtension {
+			c.corruption(0, "the bitmaps extension has %d bytes, not %d", len(data), bitmapExtension)
+		}
+	}
 	if c.h.Autoclear&AutoclearBitmaps == 0 {
 		return nil
 	}
@@ -12,8 +20,15 @@ func (c *checker) checkBitmaps() error {
 	if data == nil {
 		return nil
 	}
+	if reserved := binary.BigEndian.Uint32(data[4:]); reserved != 0 {
+		c.corruption(0, "the bitmaps extension has its reserved field set: %#x", reserved)
+	}
 	count := binary.BigEndian.Uint32(data)
 	n, off := binary.BigEndian.Uint64(data[8:]), binary.BigEndian.Uint64(data[16:])
+	if count == 0 || n == 0 {
+		c.corruption(0, "the bitmaps extension says there are %d bitmaps in a directory of %d bytes: without bitmaps there must be no extension", count, n)
+		return nil
+	}
 	return c.checkBitmapDirectory(count, off, n)
 }
 
@@ -29,37 +44,74 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 	if err := c.read(dir, off); err != nil {
 		return err
 	}
+	names := make(map[[sha256.Size]byte]bool)
 	for range count {
 		length := bitmapEntryLength(dir)
 		if length == 0 {
 			c.damage(off, "the bitmap directory at %#x ends before its %d entries do", off, count)
 			return nil
 		}
-		if err := c.checkBitmap(binary.BigEndian.Uint64(dir), binary.BigEndian.Uint32(dir[8:])); err != nil {
+		e := parseBitmapEntry(dir, off+n-uint64(len(dir)))
+		c.judgeBitmap(e)
+		if sum := sha256.Sum256(e.name); names[sum] {
+			c.corruption(e.at, "two bitmaps have the name %q", e.name)
+		} else {
+			names[sum] = true
+		}
+		if err := c.checkBitmap(e); err != nil {
 			return err
 		}
 		dir = dir[length:]
 	}
+	if len(dir) > 0 {
+		c.damage(off, "the bitmap directory at %#x goes on for %d bytes behind its %d entries", off, len(dir), count)
+	}
 	return nil
 }
 
+// judgeBitmap says for what of it QEMU does not open the image.
+func (c *checker) judgeBitmap(e bitmapEntry) {
+	bits := uint64(e.entries) << c.g.clusterBits * 8
+	switch {
+	case e.flags&^bitmapKnownFlags != 0:
+		c.corruption(e.at, "the bitmap %q has unknown flags: %#x", e.name, e.flags)
+	case e.kind != bitmapDirty:
+		c.corruption(e.at, "the bitmap %q has type %d, only %d is known", e.name, e.kind, bitmapDirty)
+	case e.granularity < minGranularity || e.granularity > maxGranularity:
+		c.corruption(e.at, "the bitmap %q has a granularity of 2^%d bytes, outside 2^%d to 2^%d", e.name, e.granularity, minGranularity, maxGranularity)
+	case e.extra != 0:
+		c.corruption(e.at, "the bitmap %q has %d bytes of extra data, which are unknown", e.name, e.extra)
+	case len(e.name) == 0 || len(e.name) > maxBitmapName:
+		c.corruption(e.at, "a bitmap has a name of %d bytes, outside 1 to %d", len(e.name), maxBitmapName)
+	case bits/8 > maxBitmapBytes:
+		c.corruption(e.at, "the bitmap %q has %d bytes, at most %d are allowed", e.name, bits/8, maxBitmapBytes)
+	case e.flags&bitmapInUse == 0 && divUp(c.h.Size, 1<<e.granularity) > bits:
+		c.corruption(e.at, "the bitmap %q has room for %d bits of 2^%d bytes each, too few for a disk of %d", e.name, bits, e.granularity, c.h.Size)
+	}
+}
+
 // checkBitmap claims the table of a bitmap and the clusters in it.
-func (c *checker) checkBitmap(off uint64, entries uint32) error {
-	n := uint64(entries) * 8
-	if n > maxBitmapTable {
-		c.damage(off, "a bitmap table has %d entries, at most %d are allowed", entries, maxBitmapTable/8)
+func (c *checker) checkBitmap(e bitmapEntry) error {
+	off, n := e.table, uint64(e.entries)*8
+	if n > maxBitmapTable || n == 0 || off == 0 {
+		c.damage(e.at, "the bitmap %q has a table of %d entries at %#x; 1 to %d are allowed, and not at 0", e.name, e.entries, off, maxBitmapTable/8)
 		return nil
 	}
-	if !c.spend(uint64(entries)) || !c.claimAligned(useOther, off, n, 1, "bitmap table") || c.hole(off, n) {
+	if !c.spend(uint64(e.entries)) || !c.claimAligned(useOther, off, n, 1, "bitmap table") || c.hole(off, n) {
 		return nil
 	}
 	raw := make([]byte, n)
 	if err := c.read(raw, off); err != nil {
 		return err
 	}
-	for ; len(raw) > 0 && !c.uses.full; raw = raw[8:] {
-		if at := binary.BigEndian.Uint64(raw) & offsetMask; at != 0 {
-			c.claimAligned(useOther, at, c.g.clusterSize(), 1, "bitmap data")
+	for at := off; len(raw) > 0 && !c.uses.full; raw, at = raw[8:], at+8 {
+		word := binary.BigEndian.Uint64(raw)
+		data := word & offsetMask
+		if word&bitmapEntryUnused != 0 || data != 0 && word&bitmapAllOnes != 0 {
+			c.corruption(at, "the entry at %#x of the table of bitmap %q has reserved bits set: %#x", at, e.name, word)
+		}
+		if data != 0 {
+			c.claimAligned(useOther, data, c.g.clusterSize(), 1, "bitmap data")
 		}
 	}
 	return nil

@@ -33,6 +33,7 @@ func (c *checker) inFile(off, n uint64) bool {
 // claim counts references to the clusters of a range.
 func (c *checker) claim(u use, off, n, times uint64, what string) bool {
 	if !c.inFile(off, n) {
+		c.dangling = min(c.dangling, max(off, c.size))
 		c.damage(off, "%s at %#x (%d bytes) lies past the end of the file", what, off, n)
 		return false
 	}

@@ -5,7 +5,7 @@ import "encoding/binary"
 // checkFixed claims the header and what extensions without tables point to.
 func (c *checker) checkFixed() error {
 	c.claim(useHeader, 0, c.g.clusterSize(), 1, "header")
-	if data := c.extension(ExtEncryption, "encryption header", 16); data != nil {
+	if data := c.extension(ExtEncryption, "encryption header", encryptionBytes); data != nil {
 		off, n := binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
 		if c.spend(n / 8) {
 			c.claimAligned(useOther, off, n, 1, "encryption header")

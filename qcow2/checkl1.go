@@ -97,7 +97,16 @@ func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint6
 	if !c.spend(uint64(t.entries)) || !c.claimAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
 		return nil
 	}
-	return c.readL1(t.off, t.entries, visit)
+	return c.readL1(t.off, t.entries, func(at uint64, e L1Entry) error {
+		clean := uint64(e) &^ e.Reserved()
+		if c.fix&fixEntries == 0 || uint64(e) == clean || !c.sane(e.Offset(), useL2) {
+			return visit(at, e)
+		}
+		if err := c.put(at, clean); err != nil {
+			return err
+		}
+		return visit(at, L1Entry(clean))
+	})
 }
 
 func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1Entry) error) error {
@@ -135,7 +144,7 @@ func (c *checker) checkEmptyL1(at uint64, e L1Entry) error {
 	switch {
 	case !e.Copied() || c.fix&countOnly != 0:
 		return nil
-	case c.fix&fixCopied != 0:
+	case c.fix&fixEntries != 0:
 		return c.put(at, uint64(e)^copiedFlag)
 	}
 	c.corruption(at, "the L1 entry at %#x has the copied flag and refers to nothing", at)
@@ -152,6 +161,12 @@ func (c *checker) checkL1Entry(at uint64, e L1Entry, times uint32) {
 	}
 }
 
+// sane says whether an entry refers to a cluster that serves as nothing else, or
+// to none: then its reserved bits are all that is wrong with it.
+func (c *checker) sane(off uint64, as use) bool {
+	return off == 0 || c.g.inCluster(off) == 0 && c.inFile(off, c.g.clusterSize()) && c.before.uses.get(off>>c.g.clusterBits).uses() == as
+}
+
 // checkCopied compares the copied flag of an L1 or L2 entry, stored at byte
 // at, with the refcount of what the entry points to, if that is known.
 func (c *checker) checkCopied(at, entry, target uint64, what string) error {
@@ -162,7 +177,7 @@ func (c *checker) checkCopied(at, entry, target uint64, what string) error {
 	if err != nil || one == (entry&copiedFlag != 0) {
 		return err
 	}
-	if c.fix&fixCopied != 0 {
+	if c.fix&fixEntries != 0 {
 		return c.put(at, entry^copiedFlag)
 	}
 	if one {

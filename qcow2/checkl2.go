@@ -7,30 +7,36 @@ import "encoding/binary"
 // snapshots have.
 func (c *checker) checkL2Tables() error {
 	table := make([]byte, c.g.clusterSize())
-	walk := func(r *l2Ref, active bool) error {
+	walk := func(r *l2Ref, active bool, disk uint64) error {
 		if r == nil || r.walked || c.uses.full {
 			return nil
 		}
 		r.walked = true
-		return c.walkL2(table, r, active)
+		return c.walkL2(table, r, active, disk)
 	}
 	if c.activeL1 {
-		err := c.readL1(c.h.L1TableOffset, c.h.L1Size, func(_ uint64, e L1Entry) error {
-			return walk(c.tables.find(e.Offset()), true)
+		err := c.readL1(c.h.L1TableOffset, c.h.L1Size, func(at uint64, e L1Entry) error {
+			r := c.tables.find(e.Offset())
+			if r != nil && r.walked && c.g.external {
+				c.corruption(at, "the L1 entry at %#x refers to an L2 table that another one refers to, which a data file excludes", at)
+			}
+			return walk(r, true, (at-c.h.L1TableOffset)/8*c.g.l2Coverage())
 		})
 		if err != nil {
 			return err
 		}
 	}
 	for i := range c.tables.refs {
-		if err := walk(&c.tables.refs[i], false); err != nil {
+		if err := walk(&c.tables.refs[i], false, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *checker) walkL2(table []byte, r *l2Ref, active bool) error {
+// walkL2 looks at the entries of a table. An active one maps the disk from byte
+// disk on.
+func (c *checker) walkL2(table []byte, r *l2Ref, active bool, disk uint64) error {
 	if c.hole(r.off, c.g.clusterSize()) {
 		return nil
 	}
@@ -41,12 +47,16 @@ func (c *checker) walkL2(table []byte, r *l2Ref, active bool) error {
 	width := 8 * c.g.entryWords()
 	for i := 0; i < len(table); i += width {
 		s := l2Slot{at: r.off + uint64(i), times: uint64(r.times), active: active}
+		s.disk = disk + uint64(i/width)<<c.g.clusterBits
 		s.entry = L2Entry(binary.BigEndian.Uint64(table[i:]))
 		if c.g.extended {
 			s.bitmap = L2Bitmap(binary.BigEndian.Uint64(table[i+8:]))
 		}
 		if s.entry == 0 && s.bitmap == 0 {
 			continue
+		}
+		if err := c.cleanEntry(&s); err != nil {
+			return err
 		}
 		if err := c.checkL2Entry(s); err != nil {
 			return err
@@ -60,8 +70,24 @@ type l2Slot struct {
 	at     uint64 // byte offset in the file
 	times  uint64 // references to its table
 	active bool   // maps the disk as it is now, not only a snapshot
+	disk   uint64 // byte of the disk it maps, if active
 	entry  L2Entry
 	bitmap L2Bitmap
+}
+
+// cleanEntry clears reserved bits if they are all that is wrong with an entry. The
+// zero flag is none of them in version 2: QEMU reads no such cluster.
+func (c *checker) cleanEntry(s *l2Slot) error {
+	reserved := s.entry.Reserved()
+	if c.g.extended {
+		reserved |= uint64(s.entry & l2Zero)
+	}
+	off := s.entry.Offset()
+	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.external && off != s.disk || !c.g.external && !c.sane(off, useData) {
+		return nil
+	}
+	s.entry &^= L2Entry(reserved)
+	return c.put(s.at, uint64(s.entry))
 }
 
 func (c *checker) checkL2Entry(s l2Slot) error {
@@ -73,14 +99,36 @@ func (c *checker) checkL2Entry(s l2Slot) error {
 		return nil
 	}
 	c.countFragments(s)
-	if c.h.Incompatible&IncompatDataFile != 0 {
-		return nil // the offset is one of the data file
+	if c.g.external {
+		return c.checkExternal(s)
 	}
 	c.claimData(s)
 	if !s.active {
 		return nil
 	}
 	return c.checkCopied(s.at, uint64(s.entry), s.entry.Offset(), "L2 entry")
+}
+
+// checkExternal judges an entry whose offset is one of the data file: each cluster
+// is at its place on the disk there, and nobody shares it.
+func (c *checker) checkExternal(s l2Slot) error {
+	off := s.entry.Offset()
+	switch {
+	case !s.active || c.fix&countOnly != 0:
+		return nil
+	case c.g.inCluster(off) != 0:
+		c.corruption(s.at, "the L2 entry at %#x points to byte %#x of the data file, which is not the start of a cluster", s.at, off)
+	case off != s.disk:
+		c.corruption(s.at, "the L2 entry at %#x points to byte %#x of the data file, and maps byte %#x of the disk", s.at, off, s.disk)
+	}
+	switch {
+	case s.entry.Copied():
+		return nil
+	case c.fix&fixEntries != 0:
+		return c.put(s.at, uint64(s.entry|l2Copied))
+	}
+	c.corruption(s.at, "the L2 entry at %#x (%#x) has no copied flag, and its cluster is in the data file", s.at, uint64(s.entry))
+	return nil
 }
 
 // claimData counts a data cluster. One that is not aligned may belong to either
@@ -100,7 +148,10 @@ func (c *checker) checkCompressed(s l2Slot) error {
 		c.report.CompressedClusters++
 		c.report.FragmentedClusters++
 	}
-	if c.h.Incompatible&IncompatDataFile != 0 {
+	if s.bitmap != 0 {
+		c.corruption(s.at, "the L2 entry at %#x is compressed and has subclusters: %#x", s.at, uint64(s.bitmap))
+	}
+	if c.g.external {
 		c.corruption(s.at, "the L2 entry at %#x is compressed, which an external data file excludes", s.at)
 		return nil
 	}
@@ -108,7 +159,7 @@ func (c *checker) checkCompressed(s l2Slot) error {
 	if !s.entry.Copied() || c.fix&countOnly != 0 {
 		return nil
 	}
-	if c.fix&fixCopied != 0 {
+	if c.fix&fixEntries != 0 {
 		return c.put(s.at, uint64(s.entry&^l2Copied))
 	}
 	c.corruption(s.at, "the L2 entry at %#x is compressed and has the copied flag", s.at)

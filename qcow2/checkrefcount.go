@@ -243,13 +243,16 @@ func (c *checker) compare(cluster, refcount uint64) {
 	}
 	c.judgeUses(found)
 	n := found.references()
+	if refcount != n {
+		c.unequal++
+	}
 	severity := Corruption
 	switch {
 	case refcount == n && !found.misused():
 		return
 	case found.saturated() && refcount != n:
 		severity = Note
-	case refcount > n:
+	case refcount > n && !found.misused():
 		severity = Leak
 	}
 	if c.report.countOnly(severity) {

@@ -3,20 +3,65 @@ package qcow2
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
-// repaired does what the mode asks for and looks again. Each step leaves an
-// image no worse than it was, and is durable before the next relies on it:
+// repaired does what the mode asks for, and looks again, as long as that helps:
+// what was put right may be what kept it from more. Changes are drafted and judged
+// before any is made, so that an image is never left with more errors than it had.
+func (c *checker) repaired() (*Report, error) {
+	const rounds = 8
+	f, last := c.f, c
+	for range rounds {
+		d, err := newDraft(f)
+		if err != nil {
+			return c.report, fmt.Errorf("%w: %w", ErrCheck, err)
+		}
+		last.f = d
+		after, err := last.repairOnce()
+		if err != nil {
+			return after.report, err
+		}
+		if !d.changed() || !after.better(last) {
+			break
+		}
+		if err := d.commit(); err != nil {
+			return last.report, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
+		}
+		last = after
+	}
+	last.f = f
+	last.report.fixedSince(c.report)
+	if last.report.Leaks > 0 {
+		last.note(0, "leaks are left alone: damage may hide references to these clusters")
+	}
+	return last.report, last.clearMarks()
+}
+
+// better says whether an image has less wrong with it than before.
+func (c *checker) better(before *checker) bool {
+	return slices.Compare(c.wrong(), before.wrong()) < 0
+}
+
+// wrong counts what is wrong, the worst first.
+func (c *checker) wrong() []uint64 {
+	return []uint64{c.report.Corruptions, c.unequal, c.report.notes}
+}
+
+// repairOnce does each step once and returns what the image is like then. Each
+// leaves an image no worse than it was, and is durable before the next relies on
+// it:
 //
 //  1. refcounts, so that no cluster in use looks free;
-//  2. copied flags, which are read off the refcounts;
+//  2. copied flags, which are read off the refcounts, and reserved bits;
 //  3. the zone table;
-//  4. incompatible bit 5;
-//  5. the dirty and corrupt bits, if a last look finds nothing.
-func (c *checker) repaired() (*Report, error) {
+//  4. incompatible bit 5.
+//
+// The dirty and corrupt bits go last, if a last look finds nothing.
+func (c *checker) repairOnce() (*checker, error) {
 	steps := []func() error{c.repairRefcounts}
 	if c.o.Repair == RepairAll {
-		steps = append(steps, c.repairCopied, c.repairZones, c.repairZonedBit)
+		steps = append(steps, c.repairEntries, c.repairZones, c.repairZonedBit)
 	}
 	for _, step := range steps {
 		err := step()
@@ -24,18 +69,10 @@ func (c *checker) repaired() (*Report, error) {
 			err = c.f.Datasync()
 		}
 		if err != nil {
-			return c.report, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
+			return c, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
 		}
 	}
-	after, err := examine(c.f, c.o, fixNothing, nil)
-	if err != nil {
-		return after.report, err
-	}
-	after.report.fixedSince(c.report)
-	if after.report.Leaks > 0 {
-		after.note(0, "leaks are left alone: damage may hide references to these clusters")
-	}
-	return after.report, after.clearMarks()
+	return examine(c.f, c.o, fixNothing, nil)
 }
 
 // repairRefcounts makes refcounts equal to the references: downwards if
@@ -71,9 +108,9 @@ func (c *checker) wanted(cluster, refcount uint64) (uint64, bool) {
 	return n, c.o.Repair == RepairAll && n <= MaxRefcount(c.g.refOrder)
 }
 
-// repairCopied walks again, with the refcounts as they are now.
-func (c *checker) repairCopied() error {
-	_, err := examine(c.f, c.o, fixCopied, c)
+// repairEntries walks again, with the refcounts as they are now.
+func (c *checker) repairEntries() error {
+	_, err := examine(c.f, c.o, fixEntries, c)
 	return err
 }
 

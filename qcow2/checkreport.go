@@ -49,6 +49,10 @@ type Report struct {
 	LeaksFixed       uint64 `json:"leaks-fixed"`
 	NotesFixed       uint64 `json:"notes-fixed"`
 
+	// CheckErrors is 1 if the check could not be completed: what is not in the
+	// report may be wrong all the same.
+	CheckErrors uint64 `json:"check-errors"`
+
 	// Clusters of the virtual disk, and how many of them are stored.
 	TotalClusters      uint64 `json:"total-clusters"`
 	AllocatedClusters  uint64 `json:"allocated-clusters"`
@@ -81,9 +85,11 @@ const (
 	CheckLeaks   = 3
 )
 
-// ExitCode is the exit status that fits a completed check.
+// ExitCode is the exit status that fits the report.
 func (r *Report) ExitCode() int {
 	switch {
+	case r.CheckErrors > 0:
+		return CheckFailed
 	case r.Corruptions > 0:
 		return CheckCorrupt
 	case r.Leaks > 0:
@@ -92,8 +98,11 @@ func (r *Report) ExitCode() int {
 	return CheckClean
 }
 
-// Clean says that there are neither corruptions nor leaks.
-func (r *Report) Clean() bool { return r.Corruptions == 0 && r.Leaks == 0 }
+// Clean says that a completed check found neither corruptions nor leaks.
+func (r *Report) Clean() bool { return r.CheckErrors == 0 && r.Corruptions == 0 && r.Leaks == 0 }
+
+// described says whether the header could be read; without it there are no numbers.
+func (r *Report) described() bool { return r.ClusterSize != 0 }
 
 func (r *Report) describe(h *Header, fileSize uint64) {
 	r.ClusterSize = h.ClusterSize()
@@ -145,7 +154,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	r.writeFixed(&b)
 	r.writeVerdict(&b)
-	r.writeNumbers(&b)
+	if r.described() {
+		r.writeNumbers(&b)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -158,6 +169,9 @@ func (r *Report) writeFixed(b *strings.Builder) {
 }
 
 func (r *Report) writeVerdict(b *strings.Builder) {
+	if r.CheckErrors > 0 {
+		fmt.Fprintln(b, "The check could not be completed: whether the image is sound is not known.")
+	}
 	if r.Clean() {
 		fmt.Fprintln(b, "The image is sound: no corruptions, no leaks.")
 	}

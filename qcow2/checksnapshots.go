@@ -18,6 +18,10 @@ func (c *checker) checkSnapshots() error {
 		return nil
 	}
 	off := c.h.SnapshotsOffset
+	if off == 0 {
+		c.damage(snapshotsOffsetField, "the header counts %d snapshots and puts their table at 0", c.h.SnapshotCount)
+		return nil
+	}
 	tables := make(map[l1Ref]uint32) // how often snapshots refer to each
 	for i := range c.h.SnapshotCount {
 		n, err := c.checkSnapshot(i, off, tables)

@@ -30,23 +30,27 @@ type Extension struct {
 const extensionHeader = 8 // bytes: u32 type, u32 length, big-endian
 
 // parseExtensions reads the extension area b up to the end marker or, as QEMU
-// does, up to the end of the area.
+// does, up to the end of the area. A length past the end is refused even of the
+// end marker, which has no data.
 func parseExtensions(b []byte) ([]Extension, error) {
 	var list []Extension
 	for len(b) >= extensionHeader {
 		e := Extension{Type: ExtensionType(binary.BigEndian.Uint32(b))}
 		length := uint64(binary.BigEndian.Uint32(b[4:]))
-		if e.Type == ExtEnd {
-			return list, nil
-		}
 		b = b[extensionHeader:]
 		if length > uint64(len(b)) {
 			return nil, fmt.Errorf("header extension %#08x is %d bytes long, past the end of the header: %w",
 				uint32(e.Type), length, ErrCorrupt)
 		}
+		if e.Type == ExtEnd {
+			return list, nil
+		}
 		e.Data = b[:length:length]
 		list = append(list, e)
 		b = b[min(roundUp(length, 8), uint64(len(b))):]
+	}
+	if len(b) > 0 {
+		return nil, fmt.Errorf("header extensions end %d bytes before the header does, without an end marker: %w", len(b), ErrCorrupt)
 	}
 	return list, nil
 }

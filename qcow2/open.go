@@ -192,7 +192,11 @@ func (i *Image) loadL1() error {
 			return err
 		}
 		for n := range raw[:len(raw)/8] {
-			i.l1[k+uint64(n)].entry.Store(binary.BigEndian.Uint64(raw[n*8:]))
+			e := L1Entry(binary.BigEndian.Uint64(raw[n*8:]))
+			if e.Offset() == 0 && e.Reserved() == 0 {
+				e = 0 // the copied flag alone refers to nothing
+			}
+			i.l1[k+uint64(n)].entry.Store(uint64(e))
 		}
 	}
 	return nil

@@ -48,11 +48,17 @@ func parsePrivate(b []byte) (*PrivateExtension, error) {
 		return nil, &UnsupportedError{fmt.Sprintf("private extension version %d", v), "use the zqublkd that made the image, or a newer one"}
 	}
 	p := new(PrivateExtension)
+	seen := make(map[uint32]bool)
 	for b = b[privateHeader:]; len(b) > 0; {
 		r, n, err := parseRecord(b)
 		if err != nil {
 			return nil, err
 		}
+		known := r.tag == tagLogicalBlockSize || r.tag == tagConditions
+		if known && seen[r.tag] {
+			return nil, fmt.Errorf("private extension has record %#x twice: %w", r.tag, ErrCorrupt)
+		}
+		seen[r.tag] = known
 		if err := p.adopt(r); err != nil {
 			return nil, err
 		}
