@@ -19,12 +19,14 @@ type table struct {
 	stale *tracker
 	saved pointers // what the slots of the image hold
 	sum   uint64   // of saved
-	part  int      // zones whose slot says they are part-written, which is active
+
+	resets map[uint32]bool // zones whose slots a reset has emptied, and that still show their old state
+	part   int             // zones whose slot says they are part-written, which is active
 }
 
 // newTable is the table of a disk whose slots hold what is saved.
 func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, saved pointers) *table {
-	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum()}
+	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(), resets: map[uint32]bool{}}
 	for i := range t.saved.sectors {
 		t.part += t.partWritten(uint32(i), t.saved.of(uint32(i)))
 	}
@@ -84,7 +86,7 @@ func (t *table) limit() int { return int(t.zones.Limits().MaxActive) }
 func (t *table) moved(slots []qcow2.ZoneSlot) []qcow2.ZoneSlot {
 	before := len(slots)
 	t.stale.take(func(i uint32) {
-		if t.img.Zoned() == nil {
+		if t.img.Zoned() == nil || t.resets[i] {
 			return
 		}
 		wp := t.zones.State(i).WP
@@ -153,26 +155,16 @@ func (t *table) writeSlots(slots []qcow2.ZoneSlot) error {
 
 // reset makes the reset of zones durable and ends op, which owns them. The
 // slots go first: from then on nothing in the zones can be read through us,
-// whatever becomes of the host space, which is given back after.
+// whatever becomes of the host space, which is given back after. That may take
+// long, and flushes go on meanwhile.
 func (t *table) reset(op *zoned.Op) *zoned.Op {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	own := t.zones.Owned(op)
-	geo := t.zones.Geometry()
-	slots := make([]qcow2.ZoneSlot, len(own))
-	for k, i := range own {
-		slots[k] = qcow2.ZoneSlot{Zone: i, WP: geo.Start(i)}
-	}
-	ended := false
-	defer func() {
-		if !ended { // an error, or a panic
-			t.stale.resetting(own, false)
-		}
-	}()
-	t.stale.resetting(own, true)
-	if err := t.writeSlots(slots); err != nil {
+	defer t.resetOver(own) // also after an error or a panic
+	if err := t.emptySlots(own); err != nil {
+		t.resetOver(own)
 		return t.zones.EndReset(op, err)
 	}
+	geo := t.zones.Geometry()
 	for _, i := range own {
 		// Failing to give space back loses nothing: reads of an empty zone
 		// never reach the file, and a finish makes its tail zeros itself.
@@ -181,8 +173,40 @@ func (t *table) reset(op *zoned.Op) *zoned.Op {
 			t.ahead.forget(i)
 		}
 	}
-	ended = true
+	// What is written from here on is for flushes again.
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range own {
+		delete(t.resets, i)
+	}
 	return t.zones.EndReset(op, nil)
+}
+
+// emptySlots writes the slots of zones that are reset, durably. Until their reset
+// ends, a flush leaves them alone: what they show is no longer what they hold.
+func (t *table) emptySlots(own []uint32) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slots := make([]qcow2.ZoneSlot, len(own))
+	for k, i := range own {
+		slots[k] = qcow2.ZoneSlot{Zone: i, WP: t.zones.Geometry().Start(i)}
+		t.resets[i] = true
+	}
+	t.stale.resetting(own, true)
+	return t.writeSlots(slots)
+}
+
+// resetOver hands zones whose reset has failed back to flushes.
+func (t *table) resetOver(own []uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range own {
+		if t.resets[i] {
+			delete(t.resets, i)
+			t.stale.resetting([]uint32{i}, false)
+			t.stale.mark(i)
+		}
+	}
 }
 
 // finish makes a full zone of the one that op owns and ends op. Its tail
