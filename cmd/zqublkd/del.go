@@ -32,7 +32,7 @@ func newDel() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "stop it even while it is mounted or claimed")
+	c.Flags().BoolVar(&force, "force", false, "stop it even while it is in use")
 	c.Flags().BoolVar(&dead, "dead", false, "only if its daemon is dead; mounted or not")
 	c.Flags().BoolVarP(&all, "all", "a", false, "stop all devices")
 	addRunDir(c, &runDir)
@@ -70,8 +70,12 @@ func chosen(runDir string, args []string, all bool) ([]uint32, error) {
 	return ids, err
 }
 
-// resolve finds the device that arg names: its number, node, name or image.
+// resolve finds the device that arg names: its number, node or a link to it,
+// name or image.
 func resolve(runDir, arg string) (uint32, error) {
+	if node, err := filepath.EvalSymlinks(arg); err == nil && strings.HasPrefix(arg, "/dev/") {
+		arg = node
+	}
 	if n, err := strconv.ParseUint(strings.TrimPrefix(arg, "/dev/ublkb"), 10, 32); err == nil {
 		return uint32(n), nil
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
@@ -32,6 +33,7 @@ type serveOptions struct {
 	queues   uint16
 	depth    uint16
 	runDir   string
+	stopWait time.Duration
 	detached bool
 }
 
@@ -46,6 +48,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.Var((*sizeFlag)(&o.l2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
+	f.DurationVar(&o.stopWait, "stop-wait", server.DefaultStopWait, "how long SIGTERM (systemctl stop) waits for the users of the device before it goes all the same; 0: not at all")
 	addAllow(c, &o.allow)
 	addRunDir(c, &o.runDir)
 }
@@ -56,6 +59,8 @@ func (o *serveOptions) check() error {
 		return usageError{fmt.Errorf("--id %d: give a device number, or -1 for the first free one", o.id)}
 	case o.depth == 0 || o.depth > 4096:
 		return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", o.depth)}
+	case o.stopWait < 0:
+		return usageError{fmt.Errorf("--stop-wait %v: must not be negative", o.stopWait)}
 	case o.queues > 4096:
 		return usageError{fmt.Errorf("--queues %d: must be at most 4096", o.queues)}
 	}
@@ -69,7 +74,7 @@ func (o *serveOptions) args(image string) []string {
 	return []string{image, "--detached", "--log-level", logLevel,
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
-		"--run-dir", runDir, "--read-only=" + strconv.FormatBool(o.readOnly),
+		"--run-dir", runDir, "--stop-wait", o.stopWait.String(), "--read-only=" + strconv.FormatBool(o.readOnly),
 		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
 }
 
@@ -81,7 +86,7 @@ func (o *serveOptions) config(image string) server.Config {
 	return server.Config{
 		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
 		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
-		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, Log: logrus.StandardLogger(),
+		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -39,10 +40,11 @@ type Config struct {
 	Recovery Recovery
 	Cache    Cache
 	ZeroCopy ZeroCopy
-	Queues   uint16 // 0: one for each CPU
-	Depth    uint16 // tags of a queue
-	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
-	RunDir   string // where devices are recorded
+	Queues   uint16        // 0: one for each CPU
+	Depth    uint16        // tags of a queue
+	L2Cache  uint64        // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
+	RunDir   string        // where devices are recorded
+	StopWait time.Duration // for users of the device when the context ends; 0: none
 
 	Supervised func(args []string) bool // does a parent with these arguments bring the daemon back? nil: nobody does
 	Unit       string                   // systemd's unit that does

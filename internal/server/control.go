@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
 )
 
 // command is what a client asks of a running daemon, one line of JSON; reply
@@ -18,10 +20,12 @@ import (
 type command struct {
 	Verb  string `json:"verb"`            // status, stop, errors, hand-over
 	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
+	Force bool   `json:"force,omitempty"` // stop: even if the device is in use
 }
 
 type reply struct {
 	Error  string    `json:"error,omitempty"`
+	Users  []string  `json:"users,omitempty"` // stop: who keeps the device from it
 	Status *Status   `json:"status,omitempty"`
 	Errors []Refusal `json:"errors,omitempty"`
 
@@ -100,6 +104,12 @@ func (d *Device) obey(cmd command) reply {
 		}
 		return reply{then: func() { d.goOnce.Do(func() { close(d.leaving) }) }}
 	case "stop":
+		var held *HeldError
+		if err := d.mayStop(cmd.Force); errors.As(err, &held) {
+			return reply{Users: held.Holders}
+		} else if err != nil {
+			return reply{Error: err.Error()}
+		}
 		return reply{then: func() { d.stopOnce.Do(func() { close(d.stopping) }) }}
 	}
 	return reply{Error: fmt.Sprintf("unknown verb %q", cmd.Verb)}
@@ -145,7 +155,10 @@ func ask(runDir string, id uint32, cmd command) (reply, error) {
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)
 	}
-	if r.Error != "" {
+	switch {
+	case len(r.Users) > 0:
+		return r, &HeldError{Node: ublk.BlockPath(id), Holders: r.Users}
+	case r.Error != "":
 		return r, errors.New(r.Error)
 	}
 	return r, nil
@@ -169,8 +182,9 @@ func AskErrors(runDir string, id uint32) ([]Refusal, error) {
 	return r.Errors, err
 }
 
-// AskStop asks the daemon of device id to stop; it has not when this returns.
-func AskStop(runDir string, id uint32) error {
-	_, err := ask(runDir, id, command{Verb: "stop"})
+// AskStop asks the daemon of device id to stop, also if it is in use with force;
+// it has not when this returns.
+func AskStop(runDir string, id uint32, force bool) error {
+	_, err := ask(runDir, id, command{Verb: "stop", Force: force})
 	return err
 }

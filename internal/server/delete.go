@@ -13,7 +13,7 @@ import (
 	"zqublkd/ublk"
 )
 
-// HeldError is a device that is mounted or claimed.
+// HeldError is a device that is in use.
 type HeldError struct {
 	Node    string
 	Holders []string
@@ -31,7 +31,7 @@ var ErrLinger = errors.New("its number stays in use until the last process that 
 const deleteTimeout = 60 * time.Second
 
 // Delete stops device id of a run directory and waits until it is gone. It
-// refuses one that is held, unless force. A device whose daemon is dead is
+// refuses one that is in use, unless force. A device whose daemon is dead is
 // deleted from here, under its lock.
 func Delete(runDir string, id uint32, force bool) error {
 	r, err := ReadRecord(runDir, id)
@@ -41,7 +41,7 @@ func Delete(runDir string, id uint32, force bool) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseHeld(r, force); err != nil {
+	if err := refuseUsed(r, force); err != nil {
 		return err
 	}
 	if !r.Alive {
@@ -53,7 +53,7 @@ func Delete(runDir string, id uint32, force bool) error {
 		}
 		return waitNumber(openKernel, id) // the supervisor, or the daemon it was starting, has cleared up
 	}
-	if err := AskStop(runDir, id); err != nil && (r.Starting || !ending(err)) {
+	if err := AskStop(runDir, id, force); err != nil && (r.Starting || !ending(err)) {
 		return err
 	}
 	return waitGone(runDir, r)
@@ -79,19 +79,6 @@ func ending(err error) bool {
 		}
 	}
 	return false
-}
-
-// refuseHeld is the error about who holds the device of r, nil if that does not
-// matter.
-func refuseHeld(r Record, force bool) error {
-	if force {
-		return nil
-	}
-	holders, err := Holders(r.ID)
-	if err == nil && len(holders) > 0 {
-		err = &HeldError{Node: r.Node, Holders: holders}
-	}
-	return err
 }
 
 func notOurs(runDir string, id uint32) error {

@@ -42,6 +42,8 @@ type Device struct {
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes
 	gone *uint32        // the number of a device that was to be taken over, and that the driver has no more
+
+	users func(id uint32) []string // who uses the device now
 }
 
 // ErrQueue is a queue whose ring broke. The process must end at once: only
@@ -66,7 +68,7 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 
 func newDevice(cfg Config, open opener) *Device {
 	d := &Device{
-		cfg: cfg, log: cfg.Log, open: open,
+		cfg: cfg, log: cfg.Log, open: open, users: Users,
 		failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{}),
 	}
 	if cfg.Supervised != nil {
@@ -92,6 +94,9 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	case <-ctx.Done():
 		if d.handable() == nil && d.cfg.NextComes != nil && d.cfg.NextComes() {
 			return d.handOver()
+		}
+		if err := d.waitForUsers(); err != nil {
+			return err
 		}
 	}
 	d.log.WithField("device", d.record.Node).Info("stopping")

@@ -65,13 +65,17 @@ func exportsOf(id uint32) []string {
 
 // Openers names the processes that have the node of a device open.
 func Openers(id uint32) []string {
+	return openersOf(func(path string) bool { return isNode(id, path) })
+}
+
+func openersOf(is func(path string) bool) []string {
 	seen := map[string]bool{}
 	var names []string
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, l := range links {
 		target, err := os.Readlink(l)
 		pid := strings.Split(l, "/")[2]
-		if err != nil || !isNode(id, strings.TrimSuffix(target, " (deleted)")) || seen[pid] {
+		if err != nil || seen[pid] || !is(strings.TrimSuffix(target, " (deleted)")) {
 			continue
 		}
 		seen[pid] = true
@@ -84,6 +88,10 @@ func Openers(id uint32) []string {
 // mountsOf finds the mounts of the device. mountinfo names the source; file
 // systems with a device number of their own show it only there.
 func mountsOf(id uint32) []string {
+	return mountsFrom(func(source string) bool { return isNode(id, source) })
+}
+
+func mountsFrom(is func(source string) bool) []string {
 	seen := map[string]bool{}
 	var names []string
 	files, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
@@ -94,7 +102,7 @@ func mountsOf(id uint32) []string {
 		}
 		for _, line := range strings.Split(string(b), "\n") {
 			point, source := parseMount(line)
-			if isNode(id, source) && !seen[point] {
+			if point != "" && !seen[point] && is(source) {
 				seen[point] = true
 				names = append(names, "mounted at "+point)
 			}
@@ -123,10 +131,12 @@ func stackedOn(id uint32) []string {
 	return names
 }
 
-func swapOn(id uint32) []string {
+func swapOn(id uint32) []string { return swapFrom(func(path string) bool { return isNode(id, path) }) }
+
+func swapFrom(is func(path string) bool) []string {
 	b, _ := os.ReadFile("/proc/swaps")
 	for _, line := range strings.Split(string(b), "\n") {
-		if f := strings.Fields(line); len(f) > 0 && isNode(id, f[0]) {
+		if f := strings.Fields(line); len(f) > 0 && is(f[0]) {
 			return []string{"used as swap"}
 		}
 	}

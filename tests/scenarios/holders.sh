@@ -31,6 +31,50 @@ leftovers
 verify_image disk.qcow2
 pass "held by a mount, by dm, by a process"
 
+# Open without a claim, as QEMU and fio have it.
+add disk.qcow2
+exec 9<"$dev"
+refused 6 "$dev is in use: process $$ \(bash\); .*--force" zqublkd del "$id"
+exec 9<&-
+(
+	exec 9<"$dev"
+	sleep 1
+) &
+until_ok zqublkd del "$id" # waits for who only looks
+wait
+leftovers
+pass "held by an open node"
+
+# Told to stop, a daemon waits for the users of its device: not for an idle
+# device on top of it, and not for ever.
+serve() {
+	zqublkd serve disk.qcow2 --stop-wait "$1" 2>log &
+	pid=$!
+	until_ok grep -q serving log
+	dmsetup create held --table "0 $((128 << 11)) linear /dev/ublkb0 0"
+	exec 9</dev/mapper/held
+	kill -TERM $pid
+	eventually 10 grep -q "waiting for its users.*process $$ (bash) by way of /dev/dm-0" log
+	kill -0 $pid || die "it does not wait"
+	dd if=/dev/mapper/held of=/dev/null bs=4k count=1 iflag=direct status=none
+}
+serve 60s
+exec 9<&-
+wait $pid
+! grep -q level=error log || die "nobody used it: $(<log)"
+dmsetup remove held
+serve 4s
+code=0
+wait $pid || code=$?
+equal "exit code" "$code" 0
+grep -q "stopping a device in use.*process $$ (bash)" log || die "the end of a device in use is not said: $(<log)"
+exec 9<&-
+dmsetup remove held
+until_ok no_devices
+leftovers
+verify_image disk.qcow2
+pass "SIGTERM waits"
+
 create disk.qcow2 zone.size=8M
 add disk.qcow2
 modprobe nvmet

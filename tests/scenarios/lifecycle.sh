@@ -23,8 +23,9 @@ before=$(reads)
 reader=$!
 until_ok reads_above $((before + 10))
 pid=$(daemon_of 0)
+refused 6 "$dev is in use: .*process $$ \(bash\)" zqublkd del 0
 began=$EPOCHSECONDS
-zqublkd del 0 2>note
+zqublkd del --force 0 2>note
 ((EPOCHSECONDS - began < 20)) || die "del took $((EPOCHSECONDS - began)) s"
 gone "$pid" || die "the daemon is still there"
 [ ! -e "$dev" ] || die "the node is still there"
@@ -40,7 +41,7 @@ exec 9<&-
 until_ok zqublkd add --id 0 disk.qcow2
 zqublkd del 0
 verify_image disk.qcow2
-pass "del while somebody reads"
+pass "del --force while somebody reads"
 
 # write_on FIRST: starts a writer of numbered blocks and waits until it has begun.
 write_on() {
