@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
 )
@@ -60,6 +61,37 @@ func TestC01_SmallClustersOfZones(t *testing.T) {
 	all.Wait()
 	r.close()
 	checkImage(t, path)
+}
+
+// noPunch is a file in which no hole can be punched.
+type noPunch struct{ *storage.OSFile }
+
+func (noPunch) PunchHole(int64, int64) error { return storage.ErrNotSupported }
+
+// TestC01_ZerosWhereNoHoleCanBePunched: zeros are written then, beside the writes
+// of others to the same pages.
+func TestC01_ZerosWhereNoHoleCanBePunched(t *testing.T) {
+	i := rigImage{kind: "preallocated", cluster: 64 << 10, version: 3}
+	for _, s := range rigStores(t) {
+		t.Run(s.name, func(t *testing.T) {
+			path, raw := i.make(t, s)
+			f, err := storage.Open(path, storage.Options{Direct: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := openDiskIn(noPunch{f}, DiskOptions{Direct: true, Log: silent()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := rigWork{Depth: 32, Queues: 2, Count: 24, Least: 1, Most: 1, Seed: 1}
+			r, m := newRig(t, d, w.Queues, w.Depth/w.Queues), newSectorModel(rigDisk/sectorBytes, 0)
+			if err := w.play(r, m, nil); err != nil {
+				t.Error(err)
+			}
+			r.close()
+			i.judge(t, s, path, raw, m)
+		})
+	}
 }
 
 // TestC15_DeviceEndsWithinACluster: a device whose size is no multiple of the

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+
+	"zqublkd/internal/storage"
 )
 
 var (
@@ -54,7 +57,11 @@ func runRig(t *testing.T, s rigStore, i rigImage, w rigWork, direct bool) {
 
 func openRig(t testing.TB, path string, direct bool, w rigWork) *rig {
 	t.Helper()
-	d, err := OpenDisk(path, DiskOptions{Direct: direct, Allow: Allow{Backing: true, Data: true}, Log: silent()})
+	var d *Disk
+	err := patiently(func() (err error) {
+		d, err = OpenDisk(path, DiskOptions{Direct: direct, Allow: Allow{Backing: true, Data: true}, Log: silent()})
+		return err
+	}, func(err error) bool { return errors.Is(err, storage.ErrInUse) }) // by the rings of one that was killed
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (d *Disk) holdsData(e qcow2.Extent) (bool, error) {
 	const page = 4096
 	first := min((e.Host+page-1)&^(page-1), e.Host+e.Len)
 	head := make([]byte, first-e.Host)
-	if _, err := d.file.ReadAt(head, int64(e.Host)); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := d.img.DataWay().ReadAt(head, int64(e.Host)); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	for _, b := range head {
