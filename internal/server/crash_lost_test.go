@@ -1,6 +1,9 @@
 package server
 
 import (
+	"math/rand/v2"
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/storage"
@@ -156,4 +159,19 @@ func (p *promises) loseUnflushed() {
 func writesInTwo(r *crashRun) {
 	r.rec.Split(func(n int) int { return n / 2 / 8 * 8 })
 	atOnce(r)
+}
+
+// interleaved: clients write every fourth sector each, so that all of them are at
+// work in one cluster, which is compressed until the first of them comes.
+func interleaved(r *crashRun) {
+	r.rec.Pause(func(k storage.OpKind) {
+		if k == storage.OpSync || k == storage.OpDirect {
+			time.Sleep(200 * time.Microsecond)
+		}
+	})
+	r.together(4, func(k int, rng *rand.Rand) {
+		for range 60 {
+			r.put((rng.Uint64N(r.geo.Size/512/4)*4+uint64(k))*512, 512, 0)
+		}
+	})
 }

@@ -31,7 +31,11 @@ type crashRun struct {
 // newCrashRun serves the image in mem. What it holds is promised, unless it is
 // nothing.
 func newCrashRun(t *testing.T, mem *storage.Mem, seed uint64) *crashRun {
-	rec := storage.NewRecorder(mem)
+	return newCrashRunIn(t, storage.NewRecorder(mem), seed)
+}
+
+// newCrashRunIn is newCrashRun with a recorder.
+func newCrashRunIn(t *testing.T, rec *storage.Recorder, seed uint64) *crashRun {
 	s := newSimIn(t, rec, 2, 16)
 	r := &crashRun{t: t, s: s, rec: rec, rng: rand.New(rand.NewPCG(seed, 1)), geo: s.disk.geo, block: uint64(s.disk.img.LogicalBlockSize())}
 	r.promises = newPromises(rec, r.geo)

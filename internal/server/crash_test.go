@@ -4,6 +4,8 @@ import (
 	"flag"
 	"math/rand/v2"
 	"testing"
+
+	"zqublkd/internal/storage"
 )
 
 var (
@@ -64,7 +66,11 @@ func recordAll(t *testing.T) []*recorded {
 
 // recordWork does a workload and stops the disk.
 func recordWork(t *testing.T, w workload) *crashRun {
-	r := newCrashRun(t, w.image(t), *crashSeed)
+	rec := storage.NewRecorder(w.image(t))
+	if silent, ok := pastCache[w.name]; ok {
+		rec.PassCache(512, silent)
+	}
+	r := newCrashRunIn(t, rec, *crashSeed)
 	w.do(r)
 	r.s.close()
 	r.settle()

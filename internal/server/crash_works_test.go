@@ -82,6 +82,8 @@ var workloads = []workload{
 	{"syncs fail on a plain disk", false, plain(qcow2.CreateOptions{ClusterSize: 4096}), syncsFailOnPlainDisk},
 	{"syncs fail, compressed clusters", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), syncsFailOnPlainDisk},
 	{"everything at once, writes in two", false, zones(qcow2.CreateOptions{ClusterSize: 4096, Size: 9 * 256 << 10}), writesInTwo},
+	{"past the page cache", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), interleaved},
+	{"past the page cache of a device", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), interleaved},
 	{"btrfs", false, zones(qcow2.CreateOptions{Size: 256 << 20}, func(z *qcow2.ZoneOptions) {
 		z.Size, z.Capacity, z.Conventional, z.MaxOpen, z.MaxActive = 4<<20, 3<<20, 0, 12, 14
 	}), replay("btrfs")},
@@ -89,6 +91,10 @@ var workloads = []workload{
 		z.Size, z.Capacity, z.Conventional = 2<<20, 2<<20, 24
 	}), replay("f2fs")},
 }
+
+// pastCache are the workloads whose data goes past the page cache of the file, and
+// whether a collision there is told by no sync.
+var pastCache = map[string]bool{"past the page cache": false, "past the page cache of a device": true}
 
 func writesInZones(r *crashRun) {
 	r.write(1, 1536)

@@ -240,7 +240,7 @@ func (q *simQueue) Wake() {
 
 func (q *simQueue) ReadFile(tag uint16, step uint8, fd int, buf []byte, off uint64) {
 	q.file(tag, step, buf, func(buf []byte) (int, error) {
-		if fd < 0 {
+		if fd < 0 || fd == storage.PastCache {
 			n, err := q.q.disk.file.ReadAt(buf, int64(off))
 			if err == io.EOF {
 				err = nil
@@ -255,6 +255,9 @@ func (q *simQueue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uin
 	q.file(tag, step, buf, func(buf []byte) (int, error) {
 		if fd < 0 {
 			return q.q.disk.file.WriteAt(buf, int64(off))
+		}
+		if fd == storage.PastCache {
+			return q.q.disk.file.(*storage.Recorder).WriteDirect(buf, int64(off))
 		}
 		return unix.Pwrite(fd, buf, int64(off))
 	})

@@ -20,12 +20,13 @@ const (
 	OpSync
 	OpReserve // not recorded: it changes nothing
 	OpDrop    // memory forgets what failed syncs have lost, see Settle
+	OpDirect  // only of Pause: a direct write has begun
 
 	opKinds = iota
 )
 
 func (k OpKind) String() string {
-	names := [...]string{"any", "read", "write", "truncate", "punch", "sync", "reserve", "drop"}
+	names := [...]string{"any", "read", "write", "truncate", "punch", "sync", "reserve", "drop", "direct"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -60,6 +61,7 @@ type Recorder struct {
 	pause  func(OpKind)
 	split  func(n int) int
 	room   *room
+	past   *past
 	lost   Survives // what a failed sync has written of what it was for
 
 	moments []moment // at which all was durable, as far as looked for
@@ -115,6 +117,14 @@ func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
 	if err := checkRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	r.mu.Lock()
+	r.past.soil(off, int64(len(p)))
+	r.mu.Unlock()
+	return r.writeAll(p, off)
+}
+
+// writeAll is a write by either way.
+func (r *Recorder) writeAll(p []byte, off int64) (int, error) {
 	first, f := r.plan(p, off)
 	n, err := r.write(p[:first], off, f)
 	if err != nil || first == len(p) {
@@ -208,7 +218,7 @@ func (r *Recorder) Datasync() error {
 	op := Op{Kind: OpSync}
 	if f := r.fault(OpSync, 0, 0); f != nil {
 		op.Err = f.Err
-	} else {
+	} else if op.Err = r.past.synced(); op.Err == nil {
 		op.Err = r.room.synced()
 	}
 	r.ops = append(r.ops, op)
@@ -253,10 +263,20 @@ func (r *Recorder) SeekHole(off int64) (int64, error) { return r.file.SeekHole(o
 func (r *Recorder) Fd() int { return -1 }
 
 // DirectFd implements File.
-func (r *Recorder) DirectFd() int { return -1 }
+func (r *Recorder) DirectFd() int {
+	if r.past == nil {
+		return -1
+	}
+	return PastCache
+}
 
 // DirectAlign implements File.
-func (r *Recorder) DirectAlign() int { return 0 }
+func (r *Recorder) DirectAlign() int {
+	if r.past == nil {
+		return 0
+	}
+	return r.past.align
+}
 
 // Close implements File. It makes nothing durable.
 func (r *Recorder) Close() error { return nil }

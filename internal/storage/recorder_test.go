@@ -379,3 +379,32 @@ func TestPagedKeepsPagesWhole(t *testing.T) {
 		t.Errorf("%d states of 125", len(states))
 	}
 }
+
+// A page that is written both ways at a time stays as the page cache has it: the
+// direct write is gone, and the next sync fails or says nothing.
+func TestCollision(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		r := NewRecorder(NewMem([]byte(strings.Repeat(".", 2*memPage))))
+		r.PassCache(sectorBytes, silent)
+		r.Pause(func(k OpKind) {
+			if k == OpDirect {
+				mustWrite(t, r, "cached", 0)
+			}
+		})
+		direct := strings.Repeat("d", memPage)
+		if n, err := r.WriteDirect([]byte(direct), sectorBytes); n != memPage || err != nil {
+			t.Fatal(n, err)
+		}
+		if err := r.Datasync(); (err != nil) == silent {
+			t.Errorf("silent %v: sync: %v", silent, err)
+		}
+		// The first page is the older one, the second has what was written directly.
+		mustRead(t, r, 0, "cached..")
+		mustRead(t, r, memPage-1, ".d")
+		r.Pause(nil)
+		if _, err := r.WriteDirect([]byte(direct), 0); err != nil || r.Datasync() != nil {
+			t.Errorf("without a collision: %v", err)
+		}
+		mustRead(t, r, 0, "dd")
+	}
+}

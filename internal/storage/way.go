@@ -197,5 +197,20 @@ func (w *Way) writeSome(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (w *Way) pread(p []byte, off int64) (int, error)  { return unix.Pread(w.direct, p, off) }
-func (w *Way) pwrite(p []byte, off int64) (int, error) { return unix.Pwrite(w.direct, p, off) }
+func (w *Way) pread(p []byte, off int64) (int, error) {
+	if r, ok := w.file.(*Recorder); ok {
+		n, err := r.ReadAt(p, off)
+		if err == io.EOF {
+			err = nil
+		}
+		return n, err
+	}
+	return unix.Pread(w.direct, p, off)
+}
+
+func (w *Way) pwrite(p []byte, off int64) (int, error) {
+	if r, ok := w.file.(*Recorder); ok {
+		return r.WriteDirect(p, off)
+	}
+	return unix.Pwrite(w.direct, p, off)
+}
