@@ -261,7 +261,7 @@ func (p *promises) settle() {
 	sort.Slice(p.deeds, func(a, b int) bool { return p.deeds[a].ended.clock < p.deeds[b].ended.clock })
 	p.idle = make([]bool, p.rec.Len()+1)
 	for k, d := range p.deeds {
-		if !slices.Contains(p.flushes, d) {
+		if !slices.Contains(p.flushes, d) || p.beside(d) {
 			continue
 		}
 		until := len(p.idle)
@@ -277,6 +277,14 @@ func (p *promises) settle() {
 			sort.SliceStable(l.writes, func(a, b int) bool { return l.writes[a].off < l.writes[b].off })
 		}
 	}
+}
+
+// beside says whether another request than a flush was under way during the flush
+// d, whose garbage may have come too late for it.
+func (p *promises) beside(d *deed) bool {
+	return slices.ContainsFunc(p.deeds, func(e *deed) bool {
+		return e.begun.clock < d.ended.clock && e.ended.clock > d.begun.clock && !slices.Contains(p.flushes, e)
+	})
 }
 
 // judgeSector holds a sector of a conventional zone against the promises: it
