@@ -29,6 +29,9 @@ func (c *checker) repaired() (*Report, error) {
 			return last.report, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
 		}
 		last = after
+		if slices.Max(last.wrong()) == 0 {
+			break
+		}
 	}
 	last.f = f
 	last.report.fixedSince(c.report)
