@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,24 +13,41 @@ func newDel() *cobra.Command {
 	var force, all, dead bool
 	var runDir string
 	c := &cobra.Command{
-		Use:   "del {ID | /dev/ublkbN | NAME | IMAGE}",
-		Short: "Stop a device: everything written is made durable, the node goes",
-		Args:  cobra.MaximumNArgs(1),
+		Use:   "del {DEVICE... | all}",
+		Short: "Stop devices: everything written is made durable, the nodes go",
+		Long: `Stop devices: everything written is made durable, the nodes go. Several are
+stopped at once; all are named before any is stopped.
+
+` + deviceHelp,
+		Example: "  zqublkd del /dev/ublkb0\n  zqublkd del disk.qcow2 my-disk 3\n  zqublkd del all",
+		Args: func(c *cobra.Command, args []string) error {
+			if all && len(args) == 0 {
+				return nil
+			}
+			if all {
+				return usageError{fmt.Errorf("%s: --all and devices are given: name the devices, or give --all alone", c.Name())}
+			}
+			return someDevices(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			ids, err := chosen(runDir, args, all)
+			if all {
+				args = []string{allDevices}
+			}
+			ids, err := chosen(runDir, args)
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				if err := deleteOne(c, runDir, id, force, dead); err != nil {
-					return err
+			return sayEach(c, eachDevice(ids, func(id uint32) error {
+				err := deleteOne(c, runDir, id, force, dead)
+				if isAll(args) && errors.Is(err, server.ErrNotOurs) { // it went by itself meanwhile
+					return nil
 				}
-			}
-			return nil
+				return err
+			}))
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "stop it even while it is in use")
-	c.Flags().BoolVar(&dead, "dead", false, "only if its daemon is dead; mounted or not")
+	c.Flags().BoolVar(&force, "force", false, "stop them even while they are in use")
+	c.Flags().BoolVar(&dead, "dead", false, "only if the daemon is dead; mounted or not")
 	c.Flags().BoolVarP(&all, "all", "a", false, "stop all devices")
 	addRunDir(c, &runDir)
 	return c
@@ -52,46 +66,4 @@ func deleteOne(c *cobra.Command, runDir string, id uint32, force, dead bool) err
 		return nil
 	}
 	return err
-}
-
-func chosen(runDir string, args []string, all bool) ([]uint32, error) {
-	if all == (len(args) == 1) {
-		return nil, usageError{errors.New("name one device, or give --all")}
-	}
-	if !all {
-		id, err := resolve(runDir, args[0])
-		return []uint32{id}, err
-	}
-	records, err := server.Records(runDir)
-	var ids []uint32
-	for _, r := range records {
-		ids = append(ids, r.ID)
-	}
-	return ids, err
-}
-
-// resolve finds the device that arg names: its number, node or a link to it,
-// name or image.
-func resolve(runDir, arg string) (uint32, error) {
-	if node, err := filepath.EvalSymlinks(arg); err == nil && strings.HasPrefix(arg, "/dev/") {
-		arg = node
-	}
-	if n, err := strconv.ParseUint(strings.TrimPrefix(arg, "/dev/ublkb"), 10, 32); err == nil {
-		return uint32(n), nil
-	}
-	records, err := server.Records(runDir)
-	if err != nil {
-		return 0, err
-	}
-	path, _ := filepath.Abs(arg)
-	var found []uint32
-	for _, r := range records {
-		if r.Name == arg || r.Image == path {
-			found = append(found, r.ID)
-		}
-	}
-	if len(found) != 1 {
-		return 0, usageError{fmt.Errorf("%q names %d devices: give a number or node, see `zqublkd list`", arg, len(found))}
-	}
-	return found[0], nil
 }

@@ -14,8 +14,9 @@ func newErrors() *cobra.Command {
 	var asJSON bool
 	var runDir string
 	c := &cobra.Command{
-		Use:   "errors {ID | /dev/ublkbN | NAME | IMAGE}",
+		Use:   "errors DEVICE",
 		Short: "Show the requests that a device refused last, with the reason of each",
+		Long:  "Show the requests that a device refused last, with the reason of each.\n\n" + deviceHelp,
 		Args:  exactly("DEVICE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := resolve(runDir, args[0])

@@ -53,7 +53,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource), strings.HasPrefix(err.Error(), "unknown "):
+	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse

@@ -13,12 +13,21 @@ import (
 func main() {
 	root := newRoot()
 	root.SetArgs(byName(os.Args))
-	if err := root.Execute(); err != nil {
+	if err := execute(root); err != nil {
 		if text := err.Error(); text != "" {
 			fmt.Fprintln(os.Stderr, "zqublkd:", printable.Text(oneLine(text)))
 		}
 		os.Exit(exitCode(err))
 	}
+}
+
+// execute runs the verb that the arguments name.
+func execute(root *cobra.Command) error {
+	err := root.Execute()
+	if err != nil {
+		err = inOurWords(root, err)
+	}
+	return err
 }
 
 // extraVerbs are those of special builds.
@@ -36,7 +45,9 @@ device of the running kernel, through the ublk driver.
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
+	root.DisableSuggestions = true // inOurWords has them
+	root.SetHelpCommand(newHelp())
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newImport(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,20 +12,28 @@ func newRecover() *cobra.Command {
 	var runDir string
 	var deaths uint
 	c := &cobra.Command{
-		Use:   "recover {ID | /dev/ublkbN | NAME | IMAGE | all}",
-		Short: "Take over a device whose daemon is dead; its users go on where they were",
-		Args:  exactly("DEVICE"),
+		Use:   "recover {DEVICE... | all}",
+		Short: "Take over devices whose daemon is dead; their users go on where they were",
+		Long: `Take over devices whose daemon is dead; their users go on where they were. Of all
+devices those are left alone that are served.
+
+` + deviceHelp,
+		Args: someDevices,
 		RunE: func(c *cobra.Command, args []string) error {
-			return forEach(runDir, args[0], func(id uint32) error {
+			ids, err := chosen(runDir, args)
+			if err != nil {
+				return err
+			}
+			return sayEach(c, eachDevice(ids, func(id uint32) error {
 				r, err := server.Orphan(runDir, id)
-				if args[0] == "all" && err != nil && r.Alive {
+				if isAll(args) && err != nil && r.Alive {
 					return nil
 				}
 				if err != nil {
 					return err
 				}
 				return takeOver(c, r, deaths)
-			})
+			}))
 		},
 	}
 	addRunDir(c, &runDir)
@@ -42,21 +49,4 @@ func takeOver(c *cobra.Command, r server.Record, deaths uint) error {
 		fmt.Fprintf(c.OutOrStdout(), "%s: served by process %d\n", now.Node, now.PID)
 	}
 	return err
-}
-
-// forEach calls f for the device that arg names, or for all; each is tried.
-func forEach(runDir, arg string, f func(uint32) error) error {
-	var args []string
-	if arg != "all" {
-		args = []string{arg}
-	}
-	ids, err := chosen(runDir, args, arg == "all")
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, id := range ids {
-		errs = append(errs, f(id))
-	}
-	return errors.Join(errs...)
 }

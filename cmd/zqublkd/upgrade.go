@@ -12,14 +12,20 @@ func newUpgrade() *cobra.Command {
 	var runDir string
 	var deaths uint
 	c := &cobra.Command{
-		Use:   "upgrade {ID | /dev/ublkbN | NAME | IMAGE | all}",
-		Short: "Hand a device in use over to the program that is installed now",
+		Use:   "upgrade {DEVICE... | all}",
+		Short: "Hand devices in use over to the program that is installed now",
 		Long: `The daemon of the device answers what it has begun and ends; a new one, of the
 program that is now where the old one was started from, goes on. The device's
-users notice a short wait. Only a device with --recovery=reissue can be handed over.`,
-		Args: exactly("DEVICE"),
+users notice a short wait. Only a device with --recovery=reissue can be handed over.
+
+` + deviceHelp,
+		Args: someDevices,
 		RunE: func(c *cobra.Command, args []string) error {
-			return forEach(runDir, args[0], func(id uint32) error { return upgradeOne(c, runDir, id, deaths) })
+			ids, err := chosen(runDir, args)
+			if err != nil {
+				return err
+			}
+			return sayEach(c, eachDevice(ids, func(id uint32) error { return upgradeOne(c, runDir, id, deaths) }))
 		},
 	}
 	addRunDir(c, &runDir)

@@ -18,6 +18,7 @@ func newZone() *cobra.Command {
 		Short: "Change single zones of an image that is not served",
 	}
 	c.AddCommand(newZoneSet())
+	group(c)
 	return c
 }
 

@@ -24,6 +24,9 @@ var ErrName = errors.New("no name for a device")
 // partition is what udev adds to the link of a disk for one of its partitions.
 var partition = regexp.MustCompile(`-part[0-9]+$`)
 
+// node is what the driver calls disks, their partitions and its own nodes.
+var node = regexp.MustCompile(`^ublk([bc][0-9]+|b[0-9]+p[0-9]+)$`)
+
 // Check reports why a name can't be given to a device: it would be taken for
 // another thing in a list, in a path or among udev's links.
 func Check(name string) error {
@@ -45,6 +48,10 @@ func Check(name string) error {
 		why = "it begins like an option"
 	case strings.Trim(name, "0123456789") == "":
 		why = "it is a number, as those of devices are"
+	case name == "all":
+		why = "it is the word for every device"
+	case node.MatchString(name):
+		why = "it is a node of the ublk driver"
 	case partition.MatchString(name):
 		why = "it ends like a partition's"
 	default:

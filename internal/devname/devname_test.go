@@ -9,12 +9,12 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	for _, good := range []string{"a", "disk.qcow2", "my disk", "größe", "a-part", "part1", "10G", ".hidden", `a\b`, "100%", "'\"$;", strings.Repeat("x", MaxBytes)} {
+	for _, good := range []string{"a", "disk.qcow2", "my disk", "größe", "a-part", "part1", "ublkb", "ublkb0x", "all.qcow2", "10G", ".hidden", `a\b`, "100%", "'\"$;", strings.Repeat("x", MaxBytes)} {
 		if err := Check(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", ".", "..", "a/b", "-x", "7", "a-part1", "a\nb", "a\x00", "a\x1b[31m", "\xff", "a\u202eb", "a\u00a0b", strings.Repeat("x", MaxBytes+1)} {
+	for _, bad := range []string{"", ".", "..", "a/b", "-x", "7", "all", "ublkb0", "ublkb0p1", "ublkc12", "a-part1", "a\nb", "a\x00", "a\x1b[31m", "\xff", "a\u202eb", "a\u00a0b", strings.Repeat("x", MaxBytes+1)} {
 		if err := Check(bad); !errors.Is(err, ErrName) {
 			t.Errorf("%q: %v", bad, err)
 		}

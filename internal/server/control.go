@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -129,11 +130,21 @@ func (d *Device) status() Status {
 	return s
 }
 
+// answerTime is how long a daemon may take to answer; most answer in less than
+// a millisecond.
+const answerTime = 10 * time.Second
+
 // ask sends a command to the daemon of device id.
 func ask(runDir string, id uint32, cmd command) (reply, error) {
+	return askWithin(runDir, id, cmd, answerTime)
+}
+
+// askWithin is ask with a bound for the time that it takes; past it the error
+// is os.ErrDeadlineExceeded.
+func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (reply, error) {
 	var r reply
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
-		return r, notOurs(runDir, id)
+		return r, NotOurs(runDir, id)
 	} else if errors.Is(err, ErrRunDir) {
 		return r, err
 	}
@@ -142,18 +153,18 @@ func ask(runDir string, id uint32, cmd command) (reply, error) {
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)
 	}
 	defer folder.Close()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(patience)
 	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
 	if err != nil {
-		return r, fmt.Errorf("daemon of device %d: %w", id, err)
+		return r, noAnswer(id, err)
 	}
 	defer c.Close()
 	c.SetDeadline(end)
 	if err := json.NewEncoder(c).Encode(cmd); err != nil {
-		return r, err
+		return r, noAnswer(id, err)
 	}
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
-		return r, fmt.Errorf("daemon of device %d: %w", id, err)
+		return r, noAnswer(id, err)
 	}
 	switch {
 	case len(r.Users) > 0:
@@ -164,9 +175,36 @@ func ask(runDir string, id uint32, cmd command) (reply, error) {
 	return r, nil
 }
 
+// noAnswer says why the daemon of device id gave no answer, without the address
+// and the names of system calls that net puts into its errors.
+func noAnswer(id uint32, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	const rule = "the daemon of device %d gives no answer (%w): its log, beside its record, may say why"
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the daemon of device %d ended before it answered (%w): see `zqublkd list`", id, err)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the daemon of device %d: %w: run as root", id, err)
+	}
+	return fmt.Errorf(rule, id, err)
+}
+
 // AskStatus asks the daemon of device id how it stands.
 func AskStatus(runDir string, id uint32) (Status, error) {
-	r, err := ask(runDir, id, command{Verb: "status"})
+	return AskStatusWithin(runDir, id, answerTime)
+}
+
+// AskStatusWithin is AskStatus of a daemon that may take no longer than patience;
+// past it the error is os.ErrDeadlineExceeded.
+func AskStatusWithin(runDir string, id uint32, patience time.Duration) (Status, error) {
+	r, err := askWithin(runDir, id, command{Verb: "status"}, patience)
 	if err != nil {
 		return Status{}, err
 	}

@@ -36,7 +36,7 @@ const deleteTimeout = 60 * time.Second
 func Delete(runDir string, id uint32, force bool) error {
 	r, err := ReadRecord(runDir, id)
 	if errors.Is(err, os.ErrNotExist) {
-		return notOurs(runDir, id)
+		return NotOurs(runDir, id)
 	}
 	if err != nil {
 		return err
@@ -81,7 +81,8 @@ func ending(err error) bool {
 	return false
 }
 
-func notOurs(runDir string, id uint32) error {
+// NotOurs is the error about a device that a run directory has no record of.
+func NotOurs(runDir string, id uint32) error {
 	return fmt.Errorf("device %d: %w of %s (see `zqublkd list`)", id, ErrNotOurs, runDir)
 }
 
@@ -131,7 +132,7 @@ func waitNumber(open opener, id uint32) error {
 // deleteOrphan deletes a device whose daemon is dead.
 func deleteOrphan(open opener, runDir string, id uint32) error {
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
-		return notOurs(runDir, id)
+		return NotOurs(runDir, id)
 	}
 	c, err := claimDevice(runDir, id)
 	if err != nil {

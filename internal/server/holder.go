@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,9 +29,7 @@ func Holders(id uint32) ([]string, error) {
 	case !errors.Is(err, unix.EBUSY):
 		return nil, fmt.Errorf("%s: %w", ublk.BlockPath(id), err)
 	}
-	names = append(names, mountsOf(id)...)
-	names = append(names, stackedOn(id)...)
-	names = append(names, swapOn(id)...)
+	names = Claims(id)
 	if len(names) == 0 {
 		names = Openers(id)
 	}
@@ -38,6 +37,12 @@ func Holders(id uint32) ([]string, error) {
 		names = []string{"claimed by the kernel"}
 	}
 	return names, nil
+}
+
+// Claims names who is known to have claimed the block device of a device, without
+// opening it: whoever only looks must not keep others from claiming it.
+func Claims(id uint32) []string {
+	return slices.Concat(exportsOf(id), mountsOf(id), stackedOn(id), swapOn(id))
 }
 
 // isNode says whether a path is the node of the device or of a partition on it.

@@ -48,6 +48,13 @@ func (r Record) isOf(id imageID) bool {
 	return r.ImageID == id
 }
 
+// ImageGone reports whether the image of r is at its path no more: deleted, moved,
+// or replaced by another. Its daemon has it all the same.
+func (r Record) ImageGone() bool {
+	id, err := imageAt(r.Image)
+	return errors.Is(err, os.ErrNotExist) || err == nil && !r.isOf(id)
+}
+
 // Unserved returns an error if an image is served, or if a dead daemon's device or
 // write pointers wait for the next daemon of it: that goes on with what the dead
 // one knew, so the image must not change before. Whatever changes an image without

@@ -76,7 +76,7 @@ func NameOf(runDir string, id uint32) (string, error) {
 	defer ctl.Close()
 	info, err := ctl.DeviceInfo(id)
 	if err == nil && !r.ours(info) {
-		err = notOurs(runDir, id)
+		err = NotOurs(runDir, id)
 	}
 	return r.Name, err
 }

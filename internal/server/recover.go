@@ -25,7 +25,7 @@ func Orphan(runDir string, id uint32) (Record, error) {
 	r, err := ReadRecord(runDir, id)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return r, notOurs(runDir, id)
+		return r, NotOurs(runDir, id)
 	case err != nil:
 		return r, err
 	case r.Alive:
@@ -51,7 +51,7 @@ func Orphan(runDir string, id uint32) (Record, error) {
 func HandOver(runDir string, id uint32) (Record, error) {
 	r, err := ReadRecord(runDir, id)
 	if errors.Is(err, os.ErrNotExist) {
-		return r, notOurs(runDir, id)
+		return r, NotOurs(runDir, id)
 	}
 	if err != nil {
 		return r, err

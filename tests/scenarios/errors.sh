@@ -46,8 +46,8 @@ for size in 12Q -1 1.5G '' M 99999999999999999999 8E 16E; do
 done
 refused $usage 'zone\.conventional_zones.*"many" is no whole number' create size=64M,zone.conventional_zones=many
 refused $usage 'zone-size.*"8Z"' zqublkd create --size 64M --zone-size 8Z new.qcow2
-refused $usage 'unknown flag: --sice' zqublkd create --sice 64M new.qcow2
-refused $usage 'unknown command "ad"' zqublkd ad disk.qcow2
+refused $usage 'no flag --sice: did you mean --size' zqublkd create --sice 64M new.qcow2
+refused $usage 'no verb "ad": did you mean add' zqublkd ad disk.qcow2
 refused $usage 'depth 0: must be from 1 to 4096' zqublkd add --depth 0 disk.qcow2
 refused $usage 'depth 5000: must be from 1 to 4096' zqublkd add --depth 5000 disk.qcow2
 refused $usage 'queues 5000: must be at most 4096' zqublkd add --queues 5000 disk.qcow2
@@ -57,8 +57,8 @@ refused $usage 'recovery "maybe".* must be' zqublkd add --recovery maybe disk.qc
 refused $usage 'log level "loud"' zqublkd add --log-level loud disk.qcow2
 refused $usage 'arg' zqublkd add
 refused $usage 'arg' zqublkd report disk.qcow2 more
-refused $usage 'name one device, or give --all' zqublkd del
-refused $usage '"nobody\.qcow2" names 0 devices: .*zqublkd list' zqublkd del nobody.qcow2
+refused $usage 'name a device, several, or all' zqublkd del
+refused $usage 'no device is named "nobody\.qcow2": .*zqublkd list' zqublkd del nobody.qcow2
 refused $failed 'device 7: not a device of /run/zqublkd .*zqublkd list' zqublkd del 7
 refused $failed 'device 7' zqublkd errors 7
 [ ! -e new.qcow2 ] || die "a refused create left a file"

@@ -77,13 +77,13 @@ for name in a b c; do
 	add --name "disk-$name" $name.qcow2
 	echo "$name" | dd of="$dev" bs=4096 conv=sync,notrunc oflag=direct status=none
 done
-zqublkd list >list
+zqublkd list -o id,node,name,kind,state,size,zones,holders,pid,image >list
 for i in 0 1 2; do
 	name=$(tr 012 abc <<<$i)
-	grep -Eq "^$i +/dev/ublkb$i +disk-$name +zoned +live +$(daemon_of $i) +$work/$name.qcow2" list || die "list: $(<list)"
+	grep -Eq "^$i +/dev/ublkb$i +disk-$name +zoned +live +[0-9]+M +[0-9]+ +- +$(daemon_of $i) +$work/$name.qcow2" list || die "list: $(<list)"
 	equal "contents of device $i" "$(head -c 1 /dev/ublkb$i)" "$name"
 done
-zqublkd del disk-b
+zqublkd del /dev/ublkc1
 [ -b /dev/ublkb0 ] && [ ! -e /dev/ublkb1 ] && [ -b /dev/ublkb2 ] || die "del by name: $(ls /dev/ublkb*)"
 add b.qcow2
 equal "the free number" "$dev" /dev/ublkb1
@@ -131,7 +131,7 @@ kill -KILL "$pid"
 written
 equal "errno of a write after the daemon's death" "$(<refused)" EIO
 until_ok test ! -e "$dev"
-zqublkd list | grep -Eq "^$id +$dev .* dead +$pid " || die "list: $(zqublkd list)"
+zqublkd list -o id,node,state,pid | grep -Eq "^$id +$dev +dead +$pid *$" || die "list: $(zqublkd list)"
 fails "$id" zqublkd errors "$id"
 del
 leftovers
