@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,11 +23,19 @@ or the new one. What the new layout has no field for is lost, and said. (qemu-im
 calls the change of an image's options in place so; its convert makes a copy.)
 
   zqublkd amend -o zone.revision=v14 disk.qcow2`,
-		Args: exactly("IMAGE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if isHelp(list) {
+				return nil
+			}
+			return exactly("IMAGE")(c, args)
+		},
 	}
-	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed")
+	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed; help lists it")
 	idle := addIdle(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if isHelp(list) {
+			return printOptions(c.OutOrStdout(), amendOptions())
+		}
 		o, err := parseAmend(list)
 		if err != nil {
 			return usageError{err}
@@ -37,6 +46,12 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		return amend(c.OutOrStdout(), args[0], o)
 	}
 	return c
+}
+
+// amendOptions are the options of create that can be changed later.
+func amendOptions() []createOption {
+	k := slices.IndexFunc(createOptions, func(o createOption) bool { return o.key == "zone.revision" })
+	return createOptions[k : k+1]
 }
 
 func parseAmend(list []string) (qcow2.AmendOptions, error) {

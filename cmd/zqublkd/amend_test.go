@@ -14,7 +14,7 @@ func run(args ...string) (string, error) {
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&out)
-	err := root.Execute()
+	err := execute(root)
 	return out.String(), err
 }
 

@@ -12,13 +12,16 @@ import (
 
 func newCheck() *cobra.Command {
 	var repair string
-	var asJSON bool
+	var asJSON, share bool
 	var idle func(string) error
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check an image: metadata, refcounts and the zone table",
 		Long: `Check an image: metadata, refcounts and the zone table. Nothing is changed
 unless --repair says so.
+
+Findings are listed up to a thousand, and counted beyond. What -U shows of an image
+that is written meanwhile may be wrong.
 
 Exit codes: 0 clean; 1 the check could not be done; 2 errors; 3 only leaked
 clusters.`,
@@ -33,7 +36,13 @@ clusters.`,
 					return checkFailed(err)
 				}
 			}
-			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == qcow2.RepairNone})
+			if share && mode != qcow2.RepairNone {
+				return usageError{errors.New("--repair and --force-share: an image that others may use can't be repaired")}
+			}
+			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == qcow2.RepairNone, NoLock: share})
+			if errors.Is(err, storage.ErrInUse) && mode == qcow2.RepairNone {
+				err = fmt.Errorf("%w; -U looks at it all the same", err)
+			}
 			if err != nil {
 				return checkFailed(err)
 			}
@@ -54,8 +63,9 @@ clusters.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&repair, "repair", "", "repair: leaks, or all (errors and wrapped zone entries too)")
+	c.Flags().StringVarP(&repair, "repair", "r", "", "repair: leaks, or all (errors and wrapped zone entries too)")
 	idle = addIdle(c)
+	addShare(c, &share)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -75,7 +75,7 @@ func TestC36_MapStreams(t *testing.T) {
 // Zones are printed as they are looked up.
 func TestC39_ReportStreams(t *testing.T) {
 	image := filepath.Join(t.TempDir(), "image")
-	mustRun(t, "create", "-o", "zone.mode=host-managed,zone.size=64K", "--size", "64G", image)
+	mustRun(t, "create", "--force", "-o", "zone.mode=host-managed,zone.size=64K", "--size", "64G", image)
 	for _, args := range [][]string{{"report"}, {"report", "--json"}, {"info"}} {
 		heaptest.Bounded(t, 8<<20, func() { runCounted(t, append(args, image)...) })
 	}

@@ -27,14 +27,22 @@ a sequential zone's write pointer lies behind its last byte that is not zero; da
 above the zone capacity is refused.
 
   zqublkd import -o zone.size=64M disk.raw disk.qcow2`,
-		Args: exactly("SOURCE", "IMAGE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if isHelp(list) {
+				return nil
+			}
+			return exactly("SOURCE", "IMAGE")(c, args)
+		},
 	}
-	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options of the image as key=value,..., as create has them; zone.mode is host-managed")
+	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options of the image as key=value,..., as create has them; zone.mode is host-managed; help lists them")
 	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out; what looks like another format is refused)")
 	c.Flags().BoolVar(&o.Force, "force", false, "replace an existing image, once the new one is complete")
 	addAllow(c, &allow)
 	idle := addIdle(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		if isHelp(list) {
+			return printOptions(c.OutOrStdout(), createOptions)
+		}
 		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
 			return usageError{err}
 		}

@@ -16,7 +16,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := mustRun(t, "import", "-o", "zone.size=1M,zone.revision=v14", disk, image)
-	if !strings.Contains(out, "5 zones of 1M") || !strings.Contains(out, "usable with series v14") {
+	if !strings.Contains(out, "5 zones of 1M") || !strings.Contains(out, "layout v14") {
 		t.Errorf("import said %q", out)
 	}
 	if report := mustRun(t, "report", image); strings.Count(report, "zcond: 4(cl)") != 1 {

@@ -146,7 +146,7 @@ func (i imageInfo) print(w io.Writer) error {
 		row("zones", "none, a plain disk")
 	}
 	if i.Compatibility != "" {
-		row("QEMU", "%s", i.Compatibility)
+		row("QEMU", "unreleased")
 	}
 	if i.Servable {
 		row("can be served", "yes")
@@ -184,8 +184,8 @@ func summary(path string, img *qcow2.Image) string {
 	if z == nil {
 		return s + ", no zones"
 	}
-	return s + fmt.Sprintf(", %d zones of %s (capacity %s, %d conventional), limits: open %s, active %s, append %s",
-		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
+	return s + fmt.Sprintf(", %d zones of %s (capacity %s, %d conventional, layout %s), limits: open %s, active %s, append %s",
+		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, z.Revision, limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
 }
 
 // compatibility says in one line which QEMU can use the image. No release of

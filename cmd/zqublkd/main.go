@@ -54,5 +54,12 @@ device of the running kernel, through the ublk driver.
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())
 	}
+	addCompletions(root)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			group(c)
+		}
+	}
 	return root
 }

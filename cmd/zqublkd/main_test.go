@@ -1,18 +1,28 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestMain makes the test binary be the program when it is started like it:
 // add starts what it was itself started from, and tests that start tests would
-// have no end.
+// have no end. Scripts find it by name.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){"zqublkd": main})
+}
+
+// TestScripts runs the verbs through the lives of images, without a device.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update})
 }

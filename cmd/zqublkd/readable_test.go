@@ -51,7 +51,7 @@ func TestReadableIsMoreThanServable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := filepath.Join(t.TempDir(), "disk.qcow2")
-			mustRun(t, "create", "-o", "zone.mode=host-managed,"+c.options, image)
+			mustRun(t, "create", "--force", "-o", "zone.mode=host-managed,"+c.options, image)
 			b, err := os.ReadFile(image)
 			if err != nil {
 				t.Fatal(err)

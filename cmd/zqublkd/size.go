@@ -1,15 +1,21 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/big"
 	"math/bits"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
 const sizeUnits = "KMGTPE"
 
-// parseSize reads a number of bytes given as 4096, 64K, 256M, 1G or 2T (powers
+// fraction is a number with a part behind the point.
+var fraction = regexp.MustCompile(`^[0-9]+\.[0-9]{1,20}$`)
+
+// parseSize reads a number of bytes given as 4096, 64K, 256MiB, 1.5G or 2T (powers
 // of 1024).
 func parseSize(text string) (uint64, error) {
 	t := strings.TrimSpace(text)
@@ -24,14 +30,31 @@ func parseSize(text string) (uint64, error) {
 		shift = uint(i+1) * 10
 		t = t[:len(t)-1]
 	}
-	n, err := strconv.ParseUint(t, 0, 64)
-	if err != nil {
-		return 0, fmt.Errorf("size %q: give a whole number of bytes, or one with K, M, G or T", text)
+	if fraction.MatchString(t) {
+		return parseFraction(text, t, shift)
 	}
-	if n != 0 && uint(bits.Len64(n))+shift > 63 {
-		return 0, fmt.Errorf("size %q is too large", text)
+	n, err := strconv.ParseUint(t, 0, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange), err == nil && n != 0 && uint(bits.Len64(n))+shift > 63:
+		return 0, fmt.Errorf("size %q is too large: it must be below 8E", text)
+	case err != nil:
+		return 0, fmt.Errorf("size %q: give a number of bytes, or one with K, M, G, T, P or E (powers of 1024), such as 64K or 1.5G", text)
 	}
 	return n << shift, nil
+}
+
+// parseFraction reads a number such as 1.5 in units of 1<<shift bytes.
+func parseFraction(text, number string, shift uint) (uint64, error) {
+	r, _ := new(big.Rat).SetString(number)
+	r.Mul(r, new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), shift)))
+	switch n := r.Num(); {
+	case !r.IsInt():
+		return 0, fmt.Errorf("size %q is no whole number of bytes: give it in a smaller unit", text)
+	case n.BitLen() > 63:
+		return 0, fmt.Errorf("size %q is too large: it must be below 8E", text)
+	default:
+		return n.Uint64(), nil
+	}
 }
 
 func last(s string) string {

@@ -10,13 +10,14 @@ func TestParseSize(t *testing.T) {
 	for text, want := range map[string]uint64{
 		"0": 0, "512": 512, "4k": 4096, "4K": 4096, "64KiB": 64 << 10, "256M": 256 << 20, "1G": 1 << 30,
 		"2T": 2 << 40, "0x1000": 4096, "1GB": 1 << 30,
+		"0.5G": 512 << 20, "1.5k": 1536, "0.5KiB": 512, "2.0": 2, "1.000976562500K": 1025, "512MiB": 512 << 20, "7.5E": 15 << 59,
 	} {
 		got, err := parseSize(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "K", "1.5G", "-1", "12Q", "16E", "1KK", "B"} {
+	for _, text := range []string{"", "K", "1.5", "0.3K", ".5G", "1.G", "1e3", "1/2K", "8.5E", "0x1.8G", "18446744073709551616", "-1", "12Q", "16E", "1KK", "B"} {
 		if n, err := parseSize(text); err == nil {
 			t.Errorf("%q: %d, want an error", text, n)
 		}

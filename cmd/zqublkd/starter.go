@@ -19,11 +19,11 @@ func newStarter() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			id, err := strconv.ParseUint(args[0], 10, 32)
 			if err != nil {
-				return usageError{err}
+				return usageError{fmt.Errorf("%q is no number of a device", args[0])}
 			}
 			pid, err := strconv.Atoi(args[1])
 			if err != nil {
-				return usageError{err}
+				return usageError{fmt.Errorf("%q is no process", args[1])}
 			}
 			began := time.Now()
 			err = server.StartFor(uint32(id), pid)

@@ -46,15 +46,18 @@ func newSupervise() *cobra.Command {
 		Use:                superviseVerb + " LIMIT IMAGE",
 		Hidden:             true,
 		DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return between(2, "LIMIT", "IMAGE")(c, args)
+			}
+			limit, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usageError{fmt.Errorf("%q is no number of deaths", args[0])}
+			}
 			if err := harden(); err != nil {
 				return err
 			}
 			unix.CloseOnExec(readyFD)
-			limit, err := strconv.Atoi(args[0])
-			if err != nil {
-				return usageError{err}
-			}
 			s := supervisor{limit: limit, args: append([]string{"serve"}, args[1:]...)}
 			return s.run()
 		},

@@ -21,7 +21,7 @@ func newUdev() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := strconv.ParseUint(args[0], 10, 32)
 			if err != nil {
-				return usageError{err}
+				return usageError{fmt.Errorf("%q is no number of a device", args[0])}
 			}
 			name, err := server.NameOf(runDir, uint32(id))
 			if err == nil {

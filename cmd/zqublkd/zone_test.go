@@ -41,13 +41,7 @@ func TestParseRuns(t *testing.T) {
 // runs a command line; the text is stdout and stderr.
 func runCommand(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var out strings.Builder
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetOut(&out)
-	root.SetErr(&out)
-	err := root.Execute()
-	return out.String(), err
+	return run(args...)
 }
 
 func TestZoneSet(t *testing.T) {

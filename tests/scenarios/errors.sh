@@ -4,7 +4,7 @@
 
 failed=1 usage=2 image=3 kernel_lacks=4 permission=5 in_use=6
 
-create() { zqublkd create -o "zone.mode=host-managed,$1" "${2-new.qcow2}"; }
+create() { zqublkd create -o "zone.mode=host-managed,$1" "${2-new.qcow2}" "${@:3}"; }
 
 create size=64M,zone.size=8M disk.qcow2 >/dev/null
 
@@ -38,10 +38,10 @@ refused $usage 'size' create zone.size=8M
 pass "geometry"
 
 # Words and numbers that can't be.
-refused $usage 'zone\.sise: no such option; there are .*zone\.size' create size=64M,zone.sise=8M
+refused $usage 'zone\.sise: no such option: did you mean zone\.size.*zone\.capacity' create size=64M,zone.sise=8M
 refused $usage 'zone options in -o need zone\.mode=host-managed' zqublkd create -o size=64M,zone.size=8M new.qcow2
 refused $usage 'host-aware.* only host-managed' zqublkd create -o size=64M,zone.mode=host-aware new.qcow2
-for size in 12Q -1 1.5G '' M 99999999999999999999 8E 16E; do
+for size in 12Q -1 1.5 0.3K '' M 99999999999999999999 8E 16E; do
 	refused $usage 'size' zqublkd create --zone-size 8M -o "size=$size" new.qcow2
 done
 refused $usage 'zone\.conventional_zones.*"many" is no whole number' create size=64M,zone.conventional_zones=many
@@ -89,11 +89,13 @@ qemu-img create -q -f qcow2 -b data -F raw backed.qcow2
 refused $image 'backed\.qcow2: .*backing file "data".*allow it with --allow-backing' zqublkd add backed.qcow2
 zqublkd create --size 64M plain.qcow2 >/dev/null
 refused $image 'plain\.qcow2 is a plain qcow2 image, it has no zones' zqublkd report plain.qcow2
-# What the format allows and the kernel does not: create says so, add refuses.
-create size=100M,zone.size=8M short.qcow2 >out 2>note
+# What the format allows and the kernel does not: create wants --force, add refuses.
+refused $usage 'short\.qcow2: it could not be served: the last zone is short.*--force' create size=100M,zone.size=8M short.qcow2
+create size=100M,zone.size=8M short.qcow2 --force >out 2>note
 grep -q "can't be served.* last zone is short" note || die "create says nothing of the short last zone: $(<note)"
 refused $image 'short\.qcow2: .*last zone is short .*zqublkd export' zqublkd add short.qcow2
-create size=1048640K,zone.size=64K many.qcow2 >out 2>note
+refused $usage 'it could not be served: 16385 zones.*--force' create size=1048640K,zone.size=64K many.qcow2
+create size=1048640K,zone.size=64K many.qcow2 --force >out 2>note
 grep -q "can't be served.* 16385 zones" note || die "create says nothing of too many zones: $(<note)"
 refused $image 'many\.qcow2: .*16385 zones are more than the 16384 .*larger zones' zqublkd add many.qcow2
 

@@ -36,10 +36,9 @@ served() {
 	equal "data of $1, served again" "$(sum "$dev")" "$data"
 }
 
-declare -A series=([v6]="v5 to v7" [v8]="v8 to v10" [v11]="v11 to v13" [v14]="v14")
 for layout in v6 v8 v11 v14; do
 	out=$(zqublkd create -o "size=$total,$zones,zone.revision=$layout" "$layout.qcow2")
-	grep -q "usable with series ${series[$layout]} of .*layout $layout" <<<"$out" || die "create said: $out"
+	grep -q "zones of .*layout $layout)" <<<"$out" || die "create said: $out"
 	add "$layout.qcow2"
 	write_some 1
 	fio --name=x --filename="$dev" --zonemode=zbd --rw=randwrite --bs=64k --direct=1 --ioengine=psync --size=4M \

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/importer"
+	"zqublkd/internal/server"
+)
+
+// completeDevices completes a device by number, node or name; with all, if that
+// may be said.
+func completeDevices(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	runDir, err := c.Flags().GetString("run-dir")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	records, err := server.Records(runDir)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var words []string
+	for _, r := range records {
+		id := decimal(uint64(r.ID))
+		if slices.Contains(args, r.Node) || slices.Contains(args, id) || slices.Contains(args, r.Name) {
+			continue
+		}
+		words = append(words, fmt.Sprintf("%s\t%s, %s", r.Node, r.Name, r.Image), fmt.Sprintf("%s\t%s", r.Name, r.Node))
+	}
+	if strings.Contains(c.Use, allDevices) && len(args) == 0 && len(records) > 0 {
+		words = append(words, allDevices+"\tevery device")
+	}
+	return words, cobra.ShellCompDirectiveDefault // or the file of an image
+}
+
+// completeNothing is for what takes no file.
+func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFlag completes the value of a flag by the values it may have.
+func completeFlag(c *cobra.Command, flag string, values ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// completeList completes the last word of a list with commas.
+func completeList(c *cobra.Command, flag string, words func(before []string) []string) {
+	err := c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		at := strings.LastIndex(typed, ",") + 1
+		var list []string
+		for _, w := range words(strings.Split(typed[:at], ",")) {
+			list = append(list, typed[:at]+w)
+		}
+		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+	if err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// completeOptions completes -o: keys that are not given yet, and their values.
+func completeOptions(c *cobra.Command, options []createOption) {
+	completeList(c, "option", func(before []string) []string {
+		var words []string
+		for _, o := range options {
+			given := slices.ContainsFunc(before, func(pair string) bool { return strings.HasPrefix(pair, o.key+"=") })
+			if given {
+				continue
+			}
+			if len(o.values) == 0 {
+				words = append(words, o.key+"=")
+			}
+			for _, v := range o.values {
+				words = append(words, o.key+"="+v)
+			}
+		}
+		return words
+	})
+}
+
+// addCompletions tells shells what arguments and flags may be, verb by verb.
+func addCompletions(root *cobra.Command) {
+	values := map[string][]string{
+		"recovery": {string(server.RecoveryOff), string(server.RecoveryReissue)}, "cache": {string(server.CacheNone), string(server.CacheWriteback)},
+		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)}, "condition": {"read-only", "offline", "normal"},
+		"repair": {"leaks", "all"}, "op": {"read", "write", "append"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
+		"log-level": {"error", "warn", "info", "debug", "trace"},
+	}
+	for _, o := range createOptions {
+		values[o.flag] = o.values
+	}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for flag, words := range values {
+			if c.Flags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
+				completeFlag(c, flag, words...)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "list", "del", "recover", "upgrade", "errors":
+			c.ValidArgsFunction = completeDevices
+		case "features":
+			c.ValidArgsFunction = completeNothing
+		case "create", "import":
+			completeOptions(c, createOptions)
+		case "amend":
+			completeOptions(c, amendOptions())
+		}
+		if c.Name() == "list" {
+			completeList(c, "output", func([]string) []string { return columnNames() })
+		}
+	}
+}

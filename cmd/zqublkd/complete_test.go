@@ -1,0 +1,67 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"zqublkd/internal/server"
+)
+
+// completions asks the program what a shell asks it, and returns the words
+// without what explains them.
+func completions(t *testing.T, args ...string) []string {
+	t.Helper()
+	var words []string
+	for line := range strings.Lines(mustRun(t, append([]string{"__complete"}, args...)...)) {
+		word, _, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
+		if strings.HasPrefix(word, ":") {
+			return words
+		}
+		words = append(words, word)
+	}
+	t.Fatalf("%v: no directive", args)
+	return nil
+}
+
+func TestCompletion(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "run")
+	writeRecord(t, run, server.Record{ID: 3, Node: "/dev/ublkb3", Name: "scratch", Image: "/srv/a.qcow2", RunDir: run})
+	writeRecord(t, run, server.Record{ID: 4, Node: "/dev/ublkb4", Name: "b", Image: "/srv/b.qcow2", RunDir: run})
+	for _, c := range []struct{ args, want string }{
+		{"del --run-dir RUN |", "/dev/ublkb3 scratch /dev/ublkb4 b all"},
+		{"del --run-dir RUN scratch |", "/dev/ublkb4 b"},
+		{"del --run-dir RUN |/dev/ublkb4", "/dev/ublkb4"},
+		{"list --run-dir RUN |s", "scratch"},
+		{"errors --run-dir RUN |", "/dev/ublkb3 scratch /dev/ublkb4 b"},
+		{"recover --run-dir RUN |a", "all"},
+		{"list -o |no", "node"},
+		{"list -o |node,si", "node,size"},
+		{"create -o |zone.si", "zone.size="},
+		{"create -o |size=1G,zone.rev", "size=1G,zone.revision=v6 size=1G,zone.revision=v8 size=1G,zone.revision=v11 size=1G,zone.revision=v14"},
+		{"create -o |extended_l2=on,ext", ""},
+		{"create --zone-mode |", "host-managed"},
+		{"import -o |zone.cap", "zone.capacity="},
+		{"amend -o |", "zone.revision=v6 zone.revision=v8 zone.revision=v11 zone.revision=v14"},
+		{"check --repair |", "leaks all"},
+		{"add --recovery |", "off reissue"},
+		{"add --cache |w", "writeback"},
+		{"zone set --condition |o", "offline"},
+		{"--log-level |d", "debug"},
+		{"|zo", "zone zones"},
+		{"zone |s", "set"},
+		{"help zone |", "set"},
+	} {
+		before, last, _ := strings.Cut(strings.ReplaceAll(c.args, "RUN", run), "|")
+		words := completions(t, append(strings.Fields(before), last)...)
+		var got []string
+		for _, w := range words { // shells leave out what does not begin as typed
+			if strings.HasPrefix(w, last) {
+				got = append(got, w)
+			}
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s: %q, want %q", c.args, text, c.want)
+		}
+	}
+}
