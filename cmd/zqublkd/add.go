@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,7 @@ import (
 func newAdd() *cobra.Command {
 	var o serveOptions
 	var deaths uint
+	var noSystemd bool
 	c := &cobra.Command{
 		Use:   "add IMAGE",
 		Short: "Serve an image in the background; prints the device node when it can be used",
@@ -29,7 +32,7 @@ func newAdd() *cobra.Command {
 			if o.recovery == string(server.RecoveryReissue) {
 				daemon = superviseArgs(deaths, o.args(args[0]))
 			}
-			r, err := spawn(daemon)
+			r, err := spawn(daemon, !noSystemd)
 			if err != nil {
 				return err
 			}
@@ -39,6 +42,7 @@ func newAdd() *cobra.Command {
 	}
 	o.addFlags(c)
 	addLimit(c, &deaths)
+	c.Flags().BoolVar(&noSystemd, "no-systemd", false, "leave the daemon in the cgroup of the caller, with which it may end, also where systemd runs")
 	return c
 }
 
@@ -53,8 +57,9 @@ func addLimit(c *cobra.Command, deaths *uint) {
 const readyFD = 3
 
 // spawn starts a daemon in a session of its own and waits until it serves, or
-// has told on our standard error why not.
-func spawn(args []string) (server.Record, error) {
+// has told on our standard error why not. Where systemd runs and apart is set, it
+// gets a unit of its own.
+func spawn(args []string, apart bool) (server.Record, error) {
 	var r server.Record
 	self, err := os.Executable()
 	if err != nil {
@@ -70,6 +75,7 @@ func spawn(args []string) (server.Record, error) {
 	cmd.ExtraFiles = []*os.File{theirs} // becomes readyFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Dir = "/"
+	cmd.Env = withoutUnit(os.Environ())
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
@@ -79,7 +85,21 @@ func spawn(args []string) (server.Record, error) {
 	if err != nil {
 		return r, failure(cmd.Wait())
 	}
-	return r, json.Unmarshal(line, &r)
+	err = json.Unmarshal(line, &r)
+	if err == nil && apart {
+		leaveCaller(r, cmd.Process.Pid)
+	}
+	return r, err
+}
+
+// withoutUnit is an environment without what systemd tells a service of its
+// own: a daemon that a service adds does not speak for that.
+func withoutUnit(environ []string) []string {
+	return slices.DeleteFunc(environ, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID",
+			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID", unitVariable}, name)
+	})
 }
 
 // failure passes on the exit code of a daemon that has said why it ended.

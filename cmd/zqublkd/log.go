@@ -22,7 +22,7 @@ func addLogFlags(root *cobra.Command) {
 		logrus.SetLevel(level)
 		logrus.SetOutput(os.Stderr)
 		if os.Getenv("JOURNAL_STREAM") != "" {
-			logrus.SetFormatter(journalFormatter{&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true}})
+			logrus.SetFormatter(newJournalFormatter())
 		}
 		return nil
 	}
@@ -31,6 +31,10 @@ func addLogFlags(root *cobra.Command) {
 // journalFormatter puts the priority that journald reads before each line, and
 // leaves the time to it.
 type journalFormatter struct{ text *logrus.TextFormatter }
+
+func newJournalFormatter() journalFormatter {
+	return journalFormatter{&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true}}
+}
 
 // priorities are syslog's, sd-daemon(3).
 var priorities = map[logrus.Level]int{

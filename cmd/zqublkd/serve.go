@@ -137,16 +137,22 @@ func (o *serveOptions) serve(image string) error {
 func (o *serveOptions) ready(r server.Record) {
 	if o.detached {
 		if err := detach(o.runDir, r); err != nil {
-			logrus.WithError(err).Warn("no log file")
+			logrus.WithError(err).Warn("no log")
 		}
 	}
 	logrus.WithFields(logrus.Fields{"device": r.Node, "image": r.Image, "queues": r.Queues}).Info("serving")
 	daemon.SdNotify(false, daemon.SdNotifyReady+"\nSTATUS="+r.Node+" serves "+r.Image)
 }
 
-// detach tells add, and leaves its terminal for a log file beside the record.
+// detach tells add, and leaves its terminal for a log: the journal, or where
+// there is none a file beside the record.
 func detach(runDir string, r server.Record) error {
-	log, err := os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
+	log, err := openJournal()
+	if err == nil {
+		logrus.SetFormatter(newJournalFormatter())
+	} else {
+		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
+	}
 	if err == nil {
 		err = unix.Dup2(int(log.Fd()), int(os.Stderr.Fd()))
 		log.Close()

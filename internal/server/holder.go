@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -76,11 +77,12 @@ func Openers(id uint32) []string {
 func openersOf(is func(path string) bool) []string {
 	seen := map[string]bool{}
 	var names []string
+	self := strconv.Itoa(os.Getpid()) // may have inherited it
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, l := range links {
 		target, err := os.Readlink(l)
 		pid := strings.Split(l, "/")[2]
-		if err != nil || seen[pid] || !is(strings.TrimSuffix(target, " (deleted)")) {
+		if err != nil || seen[pid] || pid == self || !is(strings.TrimSuffix(target, " (deleted)")) {
 			continue
 		}
 		seen[pid] = true

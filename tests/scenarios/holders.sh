@@ -34,7 +34,7 @@ pass "held by a mount, by dm, by a process"
 # Open without a claim, as QEMU and fio have it.
 add disk.qcow2
 exec 9<"$dev"
-refused 6 "$dev is in use: process $$ \(bash\); .*--force" zqublkd del "$id"
+refused 6 "$dev is in use: process $$ \(bash\).*; .*--force" zqublkd del "$id"
 exec 9<&-
 (
 	exec 9<"$dev"

@@ -55,6 +55,7 @@ in_service "$work/disks, old/a-b  c\\d 100% %f é.qcow2"
 in_service "$work/price in \$HOME \${USER}.qcow2"
 
 # Options of all units.
+unit=$(unit_of "$work/disk.qcow2")
 mkdir -p /etc/default
 echo 'ZQUBLKD_OPTIONS="--queues 1 --read-only"' >/etc/default/zqublkd
 systemctl start "$unit"
