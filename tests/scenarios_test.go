@@ -53,6 +53,7 @@ var scenarios = []scenario{
 	{name: "systemd", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "names", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "apart", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
+	{name: "operate", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd", "../docs/operate.md"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
