@@ -56,7 +56,11 @@ func (kernelDriver) Attach(uint32, *ublk.Queue) {}
 func (kernelDriver) Start(id uint32) (took string, err error) { return startDevice(id) }
 
 func (kernelDriver) WaitForDisk(ctx context.Context, id uint32) error {
-	return ublk.WaitForDisk(ctx, id)
+	err := ublk.WaitForDisk(ctx, id)
+	if err == nil {
+		waitForUdev(ctx, udevDir, ublk.BlockPath(id))
+	}
+	return err
 }
 
 func (kernelDriver) SetScheduler(ctx context.Context, id uint32, name string) error {
