@@ -5,6 +5,7 @@ package boots
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,19 +18,16 @@ import (
 	"zqublkd/tests/vm"
 )
 
+var (
+	lives  = flag.Int("boots.lives", 2, "boots and ends, beside the one that makes the disk")
+	kernel = flag.String("boots.kernel", vm.Linux6_12, "kernel of the machine")
+)
+
 const diskBytes = 1536 << 20
 
 // TestBoots: what was written before the machine went down in order is there
 // when it is up again, and going down takes no longer than for an idle machine.
 func TestBoots(t *testing.T) {
-	lives := 3
-	if os.Getenv("ZQUBLKD_SIZE") == "full" {
-		lives = 10
-	}
-	kernel := vm.Linux6_12
-	if k := os.Getenv("ZQUBLKD_KERNEL"); k != "" {
-		kernel = k
-	}
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(disk, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -37,13 +35,13 @@ func TestBoots(t *testing.T) {
 	if err := os.Truncate(disk, diskBytes); err != nil {
 		t.Fatal(err)
 	}
-	idle := live(t, kernel, disk, "idle", "poweroff") // also makes the images
-	for n := 1; n <= lives && !t.Failed(); n++ {
+	idle := live(t, disk, "idle", "poweroff") // also makes the images
+	for n := 1; n <= *lives && !t.Failed(); n++ {
 		how := "poweroff"
 		if n%2 == 0 {
 			how = "reboot"
 		}
-		took := live(t, kernel, disk, fmt.Sprint(n), how)
+		took := live(t, disk, fmt.Sprint(n), how)
 		t.Logf("life %d: down in %v, an idle machine in %v", n, took, idle)
 		if took > idle+10*time.Second {
 			t.Errorf("life %d: going down took %v, an idle machine takes %v", n, took, idle)
@@ -55,10 +53,10 @@ func TestBoots(t *testing.T) {
 var troubles = regexp.MustCompile(`ordering cycle|to break ordering|zqublkd.*[Ff]ailed|I/O error|Failed unmounting (srv|data|path|old|hand|lv)\b|in use by`)
 
 // live boots the machine, which goes down by itself; it returns how long that took.
-func live(t *testing.T, kernel, disk, n, how string) time.Duration {
+func live(t *testing.T, disk, n, how string) time.Duration {
 	t.Helper()
 	said, log := &lastLine{mark: "LIFE " + n}, &bytes.Buffer{}
-	c := vm.Config{Kernel: kernel, Boot: vm.BootSystemd, Limit: 12 * time.Minute, MemoryMiB: 1024, Disks: []string{disk},
+	c := vm.Config{Kernel: *kernel, Boot: vm.BootSystemd, Limit: 12 * time.Minute, MemoryMiB: 1024, Disks: []string{disk},
 		Files:  []string{"../../bin/zqublkd", "../../systemd", "../scenarios/install.sh", "before-systemd", "life.sh"},
 		Append: "systemd.log_target=kmsg LIFE=" + n, Stdout: said, Stderr: said, KernelLog: log}
 	_, err := c.Run(t.Context(), "bash", "/opt/zqublkd/life.sh", n, how)
