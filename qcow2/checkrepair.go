@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"zqublkd/internal/storage"
 )
 
 // repaired does what the mode asks for, and looks again, as long as that helps:
@@ -150,4 +151,19 @@ func (c *checker) clearMarks() error {
 	}
 	c.report.Dirty, c.report.MarkedCorrupt = false, false
 	return c.f.Datasync()
+}
+
+// wouldRepairLeaks says what would keep RepairLeaks from making an image sound,
+// "" if nothing. It changes nothing, and the file need not be settled.
+func wouldRepairLeaks(f storage.File) (why string, err error) {
+	c, err := examine(f, CheckOptions{}.withDefaults(), fixNothing, nil)
+	switch r := c.report; {
+	case err != nil:
+		return "", err
+	case r.Corruptions > 0:
+		return fmt.Sprintf("%d corruptions", r.Corruptions), nil
+	case c.damaged && r.Leaks > 0:
+		return fmt.Sprintf("%d leaks that can't be told from data", r.Leaks), nil
+	}
+	return "", nil
 }

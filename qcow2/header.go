@@ -108,6 +108,10 @@ func (h *Header) FeatureNames() []FeatureName {
 	return nil
 }
 
+// Length is the header's own length in the file in bytes, after which the
+// extensions start.
+func (h *Header) Length() uint64 { return h.length }
+
 // ParseHeader decodes the first cluster of an image. b may be longer; where it
 // is shorter (a file smaller than one cluster) the missing bytes are zeros. It
 // judges the encoding only: what the image can be used for is Open's business.

@@ -64,7 +64,7 @@ const headerSector = 512
 // put first; 0 if one write of the first sector does it all. The error says that
 // there is no room.
 func (i *Image) planExtensions(next []Extension) (start uint64, list []byte, behind uint64, err error) {
-	start, list = i.header.length, appendExtensions(nil, next)
+	start, list = i.header.Length(), appendExtensions(nil, next)
 	whole, err := i.inFirstSector(start, list)
 	if err != nil || whole {
 		return start, list, 0, err

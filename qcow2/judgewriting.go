@@ -22,16 +22,11 @@ func (i *Image) WouldMend() (bool, error) {
 	if !i.leftDirty() {
 		return false, nil
 	}
-	c, err := examine(i.disk.File, CheckOptions{}.withDefaults(), fixNothing, nil)
-	switch r := c.report; {
-	case err != nil:
-		return false, err
-	case r.Corruptions > 0:
-		return false, fmt.Errorf("%d corruptions: %w", r.Corruptions, ErrDirty)
-	case c.damaged && r.Leaks > 0:
-		return false, fmt.Errorf("%d leaks that can't be told from data: %w", r.Leaks, ErrDirty)
+	why, err := wouldRepairLeaks(i.disk.File)
+	if err == nil && why != "" {
+		err = fmt.Errorf("%s: %w", why, ErrDirty)
 	}
-	return true, nil
+	return err == nil, err
 }
 
 // MarkedZoned reports whether the image says that it is zoned, whether or not

@@ -83,7 +83,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	}
 	ready(d.record)
 	if d.cfg.Cache == CacheNone && !d.disk.Direct() {
-		d.log.Warnf("%s: the data goes through the page cache", d.disk.img.DataWay().Why())
+		d.log.Warnf("%s: the data goes through the page cache", d.disk.Image().DataWay().Why())
 	}
 	select {
 	case err := <-d.failed:

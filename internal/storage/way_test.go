@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // aligned is a file with direct I/O that moves blocks of the given size only: a
@@ -108,34 +106,5 @@ func TestWayMovesAnything(t *testing.T) {
 		if na < nb || ea != nil && ea != io.EOF || eb == nil && ea != nil || !bytes.Equal(a[:nb], b[:nb]) {
 			t.Fatalf("read of %d bytes at %d: %d, %v; want %d, %v", n, off, na, ea, nb, eb)
 		}
-	}
-}
-
-func TestCacheBlock(t *testing.T) {
-	f := openDirectHere(t, 1<<20)
-	if n := cacheBlock(f.Fd()); n < 4096 || n&(n-1) != 0 {
-		t.Errorf("%d", n)
-	}
-	if n := cacheBlock(-1); n != uint64(unix.Getpagesize()) {
-		t.Errorf("of nothing: %d", n)
-	}
-}
-
-// TestC16_DeviceIsNotInMemory: the node of a block device lies in devtmpfs, and
-// only what asked for direct I/O gets it.
-func TestC16_DeviceIsNotInMemory(t *testing.T) {
-	dev := loopDevice(t)
-	for _, direct := range []bool{false, true} {
-		f, err := Open(dev, Options{Direct: direct})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := f.DirectFd() >= 0; got != direct {
-			t.Errorf("asked for direct I/O: %v, got it: %v", direct, got)
-		}
-		if f.inMemory() {
-			t.Error("a device is taken for a file in memory")
-		}
-		f.Close()
 	}
 }
