@@ -274,19 +274,6 @@ func firstDifference(got, want []byte) string {
 	return "none"
 }
 
-// mustBeSound runs the image check: no corruptions ever, no leaks if asked.
-func mustBeSound(t interface{ Fatalf(string, ...any) }, f storage.File, noLeaks bool) {
-	r, err := Check(f, CheckOptions{})
-	if err != nil {
-		t.Fatalf("check: %v", err)
-	}
-	if r.Corruptions != 0 || noLeaks && r.Leaks != 0 {
-		var b bytes.Buffer
-		fmt.Fprint(&b, text(r))
-		t.Fatalf("check says:\n%s", b.String())
-	}
-}
-
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)

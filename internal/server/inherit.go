@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"zqublkd/zoned"
 )
 
 // A daemon that is killed leaves what it has acknowledged in two places: the data
@@ -14,13 +12,10 @@ import (
 // the driver keeps no device (recovery off) the next daemon of the image takes
 // the write pointers from there into the image before it starts.
 
-// errOvertaken is a state file of an image that others have written since.
-var errOvertaken = errors.New("the image has been written by another program since")
-
 // leftPointers reports whether a dead daemon has left write pointers that the
 // image may not have.
 func (r Record) leftPointers() bool {
-	return !r.ReadOnly && r.Zoned && stateLeft(r)
+	return !r.ReadOnly && r.Zoned && stateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
 }
 
 // awaited reports whether r has left write pointers of an image that is still there.
@@ -58,59 +53,5 @@ func (d *Device) inherit(r Record) error {
 		return fmt.Errorf("write pointers that a dead daemon has left: %w", err)
 	}
 	s.Spend()
-	return nil
-}
-
-// Inherit is a flush with the zones as s has them: the data first, then the slots.
-func (d *Disk) Inherit(s *StateFile) error {
-	if s.Frozen() || d.img.Zoned() == nil {
-		return nil
-	}
-	if d.img.ReadOnly() {
-		return errors.New("the image is to be served read-only: serve it for writing once, or delete the dead device")
-	}
-	saved, err := newPointers(d.img)
-	if err == nil {
-		err = saved.read(d.img)
-	}
-	if err != nil {
-		return err
-	}
-	if s.foreign(saved.sum()) {
-		return errOvertaken
-	}
-	t := newTracker(d.geo.Zones(), nil, d.log)
-	zones, err := zonesFrom(d.img, func(yield func(zoned.Entry) bool) {
-		for e := range s.Entries(saved) {
-			if e.Condition.Open() {
-				e.Condition = 0 // the device is gone
-			}
-			if !yield(e) {
-				return
-			}
-		}
-	}, t)
-	if err != nil {
-		return err
-	}
-	t.all(d.geo.Zones())
-	return newTable(d.img, zones, t, newReserve(d.geo), saved).flush()
-}
-
-// completeResets completes the resets that a dead daemon was about: those of zones
-// whose slot it had emptied.
-func (d *Disk) completeResets(state *StateFile, saved pointers) error {
-	if state == nil || !state.Taken() || d.frozen.Load() {
-		return nil
-	}
-	for i := range saved.sectors {
-		zone := uint32(i)
-		if !state.emptied(zone, saved) {
-			continue
-		}
-		if err := d.sweepRange(d.geo.Start(zone), d.geo.Start(zone)+d.geo.Length(zone)); err != nil {
-			return err
-		}
-	}
 	return nil
 }

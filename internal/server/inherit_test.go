@@ -1,20 +1,18 @@
 package server
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
-	"zqublkd/internal/storage"
-	"zqublkd/qcow2"
 	"zqublkd/ublk"
-	"zqublkd/zoned"
 )
 
 // wp is the write pointer of a zone, in bytes from its start.
-func (d *Device) wp(zone uint32) uint64 { return d.disk.zones.State(zone).WP - d.disk.geo.Start(zone) }
+func (d *Device) wp(zone uint32) uint64 {
+	return d.disk.Rules().State(zone).WP - d.disk.Geometry().Start(zone)
+}
 
 // TestC07_KilledWithoutRecovery: a SIGKILL loses nothing that was acknowledged,
 // with recovery off as well: the next daemon of the image takes the write pointers
@@ -71,10 +69,10 @@ func TestC07_NotInherited(t *testing.T) {
 		zone    uint32
 		wp      uint64
 	}{
-		"another boot":     {func(_ *world, s *StateFile, _ string) { s.area[len(StateShape{}.header())-1]++ }, 1, 0},
+		"another boot":     {func(w *world, _ *StateFile, _ string) { putState(w, 95, func(b byte) byte { return b + 1 }) }, 1, 0},
 		"failed image":     {func(_ *world, s *StateFile, _ string) { s.SetFrozen() }, 1, 0},
 		"used already":     {func(_ *world, s *StateFile, _ string) { s.Spend() }, 1, 0},
-		"never filled":     {func(_ *world, s *StateFile, _ string) { s.filled().Store(0) }, 1, 0},
+		"never filled":     {func(w *world, _ *StateFile, _ string) { putState(w, 4080, func(byte) byte { return 0 }) }, 1, 0},
 		"served elsewhere": {func(w *world, _ *StateFile, image string) { servedElsewhere(w.t, image, data) }, 3, 64 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,11 +100,29 @@ func TestC07_NotInherited(t *testing.T) {
 	}
 }
 
+// putState changes a byte of the state file of device 0: the last one of the boot
+// id is byte 95, byte 4080 says that the state is whole.
+func putState(w *world, at int64, change func(byte) byte) {
+	f, err := os.OpenFile(filepath.Join(deviceDir(w.run, 0), stateName), os.O_RDWR, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	var b [1]byte
+	_, err = f.ReadAt(b[:], at)
+	b[0] = change(b[0])
+	if _, writeErr := f.WriteAt(b[:], at); err != nil || writeErr != nil {
+		w.t.Fatal(err, writeErr)
+	}
+}
+
 // servedElsewhere writes zone 3 under a run directory of its own.
 func servedElsewhere(t *testing.T, image string, data []byte) {
-	s := newSim(t, image, 1, 4)
-	must(t, "write", s.write(3*testZone, data))
-	s.close()
+	w := newWorld(t)
+	w.image = image
+	d := w.up(RecoveryOff)
+	must(t, "write", w.write(d, 3*testZone, data))
+	w.down(d)
 }
 
 // TestC07_NumberWaits: a device of another image does not take the number, and with
@@ -151,99 +167,4 @@ func TestC07_ReadOnlyWaits(t *testing.T) {
 		t.Errorf("write pointer %d", d.wp(1))
 	}
 	w.down(d)
-}
-
-// TestC07_DataBeforeSlots: the data that write pointers of a state file cover is
-// durable before they are, whenever the power goes.
-func TestC07_DataBeforeSlots(t *testing.T) {
-	mem := storage.NewMem(nil)
-	if err := qcow2.Create(mem, small()); err != nil {
-		t.Fatal(err)
-	}
-	rec := storage.NewRecorder(mem)
-	path := filepath.Join(t.TempDir(), "state")
-	open := func() *Disk {
-		d, err := openDiskIn(rec, DiskOptions{Log: silent()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	d := open()
-	shape := StateShape{Geometry: d.geo, Queues: 1, Tag: 4}
-	state, err := CreateState(path, shape)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := simDiskWith(t, d, 1, 4, state)
-	data := pattern(1, 64<<10)
-	must(t, "write", s.write(testZone, data))
-	d.frozen.Store(true)
-	s.close()
-	killed := rec.Len()
-	if state, err = TakeState(path, shape); err != nil {
-		t.Fatal(err)
-	}
-	d = open()
-	if err := d.Inherit(state); err != nil {
-		t.Fatal(err)
-	}
-	moved := 0
-	for n := killed; n <= rec.Len(); n++ {
-		for _, keep := range append(rec.Pending(n), -1) {
-			next := newSimIn(t, rec.Crash(n, func(op, _ int) bool { return op == keep }), 1, 4)
-			wp := next.disk.zones.State(1).WP - testZone
-			got, _ := next.read(testZone, len(data))
-			if wp > 0 {
-				moved++
-				if wp != 64<<10 || !bytes.Equal(got, data) {
-					t.Errorf("power cut after operation %d, only %d kept: write pointer %d without its data", n, keep, wp)
-				}
-			}
-			next.close()
-		}
-	}
-	if moved == 0 {
-		t.Error("the write pointer never moved")
-	}
-}
-
-// TestC07_KilledInReset: a daemon that was killed inside a reset leaves the zone as
-// it was or empty, as its slot says, and never data of zeros below a write pointer:
-// for one that takes over as for one that starts.
-func TestC07_KilledInReset(t *testing.T) {
-	for name, emptied := range map[string]bool{"slot emptied": true, "slot as it was": false} {
-		t.Run(name, func(t *testing.T) {
-			d := newDeath(t)
-			data := pattern(1, 64<<10)
-			must(t, "write", d.write(testZone, data))
-			must(t, "flush", d.flush())
-			d.disk.state.BeginReset(1)
-			if emptied {
-				if err := d.disk.img.WriteZoneSlots([]qcow2.ZoneSlot{{Zone: 1, WP: testZone}}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			d.die()
-			d.revive()
-			z := d.disk.zones.State(1)
-			got, _ := d.read(testZone, len(data))
-			want := zoned.State{WP: testZone + 64<<10, Condition: zoned.ImplicitOpen}
-			if emptied {
-				want, data = zoned.State{WP: testZone, Condition: zoned.Empty}, make([]byte, len(data))
-			}
-			if z != want || !bytes.Equal(got, data) {
-				t.Errorf("zone %+v, want %+v; data as it should be: %v", z, want, bytes.Equal(got, data))
-			}
-			if emptied {
-				if n := d.disk.img.Lookup(testZone, 64<<10); n.Kind == qcow2.Data {
-					if stale, err := d.disk.holdsData(n); err != nil || stale {
-						t.Errorf("the old data is still there: %v", err)
-					}
-				}
-			}
-			d.sim.close()
-			checkImage(t, d.image)
-		})
-	}
 }

@@ -39,6 +39,14 @@ func (p *pointers) of(zone uint32) uint64 {
 	return p.geo.Start(zone) + uint64(p.sectors[zone])*ublk.SectorBytes
 }
 
+// slot returns of, nil if the image has no zone table.
+func (p *pointers) slot() func(zone uint32) uint64 {
+	if len(p.sectors) == 0 {
+		return nil
+	}
+	return p.of
+}
+
 func (p *pointers) set(zone uint32, wp uint64) {
 	p.sectors[zone] = p.sectorsTo(zone, wp)
 }

@@ -1,10 +1,7 @@
 package server
 
 import (
-	"encoding/hex"
 	"fmt"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,16 +20,4 @@ func (d *Device) shape() (StateShape, error) {
 		BootID: boot, Dev: st.Dev, Ino: st.Ino, Geometry: d.disk.Geometry(),
 		Queues: uint32(d.info.Queues), Tag: uint32(d.info.Depth),
 	}, nil
-}
-
-func bootID() (id [16]byte, err error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return id, err
-	}
-	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(strings.TrimSpace(string(b)), "-", "")))
-	if err == nil && n != len(id) {
-		err = fmt.Errorf("boot id of %d bytes", n)
-	}
-	return id, err
 }

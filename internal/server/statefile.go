@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"unsafe"
 
@@ -204,26 +203,10 @@ func (s *StateFile) BeginReset(i uint32) { s.zones[i].Or(resetting) }
 // AbortReset publishes that it has failed, and the zone is what it was.
 func (s *StateFile) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
 
-// emptied reports whether the reset of zone i has begun and has emptied its slot.
-func (s *StateFile) emptied(i uint32, saved pointers) bool {
-	return s.zones[i].Load()&resetting != 0 && saved.of(i) == saved.geo.Start(i)
-}
-
-// stateLeft reports whether the device of r has a state file of this boot whose
-// state nobody has gone on with.
-func stateLeft(r Record) bool {
-	f, err := os.Open(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	var head [stateHeader]byte
-	boot, err := bootID()
-	if _, readErr := f.ReadAt(head[:], 0); err != nil || readErr != nil {
-		return false
-	}
-	at := len(StateShape{}.header()) - len(boot)
-	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[4080:]) != 0
+// emptied reports whether the reset of zone i has begun and has emptied its slot
+// in the image, which holds the write pointer saved.
+func (s *StateFile) emptied(i uint32, saved uint64) bool {
+	return s.zones[i].Load()&resetting != 0 && saved == s.geo.Start(i)
 }
 
 // Fill publishes the state of every zone.
@@ -234,14 +217,15 @@ func (s *StateFile) Fill(d *zoned.Device) {
 	s.filled().Store(1)
 }
 
-// Entries is the state of every zone as it was published last. saved are the slots
-// of the image: a zone whose reset has emptied its slot is empty.
-func (s *StateFile) Entries(saved pointers) iter.Seq[zoned.Entry] {
+// Entries is the state of every zone as it was published last. saved returns the
+// write pointer in a zone's slot of the image, nil if it has none: a zone whose
+// reset has emptied its slot is empty.
+func (s *StateFile) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry] {
 	return func(yield func(zoned.Entry) bool) {
 		for i := range uint32(len(s.zones)) {
 			w := s.zones[i].Load() &^ resetting
 			e := zoned.Entry{WP: s.geo.Start(i) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
-			if len(saved.sectors) > 0 && s.emptied(i, saved) {
+			if saved != nil && s.emptied(i, saved(i)) {
 				e = zoned.Entry{WP: s.geo.Start(i)}
 			}
 			if !yield(e) {
@@ -259,31 +243,4 @@ func (s *StateFile) Close() error {
 	area := s.area
 	s.area = nil
 	return unix.Munmap(area)
-}
-
-// frozenState says whether the state file at path says that its disk was frozen.
-func frozenState(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	var word [8]byte
-	if _, err := f.ReadAt(word[:], frozenAt); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", path, ErrState, err)
-	}
-	return binary.NativeEndian.Uint64(word[:]) != 0, nil
-}
-
-// freezeState makes the state file at path say so.
-func freezeState(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var word [8]byte
-	binary.NativeEndian.PutUint64(word[:], 1)
-	_, err = f.WriteAt(word[:], frozenAt)
-	return err
 }

@@ -35,7 +35,7 @@ func loadZones(img *qcow2.Image, state *StateFile, o zoned.Observer) (zones *zon
 		return zones, saved, err
 	}
 	if err = saved.read(img); err == nil {
-		zones, err = zonesFrom(img, state.Entries(saved), o)
+		zones, err = zonesFrom(img, state.Entries(saved.slot()), o)
 	}
 	return zones, saved, err
 }
