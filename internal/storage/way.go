@@ -197,8 +197,15 @@ func (w *Way) writeSome(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// directFile is a file that does its direct I/O itself, not by a descriptor: the
+// one of storagetest.
+type directFile interface {
+	ReadAt(p []byte, off int64) (int, error)
+	WriteDirect(p []byte, off int64) (int, error)
+}
+
 func (w *Way) pread(p []byte, off int64) (int, error) {
-	if r, ok := w.file.(*Recorder); ok {
+	if r, ok := w.file.(directFile); ok {
 		n, err := r.ReadAt(p, off)
 		if err == io.EOF {
 			err = nil
@@ -209,7 +216,7 @@ func (w *Way) pread(p []byte, off int64) (int, error) {
 }
 
 func (w *Way) pwrite(p []byte, off int64) (int, error) {
-	if r, ok := w.file.(*Recorder); ok {
+	if r, ok := w.file.(directFile); ok {
 		return r.WriteDirect(p, off)
 	}
 	return unix.Pwrite(w.direct, p, off)
