@@ -24,7 +24,7 @@ const (
 )
 
 func (r *refcounts) longRun() uint64 {
-	return max(uint64(longRunBytes)>>r.geo.clusterBits, 1)
+	return max(uint64(longRunBytes)>>r.geo.ClusterBits, 1)
 }
 
 // take gives out a run of free clusters: refcount 1, contents zeros. It is at
@@ -54,7 +54,7 @@ func (r *refcounts) take(want, hint uint64) (run, error) {
 // claim makes a free run ours. If it fails, nothing but a leak is left behind, and
 // the image stays marked dirty for it.
 func (r *refcounts) claim(x run) error {
-	off, n := x.first<<r.geo.clusterBits, x.n<<r.geo.clusterBits
+	off, n := x.first<<r.geo.ClusterBits, x.n<<r.geo.ClusterBits
 	if err := r.image.regions.check(regionData, off, n); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
@@ -89,7 +89,7 @@ func (r *refcounts) find(want, hint uint64) (run, error) {
 // freeAt is the free run at a cluster, up to want clusters long.
 func (r *refcounts) freeAt(first, want uint64) (run, error) {
 	x := run{first: first}
-	for x.n < want && x.end() < r.tail && r.exists(x.end()>>r.geo.refBlockBits) {
+	for x.n < want && x.end() < r.tail && r.exists(x.end()>>r.geo.RefBlockBits) {
 		n, err := r.get(x.end())
 		if err != nil || n != 0 {
 			return x, err
@@ -141,10 +141,10 @@ func (r *refcounts) nextFree(at, end uint64) (run, error) {
 		}
 		for ; index < r.perBlock(); index++ {
 			if block.Get(index) == 0 {
-				return run{first: min(b<<r.geo.refBlockBits+index, end)}, nil
+				return run{first: min(b<<r.geo.RefBlockBits+index, end)}, nil
 			}
 		}
-		at = (b + 1) << r.geo.refBlockBits
+		at = (b + 1) << r.geo.RefBlockBits
 	}
 	return run{first: end}, nil
 }
@@ -156,11 +156,11 @@ func (r *refcounts) atTail(want uint64) (run, error) {
 		return run{}, err
 	}
 	x := run{first: r.tail}
-	for x.n < want && r.exists(x.end()>>r.geo.refBlockBits) {
+	for x.n < want && r.exists(x.end()>>r.geo.RefBlockBits) {
 		_, index := r.split(x.end())
 		x.n = min(want, x.n+r.perBlock()-index)
 	}
-	if x.end() > maxFileBytes>>r.geo.clusterBits {
+	if x.end() > maxFileBytes>>r.geo.ClusterBits {
 		return run{}, errors.New("the image file would pass 64 PiB, the end of the format")
 	}
 	return x, nil

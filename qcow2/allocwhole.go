@@ -30,5 +30,5 @@ func (r *refcounts) takeTail(n uint64) (run, error) {
 		r.tail = x.end() // the rest of what the blocks count stays free
 	}
 	return run{}, fmt.Errorf("no %d clusters in a row can be counted at once: %w", n,
-		&UnsupportedError{"so large a zone table in clusters of this size", "copy the disk to an image with larger clusters"})
+		&UnsupportedError{Feature: "so large a zone table in clusters of this size", WayOut: "copy the disk to an image with larger clusters"})
 }

@@ -29,7 +29,7 @@ type Amended struct {
 //
 // No other user may have the image open.
 func Amend(f storage.File, o AmendOptions) (*Amended, error) {
-	to, err := layoutToWrite(o.Revision)
+	to, err := LayoutToWrite(o.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +39,11 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 	}
 	if i.zones == nil {
 		i.Close()
-		return nil, &OptionError{"zone.revision", o.Revision, "the image is a plain one, it has no zones; zqublkd import makes a zoned one of its disk"}
+		return nil, &OptionError{Option: "zone.revision", Value: o.Revision, Rule: "the image is a plain one, it has no zones; zqublkd import makes a zoned one of its disk"}
 	}
-	from := i.table.layout
-	done := &Amended{From: from.name, To: to.name}
-	if from == to && i.table.order == to.byteOrder() {
+	from := i.table.Layout
+	done := &Amended{From: from.Name, To: to.Name}
+	if from == to && i.table.Order == to.ByteOrder() {
 		return done, i.Close()
 	}
 	a := amender{image: i, to: to, done: done}
@@ -64,7 +64,7 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 // amender is one conversion.
 type amender struct {
 	image *Image
-	to    *zoneLayout
+	to    *ZoneLayout
 	done  *Amended
 	next  ZoneExtension // to be stored
 	table run           // clusters of the new zone table
@@ -74,11 +74,11 @@ type amender struct {
 func (a *amender) allowed() error {
 	i := a.image
 	a.next = a.extension()
-	if err := a.to.express(a.next, i.geo.clusterSize()); err != nil {
+	if err := a.to.Express(a.next, i.geo.ClusterSize()); err != nil {
 		return err
 	}
 	if i.header.Version < 3 {
-		return &UnsupportedError{"amending an image of qcow2 version 2", "make it one of version 3 first: qemu-img amend -o compat=1.1"}
+		return &UnsupportedError{Feature: "amending an image of qcow2 version 2", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
 	}
 	_, _, _, err := i.planExtensions(a.extensions(a.next))
 	return err
@@ -87,7 +87,7 @@ func (a *amender) allowed() error {
 // mustBeClean refuses an image whose refcounts can't be trusted to tell which
 // clusters are free.
 func mustBeClean(f storage.File) error {
-	r, err := checkSettled(f, CheckOptions{MaxFindings: 1})
+	r, err := CheckSettled(f, Options{MaxFindings: 1})
 	if err == nil && r.Corruptions > 0 {
 		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", ErrCorrupt, r.Corruptions)
 	}
@@ -113,7 +113,7 @@ func (a *amender) prepare() error {
 	if err := a.place(); err != nil {
 		return fmt.Errorf("placing the new zone table: %w", err)
 	}
-	a.next.TableOffset = a.table.first << a.image.geo.clusterBits
+	a.next.TableOffset = a.table.first << a.image.geo.ClusterBits
 	err := a.fill()
 	if err != nil {
 		err = fmt.Errorf("writing the new zone table: %w", err)
@@ -130,12 +130,12 @@ func (a *amender) prepare() error {
 // where it was.
 func (a *amender) extension() ZoneExtension {
 	i := a.image
-	x := i.table.layout.decode(findExtensions(i.header.Extensions, ExtZoned)[0])
-	if a.to.maxAppend.width == 0 && x.MaxAppendBytes != 0 {
-		a.lose("the append limit of %d bytes: layout %s has no field for it, appends may be as large as a request", x.MaxAppendBytes, a.to.name)
+	x := i.table.Layout.Decode(FindExtensions(i.header.Extensions, ExtZoned)[0])
+	if a.to.MaxAppend.Width == 0 && x.MaxAppendBytes != 0 {
+		a.lose("the append limit of %d bytes: layout %s has no field for it, appends may be as large as a request", x.MaxAppendBytes, a.to.Name)
 		x.MaxAppendBytes = 0
 	}
-	if i.table.layout.conditioned {
+	if i.table.Layout.Conditioned {
 		a.lose("conditions of open zones, which only layout v3 stores: they are closed")
 	}
 	return x
@@ -154,29 +154,29 @@ func (a *amender) place() error {
 	if err := i.markDirty(); err != nil {
 		return err
 	}
-	x, err := i.refs.takeWhole(i.geo.clusters(i.zones.TableSize()))
+	x, err := i.refs.takeWhole(i.geo.Clusters(i.zones.TableSize()))
 	if err != nil {
 		return err
 	}
 	a.table = x
-	return i.regions.add(regionZoneTable, x.first<<i.geo.clusterBits, x.n<<i.geo.clusterBits)
+	return i.regions.add(regionZoneTable, x.first<<i.geo.ClusterBits, x.n<<i.geo.ClusterBits)
 }
 
 // fill writes the new table. It is durable, with the refcounts of its clusters,
 // before anything refers to it.
 func (a *amender) fill() error {
 	i := a.image
-	info := newZonedInfo(a.to, a.next, i.size)
+	info := NewZonedInfo(a.to, a.next, i.size)
 	slots := make([]ZoneSlot, 0, info.Zones)
 	err := i.EachZone(func(zone uint32, e ZoneEntry) error {
-		slots = append(slots, ZoneSlot{zone, e.WP})
+		slots = append(slots, ZoneSlot{Zone: zone, WP: e.WP})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	codec := entryCodec{a.to, info, a.to.byteOrder()}
-	err = codec.encodeSlots(slots, func(b []byte, at uint64) error {
+	codec := EntryCodec{Layout: a.to, Info: info, Order: a.to.ByteOrder()}
+	err = codec.EncodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})
 	if err != nil {
@@ -188,7 +188,7 @@ func (a *amender) fill() error {
 // extensions are the image's with the new one in the first place, where one
 // write can replace it, and the feature names, which are long, in the last.
 func (a *amender) extensions(x ZoneExtension) []Extension {
-	next := []Extension{{ExtZoned, a.to.encode(x)}}
+	next := []Extension{{Type: ExtZoned, Data: a.to.Encode(x)}}
 	var names []Extension
 	for _, e := range a.image.header.Extensions {
 		switch e.Type {
@@ -222,5 +222,5 @@ func (a *amender) free(table uint64) {
 	i := a.image
 	size := i.zones.TableSize()
 	i.regions.remove(table, size)
-	i.frees.add(run{table >> i.geo.clusterBits, i.geo.clusters(size)})
+	i.frees.add(run{table >> i.geo.ClusterBits, i.geo.Clusters(size)})
 }

@@ -28,8 +28,8 @@ func contentsOf(t testing.TB, f storage.File) (*ZonedInfo, zonesAndBytes) {
 		s.Zones = append(s.Zones, ZoneEntry{WP: min(e.WP, i.Zoned().WritableEnd(uint32(k))), Conventional: e.Conventional})
 	}
 	for _, kind := range []ExtensionType{ExtPrivate, 77, ExtFeatureNames} {
-		for _, data := range findExtensions(i.Header().Extensions, kind) {
-			s.Other = append(s.Other, Extension{kind, data})
+		for _, data := range FindExtensions(i.Header().Extensions, kind) {
+			s.Other = append(s.Other, Extension{Type: kind, Data: data})
 		}
 	}
 	return i.Zoned(), s
@@ -60,11 +60,11 @@ func amendRound(t *testing.T, m *storage.Mem) {
 		expect := *before
 		expect.Revision, expect.Stored = to, limits
 		expect.MaxAppendBytes = limits.MaxAppendBytes
-		expect.TableOffset, expect.BigEndian = after.TableOffset, layoutNamed(to).bigEndian
+		expect.TableOffset, expect.BigEndian = after.TableOffset, LayoutNamed(to).BigEndian
 		if *after != expect {
 			t.Fatalf("to %s: %+v, want %+v", to, after, expect)
 		}
-		mustBeSound(t, m, true)
+		MustBeSound(t, m, true)
 		before = after
 	}
 }
@@ -114,7 +114,7 @@ func newAmendImage(t testing.TB, o CreateOptions) *storage.Mem {
 		if err := i.WriteAt(pattern(uint64(k), n), z.ZoneStart(k)); err != nil {
 			t.Fatal(err)
 		}
-		if err := i.WriteZoneSlots([]ZoneSlot{{k, z.ZoneStart(k) + n}}); err != nil {
+		if err := i.WriteZoneSlots([]ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +122,7 @@ func newAmendImage(t testing.TB, o CreateOptions) *storage.Mem {
 		t.Fatal(err)
 	}
 	spoil(t, m, func(h *Header) {
-		h.Extensions = append(h.Extensions, Extension{77, []byte("who knows")})
+		h.Extensions = append(h.Extensions, Extension{Type: 77, Data: []byte("who knows")})
 	})
 	return m
 }
@@ -164,7 +164,7 @@ func crashAmend(t *testing.T, rec *storage.Recorder, after *storage.Mem, way [2]
 	look := func(n int, survives storage.Survives) {
 		t.Helper()
 		m := rec.Crash(n, survives)
-		mustBeSound(t, m, false)
+		MustBeSound(t, m, false)
 		info, got := contentsOf(t, m)
 		if info.Revision != way[0] && info.Revision != way[1] {
 			t.Fatalf("crash after %d operations: an image of layout %s", n, info.Revision)
@@ -218,7 +218,7 @@ func TestAmendRefuses(t *testing.T) {
 			changeZones(h, func(x *ZoneExtension) { x.MaxAppendBytes = 1 << 20 })
 		}, "within 512 bytes"},
 		{"long header", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v8", func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{77, make([]byte, 40000)})
+			h.Extensions = append(h.Extensions, Extension{Type: 77, Data: make([]byte, 40000)})
 		}, "a header of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -245,19 +245,19 @@ func TestAmendRefuses(t *testing.T) {
 
 // changeZones changes the zoned extension of a v6 image.
 func changeZones(h *Header, change func(*ZoneExtension)) {
-	x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+	x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
 	change(&x)
-	putExtension(h, ExtZoned, layoutV6.encode(x))
+	putExtension(h, ExtZoned, LayoutV6.Encode(x))
 }
 
 // remakeZones makes every zone of a v6 image EMPTY or conventional.
 func remakeZones(m *storage.Mem, h *Header) {
-	data := findExtensions(h.Extensions, ExtZoned)[0]
-	x := layoutV6.decode(data)
-	info := newZonedInfo(layoutV6, x, h.Size)
-	codec := entryCodec{layoutV6, info, layoutV6.byteOrder()}
+	data := FindExtensions(h.Extensions, ExtZoned)[0]
+	x := LayoutV6.Decode(data)
+	info := NewZonedInfo(LayoutV6, x, h.Size)
+	codec := EntryCodec{Layout: LayoutV6, Info: info, Order: LayoutV6.ByteOrder()}
 	for k := range x.Zones {
-		codec.encodeSlots([]ZoneSlot{{k, info.ZoneStart(k)}}, func(b []byte, at uint64) error {
+		codec.EncodeSlots([]ZoneSlot{{Zone: k, WP: info.ZoneStart(k)}}, func(b []byte, at uint64) error {
 			_, err := m.WriteAt(b, int64(at))
 			return err
 		})
@@ -286,7 +286,7 @@ func TestAmendOldTables(t *testing.T) {
 		t.Errorf("%+v %s", info, cmp.Diff(want, got))
 	}
 	spoil(t, m, func(h *Header) {
-		putExtension(h, ExtZoned, layoutV3.encode(layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])))
+		putExtension(h, ExtZoned, LayoutV3.Encode(LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])))
 		h.Incompatible &^= IncompatZoned
 	})
 	done, err = Amend(m, AmendOptions{Revision: "v14"})
@@ -296,5 +296,5 @@ func TestAmendOldTables(t *testing.T) {
 	if info, got := contentsOf(t, m); info.Revision != "v14" || cmp.Diff(want, got) != "" {
 		t.Errorf("%+v %s", info, cmp.Diff(want, got))
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 }

@@ -17,7 +17,7 @@ func mustFreeLeaks(t *testing.T, f storage.File) {
 	if err := reopen(t, f).Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, f, true)
+	MustBeSound(t, f, true)
 }
 
 // An amend that finds no room, at whatever operation, gives back what it took, or
@@ -39,8 +39,8 @@ func TestC10_AmendWithoutRoom(t *testing.T) {
 				}
 				rec.Heal()
 				mustNameRoom(t, err)
-				if r := mustCheck(t, rec, CheckOptions{}); r.Corruptions > 0 || r.Leaks > 0 && !r.Dirty {
-					t.Errorf("%s, write %d failed: not dirty, and\n%s", name, nth, text(r))
+				if r := MustCheck(t, rec, Options{}); r.Corruptions > 0 || r.Leaks > 0 && !r.Dirty {
+					t.Errorf("%s, write %d failed: not dirty, and\n%s", name, nth, Text(r))
 				}
 				mustFreeLeaks(t, rec)
 				if _, got := contentsOf(t, rec); cmp.Diff(want, got) != "" {
@@ -73,8 +73,8 @@ func TestC35_AmendKilled(t *testing.T) {
 					survives = storage.All
 				}
 				m := rec.Crash(n, survives)
-				if r := mustCheck(t, m, CheckOptions{}); r.Leaks > 0 && !r.Dirty {
-					t.Fatalf("%s: killed after %d of %d operations: not dirty, and\n%s", name, n, rec.Len(), text(r))
+				if r := MustCheck(t, m, Options{}); r.Leaks > 0 && !r.Dirty {
+					t.Fatalf("%s: killed after %d of %d operations: not dirty, and\n%s", name, n, rec.Len(), Text(r))
 				}
 				mustFreeLeaks(t, m)
 			}
@@ -87,14 +87,14 @@ func TestC35_AmendKilled(t *testing.T) {
 func TestC34_AmendLooksFirst(t *testing.T) {
 	for name, spoil := range map[string]func(i *Image) error{
 		"data": func(i *Image) error {
-			return i.refs.drop(run{i.Lookup(i.zones.ZoneStart(i.zones.Conventional+1), 1).Host >> i.geo.clusterBits, 1})
+			return i.refs.drop(run{i.Lookup(i.zones.ZoneStart(i.zones.Conventional+1), 1).Host >> i.geo.ClusterBits, 1})
 		},
 		"L1 table": func(i *Image) error {
-			return i.refs.drop(run{i.header.L1TableOffset >> i.geo.clusterBits, 1})
+			return i.refs.drop(run{i.header.L1TableOffset >> i.geo.ClusterBits, 1})
 		},
 		"copied flag": func(i *Image) error {
 			e := L1Entry(i.l1[0].entry.Load())
-			return i.writeMeta(regionL1, binary.BigEndian.AppendUint64(nil, uint64(e)^copiedFlag), i.header.L1TableOffset)
+			return i.writeMeta(regionL1, binary.BigEndian.AppendUint64(nil, uint64(e)^CopiedFlag), i.header.L1TableOffset)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,14 +110,14 @@ func TestC34_AmendLooksFirst(t *testing.T) {
 			if info.Revision != "v6" || cmp.Diff(want, got) != "" {
 				t.Errorf("layout %s, %s", info.Revision, cmp.Diff(want, got))
 			}
-			mustCheck(t, m, CheckOptions{Repair: RepairAll})
+			MustCheck(t, m, Options{Repair: RepairAll})
 			if _, err := Amend(m, AmendOptions{Revision: "v14"}); err != nil {
 				t.Errorf("after the repair: %v", err)
 			}
 			if _, got := contentsOf(t, m); cmp.Diff(want, got) != "" {
 				t.Error(cmp.Diff(want, got))
 			}
-			mustBeSound(t, m, true)
+			MustBeSound(t, m, true)
 		})
 	}
 }

@@ -25,7 +25,7 @@ func BaseImage(i *Image) (*Base, error) {
 		return nil, fmt.Errorf("a backing file opened for writing: %w", ErrOption)
 	}
 	if i.isZoned() {
-		return nil, &UnsupportedError{"a zoned image as a backing file", "export it first"}
+		return nil, &UnsupportedError{Feature: "a zoned image as a backing file", WayOut: "export it first"}
 	}
 	return &Base{image: i, size: i.size}, nil
 }

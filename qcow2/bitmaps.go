@@ -6,13 +6,13 @@ import "encoding/binary"
 // names known, unlike with bitmaps dropped as a whole. It is false where the
 // directory makes no sense.
 func (i *Image) markBitmaps() (bool, error) {
-	found := findExtensions(i.header.Extensions, ExtBitmaps)
-	if len(found) != 1 || len(found[0]) < bitmapExtension {
+	found := FindExtensions(i.header.Extensions, ExtBitmaps)
+	if len(found) != 1 || len(found[0]) < BitmapExtension {
 		return false, nil
 	}
 	count := binary.BigEndian.Uint32(found[0])
 	n, at := binary.BigEndian.Uint64(found[0][8:]), binary.BigEndian.Uint64(found[0][16:])
-	if count > maxBitmaps || n > maxBitmapDir || i.geo.inCluster(at) != 0 || i.regions.add(regionBitmaps, at, n) != nil {
+	if count > MaxBitmaps || n > MaxBitmapDir || i.geo.InCluster(at) != 0 || i.regions.add(regionBitmaps, at, n) != nil {
 		return false, nil
 	}
 	dir := make([]byte, n)
@@ -20,12 +20,12 @@ func (i *Image) markBitmaps() (bool, error) {
 		return false, nil
 	}
 	for range count {
-		length := bitmapEntryLength(dir)
+		length := BitmapEntryLength(dir)
 		if length == 0 {
 			return false, nil
 		}
-		flags := binary.BigEndian.Uint32(dir[bitmapFlags:]) | bitmapInUse
-		if err := i.writeMeta(regionBitmaps, binary.BigEndian.AppendUint32(nil, flags), at+bitmapFlags); err != nil {
+		flags := binary.BigEndian.Uint32(dir[BitmapFlags:]) | BitmapInUse
+		if err := i.writeMeta(regionBitmaps, binary.BigEndian.AppendUint32(nil, flags), at+BitmapFlags); err != nil {
 			return false, err
 		}
 		dir, at = dir[length:], at+length

@@ -26,8 +26,8 @@ const (
 	RepairAll
 )
 
-// CheckOptions of Check. The zero value looks and changes nothing.
-type CheckOptions struct {
+// Options of Check. The zero value looks and changes nothing.
+type Options struct {
 	Repair Repair
 
 	// Memory bounds the bytes used for counting references: about 50 for each
@@ -35,9 +35,9 @@ type CheckOptions struct {
 	// GiB.
 	Memory int64
 
-	// tables bounds the entries of tables that may be referred to more than
+	// Tables bounds the entries of tables that may be referred to more than
 	// once; 0: as many as the file can hold, up to maxTableWords. For tests.
-	tables uint64
+	Tables uint64
 
 	// MaxFindings bounds the list of findings; more are only counted. 0: 1000.
 	MaxFindings int
@@ -63,15 +63,15 @@ var ErrCheck = errors.New("check could not be completed")
 //
 // Nothing is freed while damage may hide references: leaks are then reported
 // and left alone.
-func Check(f storage.File, o CheckOptions) (*Report, error) {
+func Check(f storage.File, o Options) (*Report, error) {
 	if err := storage.SettleAll(f); err != nil {
 		return &Report{CheckErrors: 1}, fmt.Errorf("%w: %w", ErrCheck, err)
 	}
-	return checkSettled(f, o)
+	return CheckSettled(f, o)
 }
 
-// checkSettled is Check of a file that is settled.
-func checkSettled(f storage.File, o CheckOptions) (*Report, error) {
+// CheckSettled is Check of a file that is settled.
+func CheckSettled(f storage.File, o Options) (*Report, error) {
 	r, err := check(f, o.withDefaults())
 	if err != nil {
 		r.CheckErrors = 1
@@ -79,7 +79,7 @@ func checkSettled(f storage.File, o CheckOptions) (*Report, error) {
 	return r, err
 }
 
-func check(f storage.File, o CheckOptions) (*Report, error) {
+func check(f storage.File, o Options) (*Report, error) {
 	c, err := examine(f, o, fixNothing, nil)
 	if err != nil || o.Repair == RepairNone {
 		return c.report, err
@@ -87,7 +87,7 @@ func check(f storage.File, o CheckOptions) (*Report, error) {
 	return c.repaired()
 }
 
-func (o CheckOptions) withDefaults() CheckOptions {
+func (o Options) withDefaults() Options {
 	if o.Memory <= 0 {
 		o.Memory = defaultCheckMemory
 	}
@@ -100,9 +100,9 @@ func (o CheckOptions) withDefaults() CheckOptions {
 // checker is one walk over an image.
 type checker struct {
 	f       storage.File
-	o       CheckOptions
+	o       Options
 	h       *Header
-	g       geometry
+	g       Geometry
 	size    uint64 // bytes of the file
 	report  *Report
 	uses    tallies
@@ -118,7 +118,7 @@ type checker struct {
 	dangling   uint64 // the lowest byte behind the end of the file that is referred to
 	nextHost   uint64 // where an unfragmented L2 table would go on; 0: anywhere
 	zones      *ZonedInfo
-	zoneTable  zoneTable
+	zoneTable  ZoneTable
 	zoneRepair []ZoneSlot // slots whose entries are to be stored anew
 	wrongBit   bool       // incompatible bit 5 is the opposite of what it should be
 }
@@ -143,7 +143,7 @@ const (
 )
 
 // examine does one walk. The checker is returned with an error too.
-func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*checker, error) {
+func examine(f storage.File, o Options, fix fixes, before *checker) (*checker, error) {
 	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}, dangling: math.MaxUint64}
 	c.uses = newTallies(o.Memory)
 	c.tables.max = int(o.Memory / l2RefBytes)
@@ -158,7 +158,7 @@ func examine(f storage.File, o CheckOptions, fix fixes, before *checker) (*check
 		if c.uses.full || c.tables.full {
 			return c, fmt.Errorf("%w: counting references takes more than %d bytes of memory; allow more", ErrCheck, o.Memory)
 		}
-		if c.tableWords > c.o.tables {
+		if c.tableWords > c.o.Tables {
 			return c, fmt.Errorf("%w: its L1 and bitmap tables have more entries than those of any sound image", ErrCheck)
 		}
 	}
@@ -186,13 +186,13 @@ func (c *checker) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCheck, err)
 	}
-	if unknown := c.h.Incompatible &^ knownIncompat; unknown != 0 {
-		names := namesOf(c.h.FeatureNames(), FeatureIncompatible, uint64(unknown))
-		return fmt.Errorf("%w: %w", ErrCheck, &UnsupportedError{fmt.Sprintf("feature %q", names), "use a program that knows it"})
+	if unknown := c.h.Incompatible &^ KnownIncompat; unknown != 0 {
+		names := NamesOf(c.h.FeatureNames(), FeatureIncompatible, uint64(unknown))
+		return fmt.Errorf("%w: %w", ErrCheck, &UnsupportedError{Feature: fmt.Sprintf("feature %q", names), WayOut: "use a program that knows it"})
 	}
-	c.g = geometryOf(c.h)
-	if c.o.tables == 0 { // tables of a sound image don't overlap
-		c.o.tables = min(maxTableWords, c.size/8+leastTableWords)
+	c.g = GeometryOf(c.h)
+	if c.o.Tables == 0 { // tables of a sound image don't overlap
+		c.o.Tables = min(maxTableWords, c.size/8+leastTableWords)
 	}
 	c.report.describe(c.h, c.size)
 	return nil

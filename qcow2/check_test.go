@@ -12,25 +12,25 @@ import (
 )
 
 func TestCheckSoundImages(t *testing.T) {
-	for name, o := range handShapes {
+	for name, o := range Shapes {
 		t.Run(name, func(t *testing.T) {
-			im := newHandImage(t, o)
-			if o.order == 0 { // can't count two compressed clusters
-				im.putEntry(5, 0, 0)
+			im := NewImage(t, o)
+			if o.Order == 0 { // can't count two compressed clusters
+				im.PutEntry(5, 0, 0)
 			}
 			rec := storage.NewRecorder(im.Mem)
-			r := mustCheck(t, rec, CheckOptions{})
+			r := MustCheck(t, rec, Options{})
 			if !r.Clean() || len(r.Findings) != 0 || r.ExitCode() != CheckClean {
-				t.Error(text(r))
+				t.Error(Text(r))
 			}
 			if rec.Len() != 0 {
 				t.Errorf("a check wrote %d times", rec.Len())
 			}
-			if want := im.g.clusters(8 * handZones); !o.plain && r.ZoneTableClusters != want {
+			if want := im.G.Clusters(8 * Zones); !o.Plain && r.ZoneTableClusters != want {
 				t.Errorf("zone table has %d clusters, want %d", r.ZoneTableClusters, want)
 			}
-			if r.ImageEndOffset != im.end() {
-				t.Errorf("image ends at %#x, want %#x", r.ImageEndOffset, im.end())
+			if r.ImageEndOffset != im.End() {
+				t.Errorf("image ends at %#x, want %#x", r.ImageEndOffset, im.End())
 			}
 		})
 	}
@@ -62,120 +62,122 @@ const (
 )
 
 var checkCases = []checkCase{
-	{name: "leaked cluster", spoil: func(im *handImage) { im.setRefcount(im.grow(1), 1) },
+	{name: "leaked cluster", spoil: func(im *handImage) { im.SetRefcount(im.Grow(1), 1) },
 		leaks: 1, says: "has refcount 1 and 0 references"},
-	{name: "data refcount too high", spoil: func(im *handImage) { im.setRefcount(im.data[1], 2) },
+	{name: "data refcount too high", spoil: func(im *handImage) { im.SetRefcount(im.Data[1], 2) },
 		leaks: 1, corruptions: 1, says: "has the copied flag, and the refcount is not 1"},
-	{name: "data refcount zero", spoil: func(im *handImage) { im.setRefcount(im.data[1], 0) },
+	{name: "data refcount zero", spoil: func(im *handImage) { im.SetRefcount(im.Data[1], 0) },
 		corruptions: 2, says: "has refcount 0 and 1 references: guest data"},
-	{name: "L2 table refcount zero", spoil: func(im *handImage) { im.setRefcount(im.l2[0], 0) },
+	{name: "L2 table refcount zero", spoil: func(im *handImage) { im.SetRefcount(im.L2[0], 0) },
 		corruptions: 2, says: "references: L2 table"},
-	{name: "L2 table refcount too high", spoil: func(im *handImage) { im.setRefcount(im.l2[0], 2) },
+	{name: "L2 table refcount too high", spoil: func(im *handImage) { im.SetRefcount(im.L2[0], 2) },
 		corruptions: 1, leaks: 1, says: "the L1 entry"},
-	{name: "header refcount zero", spoil: func(im *handImage) { im.setRefcount(0, 0) },
+	{name: "header refcount zero", spoil: func(im *handImage) { im.SetRefcount(0, 0) },
 		corruptions: 1, says: "references: header"},
-	{name: "zone table refcount zero", spoil: func(im *handImage) { im.setRefcount(im.zoneTable, 0) },
+	{name: "zone table refcount zero", spoil: func(im *handImage) { im.SetRefcount(im.ZoneTable, 0) },
 		corruptions: 1, says: "references: zone table", qemuDiffers: qemuZoneBlind},
-	{name: "compressed refcount too low", spoil: func(im *handImage) { im.setRefcount(im.compressed, 1) },
+	{name: "compressed refcount too low", spoil: func(im *handImage) { im.SetRefcount(im.Compressed, 1) },
 		corruptions: 1, says: "has refcount 1 and 2 references"},
-	{name: "L1 entry without copied flag", spoil: func(im *handImage) { im.put(im.l1, im.l2[0]) },
+	{name: "L1 entry without copied flag", spoil: func(im *handImage) { im.Put(im.L1, im.L2[0]) },
 		corruptions: 1, says: "the L1 entry"},
-	{name: "empty L1 entry with copied flag", spoil: func(im *handImage) { im.put(im.l1+8, copiedFlag) },
+	{name: "empty L1 entry with copied flag", spoil: func(im *handImage) { im.Put(im.L1+8, CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "refers to nothing", qemuDiffers: "QEMU reads the header as an L2 table"},
 	{name: "zero cluster out of line", spoil: func(im *handImage) {
-		im.putZero(7, im.grow(2)|copiedFlag)
-		im.setRefcount(im.end()-2*im.g.clusterSize(), 1)
+		im.PutZero(7, im.Grow(2)|CopiedFlag)
+		im.SetRefcount(im.End()-2*im.G.ClusterSize(), 1)
 	}},
-	{name: "L2 entry without copied flag", spoil: func(im *handImage) { im.put(im.entryAt(0), im.data[0]) },
+	{name: "L2 entry without copied flag", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.Data[0]) },
 		corruptions: 1, says: "has no copied flag, and the refcount is 1"},
-	{name: "zero cluster without copied flag", spoil: func(im *handImage) { im.putZero(3, im.zeroed) },
+	{name: "zero cluster without copied flag", spoil: func(im *handImage) { im.PutZero(3, im.Zeroed) },
 		corruptions: 1, says: "has no copied flag"},
-	{name: "compressed with copied flag", spoil: func(im *handImage) { im.put(im.entryAt(4), im.entry(4)|copiedFlag) },
+	{name: "compressed with copied flag", spoil: func(im *handImage) { im.Put(im.EntryAt(4), im.Entry(4)|CopiedFlag) },
 		corruptions: 1, says: "is compressed and has the copied flag"},
-	{name: "reserved bits in L1", spoil: func(im *handImage) { im.put(im.l1, im.get(im.l1)|1<<56|1) },
+	{name: "reserved bits in L1", spoil: func(im *handImage) { im.Put(im.L1, im.Get(im.L1)|1<<56|1) },
 		corruptions: 1, says: "the L1 entry at 0x4000 has reserved bits set"},
-	{name: "reserved bits in L2", spoil: func(im *handImage) { im.put(im.entryAt(0), im.entry(0)|1<<60) },
+	{name: "reserved bits in L2", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.Entry(0)|1<<60) },
 		corruptions: 1, says: "the L2 entry at 0x5000 has reserved bits set"},
-	{name: "data not at the start of a cluster", spoil: func(im *handImage) { im.put(im.entryAt(0), im.entry(0)+512) },
+	{name: "data not at the start of a cluster", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.Entry(0)+512) },
 		corruptions: 2, says: "not the start of a cluster", left: 1},
-	{name: "data just past the end", spoil: func(im *handImage) { im.put(im.entryAt(0), im.end()|copiedFlag) },
+	{name: "data just past the end", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.End()|CopiedFlag) },
 		corruptions: 2, leaks: 1, says: "past the end of the file", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "data far past the end", spoil: func(im *handImage) { im.put(im.entryAt(0), 1<<55|copiedFlag) },
+	{name: "data far past the end", spoil: func(im *handImage) { im.Put(im.EntryAt(0), 1<<55|CopiedFlag) },
 		corruptions: 2, leaks: 1, says: "past the end of the file", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "compressed past the end", spoil: func(im *handImage) { im.put(im.entryAt(4), 1<<62|1<<40) },
+	{name: "compressed past the end", spoil: func(im *handImage) { im.Put(im.EntryAt(4), 1<<62|1<<40) },
 		corruptions: 1, leaks: 1, says: "compressed cluster at 0x10000000000", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "L2 table not at the start of a cluster", spoil: func(im *handImage) { im.put(im.l1+8, im.l2[1]+512|copiedFlag) },
+	{name: "L2 table not at the start of a cluster", spoil: func(im *handImage) { im.Put(im.L1+8, im.L2[1]+512|CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "L2 table at", left: 1, leftLeaks: 1, leaksStay: true, qemuDiffers: nextIsEmpty},
-	{name: "L2 table past the end", spoil: func(im *handImage) { im.put(im.l1+8, im.end()|copiedFlag) },
+	{name: "L2 table past the end", spoil: func(im *handImage) { im.Put(im.L1+8, im.End()|CopiedFlag) },
 		corruptions: 2, leaks: 1, says: "L2 table at", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "two entries, one cluster", spoil: func(im *handImage) { im.put(im.entryAt(0), im.entry(1)) },
+	{name: "two entries, one cluster", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.Entry(1)) },
 		corruptions: 1, leaks: 1, says: "has refcount 1 and 2 references: guest data"},
-	{name: "data in an L2 table", spoil: func(im *handImage) { im.put(im.entryAt(0), im.l2[1]|copiedFlag) },
+	{name: "data in an L2 table", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.L2[1]|CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "L2 table and guest data", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "data in the zone table", spoil: func(im *handImage) { im.put(im.entryAt(0), im.zoneTable|copiedFlag) },
+	{name: "data in the zone table", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.ZoneTable|CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "zone table and guest data", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "data in the L1 table", spoil: func(im *handImage) { im.put(im.entryAt(0), im.l1|copiedFlag) },
+	{name: "data in the L1 table", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.L1|CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "L1 table and guest data", left: 1, leftLeaks: 1, leaksStay: true},
-	{name: "data in the refcount block", spoil: func(im *handImage) { im.put(im.entryAt(0), im.refBlock|copiedFlag) },
+	{name: "data in the refcount block", spoil: func(im *handImage) { im.Put(im.EntryAt(0), im.RefBlock|CopiedFlag) },
 		corruptions: 1, leaks: 1, says: "refcount block and guest data", leaksStay: true, qemuDiffers: qemuBlockTwice},
 	{name: "overlap that refcounts agree with", spoil: func(im *handImage) {
-		im.put(im.entryAt(0), im.l2[1])
-		im.put(im.l1+8, im.l2[1])
-		im.setRefcount(im.l2[1], 2)
-		im.setRefcount(im.data[0], 0)
+		im.Put(im.EntryAt(0), im.L2[1])
+		im.Put(im.L1+8, im.L2[1])
+		im.SetRefcount(im.L2[1], 2)
+		im.SetRefcount(im.Data[0], 0)
 	}, corruptions: 1, says: "is used 2 times: L2 table and guest data", left: 1, qemuDiffers: qemuNoOverlaps},
-	{name: "refcount block not at the start of a cluster", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset+8, im.refBlock+512) },
+	{name: "refcount block not at the start of a cluster", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset+8, im.RefBlock+512) },
 		corruptions: 1, says: "refcount block 1", leaksStay: true, qemuDiffers: qemuGivesUp},
-	{name: "refcount block past the end", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset+8, 1<<50) },
+	{name: "refcount block past the end", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset+8, 1<<50) },
 		corruptions: 1, says: "refcount block 1", leaksStay: true},
-	{name: "refcount block used twice", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset+8, im.refBlock) },
+	{name: "refcount block used twice", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset+8, im.RefBlock) },
 		corruptions: 2, says: "also serves as another one", leaksStay: true},
-	{name: "refcount block that is data", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset+8, im.data[0]) },
+	{name: "refcount block that is data", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset+8, im.Data[0]) },
 		corruptions: 1, says: "refcount block and guest data", leaksStay: true, qemuDiffers: qemuBlockTwice},
-	{name: "reserved bits in the refcount table", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset, im.refBlock|1) },
+	{name: "reserved bits in the refcount table", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset, im.RefBlock|1) },
 		corruptions: 1, says: "has reserved bits set", leaksStay: true, qemuDiffers: qemuNoEntry},
-	{name: "refcount block missing", spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset, 0) },
+	{name: "refcount block missing", spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset, 0) },
 		corruptions: 17, says: "has refcount 0 and 1 references", qemuDiffers: qemuZoneBlind},
-	{name: "refcount block in a hole", spoil: func(im *handImage) { im.check(im.PunchHole(int64(im.refBlock), int64(im.g.clusterSize()))) },
+	{name: "refcount block in a hole", spoil: func(im *handImage) { im.Check(im.PunchHole(int64(im.RefBlock), int64(im.G.ClusterSize()))) },
 		corruptions: 18, says: "has refcount 0 and 1 references", qemuDiffers: qemuZoneBlind},
-	{name: "refcount table elsewhere", spoil: func(im *handImage) { im.h.RefcountTableOffset = 1 << 40; im.writeHeader() },
+	{name: "refcount table elsewhere", spoil: func(im *handImage) { im.H.RefcountTableOffset = 1 << 40; im.WriteHeader() },
 		corruptions: 1, says: "the refcount table at 0x10000000000", qemuDiffers: qemuGivesUp},
-	{name: "file cut short", spoil: func(im *handImage) { im.check(im.Truncate(int64(im.compressed))) },
+	{name: "file cut short", spoil: func(im *handImage) { im.Check(im.Truncate(int64(im.Compressed))) },
 		corruptions: 2, says: "past the end of the file", left: 2, qemuDiffers: "QEMU lets compressed data end within a cluster behind the file"},
-	{name: "file cut within its last cluster", spoil: func(im *handImage) { im.check(im.Truncate(int64(im.end() - 1000))) }},
-	{name: "L1 table too short", spoil: func(im *handImage) { im.h.L1Size = 1; im.writeHeader() },
+	{name: "file cut within its last cluster", spoil: func(im *handImage) { im.Check(im.Truncate(int64(im.End() - 1000))) }},
+	{name: "L1 table too short", spoil: func(im *handImage) { im.H.L1Size = 1; im.WriteHeader() },
 		corruptions: 1, leaks: 1, says: "the L1 table has 1 entries and the disk needs 2", left: 1, qemuDiffers: qemuGivesUp},
-	{name: "zone below its start", spoil: func(im *handImage) { im.putZone(3, 2*im.h.Size/handZones) },
+	{name: "zone below its start", spoil: func(im *handImage) { im.PutZone(3, 2*im.H.Size/Zones) },
 		corruptions: 1, says: "zone 3", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "zone past its end", spoil: func(im *handImage) { im.putZone(3, im.h.Size) },
+	{name: "zone past its end", spoil: func(im *handImage) { im.PutZone(3, im.H.Size) },
 		corruptions: 1, says: "zone 3", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "zone between sectors", spoil: func(im *handImage) { im.putZone(3, 3*im.h.Size/handZones+1) },
+	{name: "zone between sectors", spoil: func(im *handImage) { im.PutZone(3, 3*im.H.Size/Zones+1) },
 		corruptions: 1, says: "no multiple of 512", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "conventional zone too late", spoil: func(im *handImage) { im.putZone(3, 3*im.h.Size/handZones|1<<59) },
+	{name: "conventional zone too late", spoil: func(im *handImage) { im.PutZone(3, 3*im.H.Size/Zones|1<<59) },
 		corruptions: 1, says: "calls zone 3 conventional", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "conventional zone missing", spoil: func(im *handImage) { im.putZone(0, 0) },
+	{name: "conventional zone missing", spoil: func(im *handImage) { im.PutZone(0, 0) },
 		corruptions: 1, says: "calls zone 0 sequential", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "two bad zones", spoil: func(im *handImage) { im.putZone(2, 1); im.putZone(5, 1) },
+	{name: "two bad zones", spoil: func(im *handImage) { im.PutZone(2, 1); im.PutZone(5, 1) },
 		corruptions: 2, says: "zone 5", left: 2, qemuDiffers: qemuZoneBlind},
-	{name: "zone bit without extension", spoil: func(im *handImage) { im.h.Extensions = nil; im.writeHeader() },
+	{name: "zone bit without extension", spoil: func(im *handImage) { im.H.Extensions = nil; im.WriteHeader() },
 		corruptions: 1, leaks: 1, says: "incompatible bit 5", left: 1, leftLeaks: 1, leaksStay: true, qemuDiffers: qemuZoneBlind},
-	{name: "zones read-only and offline", spoil: func(im *handImage) { im.addPrivate(conditionList{{1, 2, ZoneOffline}, {7, 1, ZoneReadOnly}}) }},
-	{name: "condition of a conventional zone", spoil: func(im *handImage) { im.addPrivate(conditionList{{0, 2, ZoneOffline}}) },
+	{name: "zones read-only and offline", spoil: func(im *handImage) {
+		im.AddPrivate(ConditionList{{First: 1, Zones: 2, Condition: ZoneOffline}, {First: 7, Zones: 1, Condition: ZoneReadOnly}})
+	}},
+	{name: "condition of a conventional zone", spoil: func(im *handImage) { im.AddPrivate(ConditionList{{First: 0, Zones: 2, Condition: ZoneOffline}}) },
 		corruptions: 1, says: "makes zones 0-1 offline, and the first 1 are conventional", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "condition of a zone behind the last", spoil: func(im *handImage) { im.addPrivate(conditionList{{7, 2, ZoneOffline}}) },
+	{name: "condition of a zone behind the last", spoil: func(im *handImage) { im.AddPrivate(ConditionList{{First: 7, Zones: 2, Condition: ZoneOffline}}) },
 		corruptions: 1, says: "conditions of zones 7-8, and there are 8", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "no condition", spoil: func(im *handImage) { im.addPrivate(conditionList{{5, 1, 3}}) },
+	{name: "no condition", spoil: func(im *handImage) { im.AddPrivate(ConditionList{{First: 5, Zones: 1, Condition: 3}}) },
 		corruptions: 1, says: "zone 5 the condition 0x3", left: 1, qemuDiffers: qemuZoneBlind},
-	{name: "zone table past the end", spoil: func(im *handImage) { im.setZoneTable(1 << 40) },
+	{name: "zone table past the end", spoil: func(im *handImage) { im.SetZoneTable(1 << 40) },
 		corruptions: 1, leaks: 1, says: "past the end of the file", left: 1, leftLeaks: 1, leaksStay: true, qemuDiffers: qemuZoneBlind},
-	{name: "zone table not at the start of a cluster", spoil: func(im *handImage) { im.setZoneTable(im.zoneTable + 512) },
+	{name: "zone table not at the start of a cluster", spoil: func(im *handImage) { im.SetZoneTable(im.ZoneTable + 512) },
 		corruptions: 1, leaks: 1, says: "table offset", left: 1, leftLeaks: 1, leaksStay: true, qemuDiffers: qemuZoneBlind},
-	{name: "refcounts behind the end", spoil: func(im *handImage) { im.setRefcount(im.end()+8192, 1) },
+	{name: "refcounts behind the end", spoil: func(im *handImage) { im.SetRefcount(im.End()+8192, 1) },
 		says: "1 clusters behind the end of the file have refcounts"},
 }
 
 func spoiled(t testing.TB, c checkCase) *handImage {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
 	c.spoil(im)
 	return im
 }
@@ -183,9 +185,9 @@ func spoiled(t testing.TB, c checkCase) *handImage {
 func TestCheckReports(t *testing.T) {
 	for _, c := range checkCases {
 		t.Run(c.name, func(t *testing.T) {
-			r := mustCheck(t, spoiled(t, c).Mem, CheckOptions{})
-			if r.Corruptions != c.corruptions || r.Leaks != c.leaks || !strings.Contains(text(r), c.says) {
-				t.Errorf("want %d corruptions, %d leaks and %q:\n%s", c.corruptions, c.leaks, c.says, text(r))
+			r := MustCheck(t, spoiled(t, c).Mem, Options{})
+			if r.Corruptions != c.corruptions || r.Leaks != c.leaks || !strings.Contains(Text(r), c.says) {
+				t.Errorf("want %d corruptions, %d leaks and %q:\n%s", c.corruptions, c.leaks, c.says, Text(r))
 			}
 			if r.ExitCode() != exitCode(c.corruptions, c.leaks) {
 				t.Errorf("exit code %d", r.ExitCode())
@@ -205,19 +207,19 @@ func exitCode(corruptions, leaks uint64) int {
 }
 
 func TestCheckFindingsAreBounded(t *testing.T) {
-	im := spoiled(t, checkCase{spoil: func(im *handImage) { im.put(im.h.RefcountTableOffset, 0) }})
-	r := mustCheck(t, im, CheckOptions{MaxFindings: 3})
-	if len(r.Findings) != 3 || r.Omitted != r.Corruptions-3 || !strings.Contains(text(r), "findings more") {
-		t.Error(text(r))
+	im := spoiled(t, checkCase{spoil: func(im *handImage) { im.Put(im.H.RefcountTableOffset, 0) }})
+	r := MustCheck(t, im, Options{MaxFindings: 3})
+	if len(r.Findings) != 3 || r.Omitted != r.Corruptions-3 || !strings.Contains(Text(r), "findings more") {
+		t.Error(Text(r))
 	}
 }
 
 func TestCheckReportsIOErrors(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
 	for n := 1; ; n++ {
 		rec := storage.NewRecorder(im.Mem)
 		rec.Inject(storage.Fault{Kind: storage.OpRead, Nth: n, Err: unix.EIO})
-		r, err := Check(rec, CheckOptions{})
+		r, err := Check(rec, Options{})
 		if err == nil {
 			if n < 6 {
 				t.Errorf("only %d reads", n)
@@ -231,9 +233,9 @@ func TestCheckReportsIOErrors(t *testing.T) {
 }
 
 func TestCheckRefuses(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.h.Incompatible |= 1 << 17
-	im.writeHeader()
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.H.Incompatible |= 1 << 17
+	im.WriteHeader()
 	cases := map[string]struct {
 		f    storage.File
 		says string
@@ -244,7 +246,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := Check(c.f, CheckOptions{Repair: RepairAll})
+			_, err := Check(c.f, Options{Repair: RepairAll})
 			if !errors.Is(err, ErrCheck) || !strings.Contains(err.Error(), c.says) {
 				t.Error(err)
 			}
@@ -253,23 +255,23 @@ func TestCheckRefuses(t *testing.T) {
 }
 
 func TestCheckMemoryIsBounded(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 9, order: 4})
-	im.check(im.Truncate(1 << 50))
-	for i := range im.g.l2Entries() { // far apart: each is a run of its own
-		im.put(im.entryAt(i), (i+1)<<30)
+	im := NewImage(t, ImageOptions{ClusterBits: 9, Order: 4})
+	im.Check(im.Truncate(1 << 50))
+	for i := range im.G.L2Entries() { // far apart: each is a run of its own
+		im.Put(im.EntryAt(i), (i+1)<<30)
 	}
-	_, err := Check(im, CheckOptions{Memory: 2 << 10})
+	_, err := Check(im, Options{Memory: 2 << 10})
 	if !errors.Is(err, ErrCheck) || !strings.Contains(err.Error(), "memory") {
 		t.Error(err)
 	}
-	if _, err := Check(im, CheckOptions{Memory: 1 << 20}); err != nil {
+	if _, err := Check(im, Options{Memory: 1 << 20}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestReportJSON(t *testing.T) {
 	var b strings.Builder
-	r := mustCheck(t, spoiled(t, checkCases[0]), CheckOptions{})
+	r := MustCheck(t, spoiled(t, checkCases[0]), Options{})
 	if err := r.WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}

@@ -23,34 +23,37 @@ type qemuVerdict struct {
 	Compressed  uint64 `json:"compressed-clusters"`
 }
 
-func needQEMU(t testing.TB) {
+// NeedQEMU skips a test without qemu-img.
+func NeedQEMU(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("qemu-img"); err != nil {
 		t.Skip("qemu-img is not installed")
 	}
 }
 
-func haveQEMU() bool {
+// HaveQEMU reports whether qemu-img is there.
+func HaveQEMU() bool {
 	_, err := exec.LookPath("qemu-img")
 	return err == nil
 }
 
-// plainCopy writes a copy that programs which don't know zones can open.
-func plainCopy(t testing.TB, m *storage.Mem) string {
+// PlainCopy writes a copy that programs which don't know zones can open.
+func PlainCopy(t testing.TB, m *storage.Mem) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "copy.qcow2")
 	b := m.Bytes()
-	bits := binary.BigEndian.Uint64(b[incompatibleField:]) &^ uint64(IncompatZoned)
-	binary.BigEndian.PutUint64(b[incompatibleField:], bits)
+	bits := binary.BigEndian.Uint64(b[IncompatibleField:]) &^ uint64(IncompatZoned)
+	binary.BigEndian.PutUint64(b[IncompatibleField:], bits)
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func qemuCheck(t testing.TB, m *storage.Mem) (v qemuVerdict) {
+// QemuCheck is what qemu-img check says of an image, zones left out.
+func QemuCheck(t testing.TB, m *storage.Mem) (v qemuVerdict) {
 	t.Helper()
-	cmd := exec.Command("qemu-img", "check", "-f", "qcow2", "--output=json", plainCopy(t, m))
+	cmd := exec.Command("qemu-img", "check", "-f", "qcow2", "--output=json", PlainCopy(t, m))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -64,12 +67,12 @@ func qemuCheck(t testing.TB, m *storage.Mem) (v qemuVerdict) {
 	return v
 }
 
-// agree compares our report with QEMU's, who takes the zone table for leaked.
-func agree(t testing.TB, m *storage.Mem, r *Report) {
+// Agree compares our report with QEMU's, who takes the zone table for leaked.
+func Agree(t testing.TB, m *storage.Mem, r *Report) {
 	t.Helper()
 	got := qemuVerdict{r.Corruptions, r.Leaks + r.ZoneTableClusters, 0, r.ImageEndOffset,
 		r.AllocatedClusters, r.FragmentedClusters, r.CompressedClusters}
-	if want := qemuCheck(t, m); got != want {
-		t.Errorf("qemu-img says %+v, we %+v:\n%s", want, got, text(r))
+	if want := QemuCheck(t, m); got != want {
+		t.Errorf("qemu-img says %+v, we %+v:\n%s", want, got, Text(r))
 	}
 }

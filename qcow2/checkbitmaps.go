@@ -8,15 +8,15 @@ import (
 // checkBitmaps claims bitmaps, if the autoclear bit says that they are valid;
 // otherwise nobody may use them and their clusters count as leaked.
 func (c *checker) checkBitmaps() error {
-	for _, data := range findExtensions(c.h.Extensions, ExtBitmaps) {
-		if len(data) > bitmapExtension {
-			c.corruption(0, "the bitmaps extension has %d bytes, not %d", len(data), bitmapExtension)
+	for _, data := range FindExtensions(c.h.Extensions, ExtBitmaps) {
+		if len(data) > BitmapExtension {
+			c.corruption(0, "the bitmaps extension has %d bytes, not %d", len(data), BitmapExtension)
 		}
 	}
 	if c.h.Autoclear&AutoclearBitmaps == 0 {
 		return nil
 	}
-	data := c.extension(ExtBitmaps, "bitmaps", bitmapExtension)
+	data := c.extension(ExtBitmaps, "bitmaps", BitmapExtension)
 	if data == nil {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (c *checker) checkBitmaps() error {
 }
 
 func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
-	if count > maxBitmaps || n > maxBitmapDir {
+	if count > MaxBitmaps || n > MaxBitmapDir {
 		c.damage(off, "the bitmap directory has %d entries in %d bytes, which is too much", count, n)
 		return nil
 	}
@@ -46,15 +46,15 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 	}
 	names := make(map[[sha256.Size]byte]bool)
 	for range count {
-		length := bitmapEntryLength(dir)
+		length := BitmapEntryLength(dir)
 		if length == 0 {
 			c.damage(off, "the bitmap directory at %#x ends before its %d entries do", off, count)
 			return nil
 		}
-		e := parseBitmapEntry(dir, off+n-uint64(len(dir)))
+		e := ParseBitmapEntry(dir, off+n-uint64(len(dir)))
 		c.judgeBitmap(e)
-		if sum := sha256.Sum256(e.name); names[sum] {
-			c.corruption(e.at, "two bitmaps have the name %q", e.name)
+		if sum := sha256.Sum256(e.Name); names[sum] {
+			c.corruption(e.At, "two bitmaps have the name %q", e.Name)
 		} else {
 			names[sum] = true
 		}
@@ -70,34 +70,34 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 }
 
 // judgeBitmap says for what of it QEMU does not open the image.
-func (c *checker) judgeBitmap(e bitmapEntry) {
-	bits := uint64(e.entries) << c.g.clusterBits * 8
+func (c *checker) judgeBitmap(e BitmapEntry) {
+	bits := uint64(e.Entries) << c.g.ClusterBits * 8
 	switch {
-	case e.flags&^bitmapKnownFlags != 0:
-		c.corruption(e.at, "the bitmap %q has unknown flags: %#x", e.name, e.flags)
-	case e.kind != bitmapDirty:
-		c.corruption(e.at, "the bitmap %q has type %d, only %d is known", e.name, e.kind, bitmapDirty)
-	case e.granularity < minGranularity || e.granularity > maxGranularity:
-		c.corruption(e.at, "the bitmap %q has a granularity of 2^%d bytes, outside 2^%d to 2^%d", e.name, e.granularity, minGranularity, maxGranularity)
-	case e.extra != 0:
-		c.corruption(e.at, "the bitmap %q has %d bytes of extra data, which are unknown", e.name, e.extra)
-	case len(e.name) == 0 || len(e.name) > maxBitmapName:
-		c.corruption(e.at, "a bitmap has a name of %d bytes, outside 1 to %d", len(e.name), maxBitmapName)
-	case bits/8 > maxBitmapBytes:
-		c.corruption(e.at, "the bitmap %q has %d bytes, at most %d are allowed", e.name, bits/8, maxBitmapBytes)
-	case e.flags&bitmapInUse == 0 && divUp(c.h.Size, 1<<e.granularity) > bits:
-		c.corruption(e.at, "the bitmap %q has room for %d bits of 2^%d bytes each, too few for a disk of %d", e.name, bits, e.granularity, c.h.Size)
+	case e.Flags&^BitmapKnownFlags != 0:
+		c.corruption(e.At, "the bitmap %q has unknown flags: %#x", e.Name, e.Flags)
+	case e.Kind != BitmapDirty:
+		c.corruption(e.At, "the bitmap %q has type %d, only %d is known", e.Name, e.Kind, BitmapDirty)
+	case e.Granularity < MinGranularity || e.Granularity > MaxGranularity:
+		c.corruption(e.At, "the bitmap %q has a granularity of 2^%d bytes, outside 2^%d to 2^%d", e.Name, e.Granularity, MinGranularity, MaxGranularity)
+	case e.Extra != 0:
+		c.corruption(e.At, "the bitmap %q has %d bytes of extra data, which are unknown", e.Name, e.Extra)
+	case len(e.Name) == 0 || len(e.Name) > MaxBitmapName:
+		c.corruption(e.At, "a bitmap has a name of %d bytes, outside 1 to %d", len(e.Name), MaxBitmapName)
+	case bits/8 > MaxBitmapBytes:
+		c.corruption(e.At, "the bitmap %q has %d bytes, at most %d are allowed", e.Name, bits/8, MaxBitmapBytes)
+	case e.Flags&BitmapInUse == 0 && DivUp(c.h.Size, 1<<e.Granularity) > bits:
+		c.corruption(e.At, "the bitmap %q has room for %d bits of 2^%d bytes each, too few for a disk of %d", e.Name, bits, e.Granularity, c.h.Size)
 	}
 }
 
 // checkBitmap claims the table of a bitmap and the clusters in it.
-func (c *checker) checkBitmap(e bitmapEntry) error {
-	off, n := e.table, uint64(e.entries)*8
-	if n > maxBitmapTable || n == 0 || off == 0 {
-		c.damage(e.at, "the bitmap %q has a table of %d entries at %#x; 1 to %d are allowed, and not at 0", e.name, e.entries, off, maxBitmapTable/8)
+func (c *checker) checkBitmap(e BitmapEntry) error {
+	off, n := e.Table, uint64(e.Entries)*8
+	if n > MaxBitmapTable || n == 0 || off == 0 {
+		c.damage(e.At, "the bitmap %q has a table of %d entries at %#x; 1 to %d are allowed, and not at 0", e.Name, e.Entries, off, MaxBitmapTable/8)
 		return nil
 	}
-	if !c.spend(uint64(e.entries)) || !c.claimAligned(useOther, off, n, 1, "bitmap table") || c.hole(off, n) {
+	if !c.spend(uint64(e.Entries)) || !c.claimAligned(useOther, off, n, 1, "bitmap table") || c.hole(off, n) {
 		return nil
 	}
 	raw := make([]byte, n)
@@ -106,12 +106,12 @@ func (c *checker) checkBitmap(e bitmapEntry) error {
 	}
 	for at := off; len(raw) > 0 && !c.uses.full; raw, at = raw[8:], at+8 {
 		word := binary.BigEndian.Uint64(raw)
-		data := word & offsetMask
-		if word&bitmapEntryUnused != 0 || data != 0 && word&bitmapAllOnes != 0 {
-			c.corruption(at, "the entry at %#x of the table of bitmap %q has reserved bits set: %#x", at, e.name, word)
+		data := word & OffsetMask
+		if word&BitmapEntryUnused != 0 || data != 0 && word&BitmapAllOnes != 0 {
+			c.corruption(at, "the entry at %#x of the table of bitmap %q has reserved bits set: %#x", at, e.Name, word)
 		}
 		if data != 0 {
-			c.claimAligned(useOther, data, c.g.clusterSize(), 1, "bitmap data")
+			c.claimAligned(useOther, data, c.g.ClusterSize(), 1, "bitmap data")
 		}
 	}
 	return nil

@@ -13,16 +13,16 @@ import (
 // found checks an image: it must have corruptions, and one must say so.
 func found(t *testing.T, f storage.File, says string) {
 	t.Helper()
-	r, err := Check(f, CheckOptions{})
-	if err == nil && (r.Corruptions == 0 || !strings.Contains(text(r), says)) || err != nil && !strings.Contains(err.Error(), says) {
-		t.Errorf("want a corruption that says %q: %v\n%s", says, err, text(r))
+	r, err := Check(f, Options{})
+	if err == nil && (r.Corruptions == 0 || !strings.Contains(Text(r), says)) || err != nil && !strings.Contains(err.Error(), says) {
+		t.Errorf("want a corruption that says %q: %v\n%s", says, err, Text(r))
 	}
 }
 
 // What keeps QEMU from opening an image is no sound image's.
 func TestC32_HeadersThatQEMURefuses(t *testing.T) {
 	ext := func(kind ExtensionType, data string) func(*Header) {
-		return func(h *Header) { h.Extensions = append(h.Extensions, Extension{kind, []byte(data)}) }
+		return func(h *Header) { h.Extensions = append(h.Extensions, Extension{Type: kind, Data: []byte(data)}) }
 	}
 	for name, c := range map[string]struct {
 		change func(*Header)
@@ -44,14 +44,14 @@ func TestC32_HeadersThatQEMURefuses(t *testing.T) {
 		}, `"a\x00b"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
-			c.change(im.h)
-			im.writeHeader()
+			im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+			c.change(im.H)
+			im.WriteHeader()
 			found(t, im, c.says)
 		})
 	}
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
-	im.write([]byte{0x10}, headerLength+4) // the length of the end marker
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+	im.Write([]byte{0x10}, HeaderLength+4) // the length of the end marker
 	found(t, im, "past the end of the header")
 }
 
@@ -64,21 +64,21 @@ func TestC40_Bitmaps(t *testing.T) {
 		"reserved field": {func(_ *handImage, ext []byte, _ uint64) { ext[7] = 1 }, "reserved field"},
 		"no bitmaps":     {func(_ *handImage, ext []byte, _ uint64) { ext[3] = 0 }, "there are 0 bitmaps"},
 		"long directory": {func(_ *handImage, ext []byte, _ uint64) { ext[15] += 8 }, "goes on for 8 bytes"},
-		"flags":          {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{8}, dir+15) }, "unknown flags"},
-		"type":           {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{2}, dir+16) }, "type 2"},
-		"granularity":    {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{8}, dir+17) }, "granularity of 2^8"},
-		"too few bits":   {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{9}, dir+17); im.h.Size = 1 << 40 }, "too few"},
-		"no name":        {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{0, 0}, dir+18) }, "0 bytes"},
-		"no table":       {func(im *handImage, _ []byte, dir uint64) { im.write([]byte{0, 0, 0, 0}, dir+8) }, "a table of 0 entries"},
-		"table entry": {func(im *handImage, _ []byte, dir uint64) { im.put(im.get(dir), im.get(im.get(dir))|2) },
+		"flags":          {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{8}, dir+15) }, "unknown flags"},
+		"type":           {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{2}, dir+16) }, "type 2"},
+		"granularity":    {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{8}, dir+17) }, "granularity of 2^8"},
+		"too few bits":   {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{9}, dir+17); im.H.Size = 1 << 40 }, "too few"},
+		"no name":        {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{0, 0}, dir+18) }, "0 bytes"},
+		"no table":       {func(im *handImage, _ []byte, dir uint64) { im.Write([]byte{0, 0, 0, 0}, dir+8) }, "a table of 0 entries"},
+		"table entry": {func(im *handImage, _ []byte, dir uint64) { im.Put(im.Get(dir), im.Get(im.Get(dir))|2) },
 			"reserved bits set"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
-			im.addBitmap()
-			ext := im.h.Extensions[len(im.h.Extensions)-1].Data
+			im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+			im.AddBitmap()
+			ext := im.H.Extensions[len(im.H.Extensions)-1].Data
 			c.spoil(im, ext, binary.BigEndian.Uint64(ext[16:]))
-			im.writeHeader()
+			im.WriteHeader()
 			found(t, im, c.says)
 		})
 	}
@@ -86,15 +86,15 @@ func TestC40_Bitmaps(t *testing.T) {
 
 // newExternalImage keeps its data in another file.
 func newExternalImage(t *testing.T) *handImage {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
-	im.h.Incompatible |= IncompatDataFile
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtDataFile, []byte("data")})
-	im.writeHeader()
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+	im.H.Incompatible |= IncompatDataFile
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtDataFile, Data: []byte("data")})
+	im.WriteHeader()
 	for i := range uint64(6) {
-		im.put(im.entryAt(i), i<<12|copiedFlag)
+		im.Put(im.EntryAt(i), i<<12|CopiedFlag)
 	}
-	mustCheck(t, im, CheckOptions{Repair: RepairAll}) // of what no L2 entry refers to now
-	mustBeSound(t, im, true)
+	MustCheck(t, im, Options{Repair: RepairAll}) // of what no L2 entry refers to now
+	MustBeSound(t, im, true)
 	return im
 }
 
@@ -106,49 +106,49 @@ func TestC33_ExternalData(t *testing.T) {
 		repairable bool
 	}{
 		"no copied flag": {2 << 12, "no copied flag", true},
-		"reserved bit":   {2<<12 | copiedFlag | 1<<57, "reserved bits", true},
-		"not aligned":    {2<<12 | 512 | copiedFlag, "not the start of a cluster", false},
-		"elsewhere":      {3<<12 | copiedFlag, "maps byte 0x2000 of the disk", false},
+		"reserved bit":   {2<<12 | CopiedFlag | 1<<57, "reserved bits", true},
+		"not aligned":    {2<<12 | 512 | CopiedFlag, "not the start of a cluster", false},
+		"elsewhere":      {3<<12 | CopiedFlag, "maps byte 0x2000 of the disk", false},
 		"far off":        {1 << 54, "maps byte 0x2000 of the disk", false},
 		"compressed":     {2<<12 | 1<<62, "excludes", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			im := newExternalImage(t)
-			im.put(im.entryAt(2), c.entry)
+			im.Put(im.EntryAt(2), c.entry)
 			found(t, im, c.says)
-			r := mustCheck(t, im, CheckOptions{Repair: RepairAll})
-			if c.repairable != r.Clean() || c.repairable && im.entry(2) != 2<<12|copiedFlag {
-				t.Errorf("entry %#x\n%s", im.entry(2), text(r))
+			r := MustCheck(t, im, Options{Repair: RepairAll})
+			if c.repairable != r.Clean() || c.repairable && im.Entry(2) != 2<<12|CopiedFlag {
+				t.Errorf("entry %#x\n%s", im.Entry(2), Text(r))
 			}
 		})
 	}
 	im := newExternalImage(t)
-	im.put(im.l1+8, im.l2[0]|copiedFlag)
+	im.Put(im.L1+8, im.L2[0]|CopiedFlag)
 	found(t, im, "refers to an L2 table that another one refers to")
 }
 
 // A cluster that serves as two things is no mere leak, however high its refcount.
 func TestC40_MisuseUnderHighRefcounts(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.put(im.entryAt(0), im.l1)
-	im.setRefcount(im.l1, 3)
-	r := mustCheck(t, im, CheckOptions{})
-	if r.ExitCode() != CheckCorrupt || !strings.Contains(text(r), "refcount 3 and 2 references: L1 table and guest data") {
-		t.Error(text(r))
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.Put(im.EntryAt(0), im.L1)
+	im.SetRefcount(im.L1, 3)
+	r := MustCheck(t, im, Options{})
+	if r.ExitCode() != CheckCorrupt || !strings.Contains(Text(r), "refcount 3 and 2 references: L1 table and guest data") {
+		t.Error(Text(r))
 	}
 }
 
 func TestC40_CompressedSubclusters(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 14, order: 4, extended: true})
-	im.putEntry(4, im.entry(4), 1)
+	im := NewImage(t, ImageOptions{ClusterBits: 14, Order: 4, Extended: true})
+	im.PutEntry(4, im.Entry(4), 1)
 	found(t, im, "is compressed and has subclusters")
 }
 
 func TestC40_RecordTwice(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	once := (&PrivateExtension{conditions: conditionList{{5, 1, ZoneOffline}}}).encode()
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtPrivate, append(once, once[privateHeader:]...)})
-	im.writeHeader()
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	once := (&PrivateExtension{Conditions: ConditionList{{First: 5, Zones: 1, Condition: ZoneOffline}}}).Encode()
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtPrivate, Data: append(once, once[PrivateHeader:]...)})
+	im.WriteHeader()
 	found(t, im, "has record 0x80000002 twice")
 	if _, err := Open(im, OpenOptions{ReadOnly: true}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("open: %v", err)
@@ -157,14 +157,14 @@ func TestC40_RecordTwice(t *testing.T) {
 
 // An L1 entry with the copied flag and no table reads as zeros, as in QEMU.
 func TestC40_EmptyL1Entry(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.put(im.l1+8, copiedFlag)
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.Put(im.L1+8, CopiedFlag)
 	i, err := Open(im, OpenOptions{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := bytes.Repeat([]byte{1}, 512)
-	if err := i.ReadAt(got, im.g.l2Coverage()); err != nil || !bytes.Equal(got, make([]byte, 512)) {
+	if err := i.ReadAt(got, im.G.L2Coverage()); err != nil || !bytes.Equal(got, make([]byte, 512)) {
 		t.Errorf("%x %v", got[:8], err)
 	}
 }
@@ -173,32 +173,32 @@ func TestC40_EmptyL1Entry(t *testing.T) {
 // to do.
 func TestC37_RepairConverges(t *testing.T) {
 	cases := append([]checkCase{
-		{name: "L1 entry on the L1 table", spoil: func(im *handImage) { im.put(im.l1, im.l1|copiedFlag) }},
+		{name: "L1 entry on the L1 table", spoil: func(im *handImage) { im.Put(im.L1, im.L1|CopiedFlag) }},
 		{name: "refcount block on itself, and the end cut off", spoil: func(im *handImage) {
-			im.put(im.h.RefcountTableOffset+8, im.refBlock)
-			im.check(im.Truncate(int64(im.data[1])))
+			im.Put(im.H.RefcountTableOffset+8, im.RefBlock)
+			im.Check(im.Truncate(int64(im.Data[1])))
 		}},
 		{name: "refcount block gone with the end", spoil: func(im *handImage) {
-			im.put(im.h.RefcountTableOffset, im.end()+im.g.clusterSize())
-			im.put(im.entryAt(0), im.end()|copiedFlag)
+			im.Put(im.H.RefcountTableOffset, im.End()+im.G.ClusterSize())
+			im.Put(im.EntryAt(0), im.End()|CopiedFlag)
 		}},
 		{name: "data on the L2 table and refcount block", spoil: func(im *handImage) {
-			im.put(im.entryAt(0), im.l2[1]|copiedFlag)
-			im.put(im.entryAt(1), im.refBlock|copiedFlag)
+			im.Put(im.EntryAt(0), im.L2[1]|CopiedFlag)
+			im.Put(im.EntryAt(1), im.RefBlock|CopiedFlag)
 		}},
 	}, checkCases...)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			im := spoiled(t, c)
-			before := mustCheck(t, im, CheckOptions{})
-			first := mustCheck(t, im, CheckOptions{Repair: RepairAll})
+			before := MustCheck(t, im, Options{})
+			first := MustCheck(t, im, Options{Repair: RepairAll})
 			if first.Corruptions > before.Corruptions {
-				t.Errorf("before:\n%s\nafter:\n%s", text(before), text(first))
+				t.Errorf("before:\n%s\nafter:\n%s", Text(before), Text(first))
 			}
 			was := im.Bytes()
-			second := mustCheck(t, im, CheckOptions{Repair: RepairAll})
+			second := MustCheck(t, im, Options{Repair: RepairAll})
 			if !bytes.Equal(was, im.Bytes()) {
-				t.Errorf("the first left:\n%s\nthe second:\n%s", text(first), text(second))
+				t.Errorf("the first left:\n%s\nthe second:\n%s", Text(first), Text(second))
 			}
 		})
 	}
@@ -206,25 +206,25 @@ func TestC37_RepairConverges(t *testing.T) {
 
 // What the check can't open or finish is not called sound.
 func TestC24_NothingIsKnown(t *testing.T) {
-	unknown := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	unknown.h.Incompatible |= 1 << 17
-	unknown.writeHeader()
+	unknown := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	unknown.H.Incompatible |= 1 << 17
+	unknown.WriteHeader()
 	for name, c := range map[string]struct {
 		f storage.File
-		o CheckOptions
+		o Options
 	}{
 		"text":            {f: storage.NewMem([]byte("hello"))},
 		"empty":           {f: new(storage.Mem)},
 		"unknown feature": {f: unknown},
-		"no memory":       {newHandImage(t, handOptions{clusterBits: 12, order: 4}), CheckOptions{Memory: 1}},
+		"no memory":       {NewImage(t, ImageOptions{ClusterBits: 12, Order: 4}), Options{Memory: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Check(c.f, c.o)
 			var json strings.Builder
 			r.WriteJSON(&json)
-			if err == nil || r.Clean() || r.ExitCode() != CheckFailed || strings.Contains(text(r), "sound:") ||
-				!strings.Contains(text(r), "could not be completed") || !strings.Contains(json.String(), `"check-errors": 1`) {
-				t.Errorf("%v, exit status %d\n%s%s", err, r.ExitCode(), text(r), json.String())
+			if err == nil || r.Clean() || r.ExitCode() != CheckFailed || strings.Contains(Text(r), "sound:") ||
+				!strings.Contains(Text(r), "could not be completed") || !strings.Contains(json.String(), `"check-errors": 1`) {
+				t.Errorf("%v, exit status %d\n%s%s", err, r.ExitCode(), Text(r), json.String())
 			}
 		})
 	}

@@ -27,7 +27,7 @@ func (c *checker) inFile(off, n uint64) bool {
 	if end < off || off >= c.size {
 		return false
 	}
-	return end <= c.size || end-c.size < c.g.clusterSize()
+	return end <= c.size || end-c.size < c.g.ClusterSize()
 }
 
 // claim counts references to the clusters of a range.
@@ -40,14 +40,14 @@ func (c *checker) claim(u use, off, n, times uint64, what string) bool {
 	if n == 0 {
 		return true
 	}
-	first := off >> c.g.clusterBits
-	c.uses.add(first, (off+n-1)>>c.g.clusterBits-first+1, u, times)
+	first := off >> c.g.ClusterBits
+	c.uses.add(first, (off+n-1)>>c.g.ClusterBits-first+1, u, times)
 	return true
 }
 
 // claimAligned is claim for what has to start on a cluster.
 func (c *checker) claimAligned(u use, off, n, times uint64, what string) bool {
-	if c.g.inCluster(off) != 0 {
+	if c.g.InCluster(off) != 0 {
 		c.damage(off, "%s at %#x does not start on a cluster", what, off)
 		return false
 	}
@@ -56,7 +56,7 @@ func (c *checker) claimAligned(u use, off, n, times uint64, what string) bool {
 
 // misused tells if any cluster of a range serves as two things.
 func (c *checker) misused(off, n uint64) bool {
-	for i := off >> c.g.clusterBits; i <= (off+n-1)>>c.g.clusterBits; i++ {
+	for i := off >> c.g.ClusterBits; i <= (off+n-1)>>c.g.ClusterBits; i++ {
 		if c.uses.get(i).misused() {
 			return true
 		}
@@ -68,7 +68,7 @@ func (c *checker) misused(off, n uint64) bool {
 // than once; false when that has become too much.
 func (c *checker) spend(n uint64) bool {
 	c.tableWords += n
-	return c.tableWords <= c.o.tables
+	return c.tableWords <= c.o.Tables
 }
 
 // corruption reports damage that hides no references.

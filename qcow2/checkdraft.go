@@ -6,9 +6,9 @@ import (
 	"zqublkd/internal/storage"
 )
 
-// draft is a file as it would be after changes, which are kept in memory until it
+// Draft is a file as it would be after changes, which are kept in memory until it
 // is known whether they do any good.
-type draft struct {
+type Draft struct {
 	storage.File
 	size  int64
 	pages map[int64]*[draftPage]byte // by offset; the rest is the file's
@@ -27,14 +27,15 @@ const (
 	draftAhead = 1 << MaxClusterBits // how far SeekData looks at a time
 )
 
-func newDraft(f storage.File) (*draft, error) {
+// NewDraft is an empty draft of changes to a file.
+func NewDraft(f storage.File) (*Draft, error) {
 	size, err := f.Size()
-	return &draft{File: f, size: size, pages: make(map[int64]*[draftPage]byte)}, err
+	return &Draft{File: f, size: size, pages: make(map[int64]*[draftPage]byte)}, err
 }
 
-func (d *draft) Size() (int64, error) { return d.size, nil }
+func (d *Draft) Size() (int64, error) { return d.size, nil }
 
-func (d *draft) ReadAt(p []byte, off int64) (int, error) {
+func (d *Draft) ReadAt(p []byte, off int64) (int, error) {
 	n := int(min(int64(len(p)), max(d.size-off, 0)))
 	got, err := d.File.ReadAt(p[:n], off)
 	if err != nil && err != io.EOF {
@@ -53,7 +54,7 @@ func (d *draft) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (d *draft) WriteAt(p []byte, off int64) (int, error) {
+func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 	d.steps = append(d.steps, draftStep{storage.OpWrite, off, append([]byte(nil), p...)})
 	d.size = max(d.size, off+int64(len(p)))
 	for n := 0; n < len(p); {
@@ -72,19 +73,19 @@ func (d *draft) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // Truncate makes the file longer; a check never makes one shorter.
-func (d *draft) Truncate(size int64) error {
+func (d *Draft) Truncate(size int64) error {
 	d.steps = append(d.steps, draftStep{kind: storage.OpTruncate, off: size})
 	d.size = max(d.size, size)
 	return nil
 }
 
-func (d *draft) Datasync() error {
+func (d *Draft) Datasync() error {
 	d.steps = append(d.steps, draftStep{kind: storage.OpSync})
 	return nil
 }
 
 // SeekData finds less than there is rather than to miss a change.
-func (d *draft) SeekData(off int64) (int64, error) {
+func (d *Draft) SeekData(off int64) (int64, error) {
 	end := off + draftAhead
 	for at := off &^ (draftPage - 1); at < end; at += draftPage {
 		if d.pages[at] != nil {
@@ -105,7 +106,7 @@ func (d *draft) SeekData(off int64) (int64, error) {
 }
 
 // changed says whether there is anything to be written.
-func (d *draft) changed() bool {
+func (d *Draft) changed() bool {
 	for _, s := range d.steps {
 		if s.kind != storage.OpSync {
 			return true
@@ -114,8 +115,8 @@ func (d *draft) changed() bool {
 	return false
 }
 
-// commit does to the file what was done to the draft.
-func (d *draft) commit() error {
+// Commit does to the file what was done to the draft.
+func (d *Draft) Commit() error {
 	for _, s := range d.steps {
 		var err error
 		switch s.kind {

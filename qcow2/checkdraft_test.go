@@ -19,7 +19,7 @@ func TestDraft(t *testing.T) {
 			base[k] = byte(rng.Uint32())
 		}
 		mem, want := storage.NewMem(base), storage.NewMem(base)
-		d, err := newDraft(mem)
+		d, err := NewDraft(mem)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,13 +37,13 @@ func TestDraft(t *testing.T) {
 			t.Fatalf("seed %d: the file has changed", seed)
 		}
 		mustReadAlike(t, d, want, rng)
-		if err := d.commit(); err != nil || !bytes.Equal(mem.Bytes(), want.Bytes()) {
+		if err := d.Commit(); err != nil || !bytes.Equal(mem.Bytes(), want.Bytes()) {
 			t.Fatalf("seed %d: commit: %v", seed, err)
 		}
 	}
 }
 
-func mustReadAlike(t *testing.T, d *draft, want *storage.Mem, rng *rand.Rand) {
+func mustReadAlike(t *testing.T, d *Draft, want *storage.Mem, rng *rand.Rand) {
 	t.Helper()
 	for range 50 {
 		off, a := rng.Int64N(60000), make([]byte, rng.IntN(12000))

@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // checkFixed claims the header and what extensions without tables point to.
 func (c *checker) checkFixed() error {
-	c.claim(useHeader, 0, c.g.clusterSize(), 1, "header")
+	c.claim(useHeader, 0, c.g.ClusterSize(), 1, "header")
 	if data := c.extension(ExtEncryption, "encryption header", encryptionBytes); data != nil {
 		off, n := binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
 		if c.spend(n / 8) {
@@ -17,7 +17,7 @@ func (c *checker) checkFixed() error {
 // extension is the data of the one extension of a type, at least so many
 // bytes; nil if there is none that can be used.
 func (c *checker) extension(t ExtensionType, what string, least int) []byte {
-	found := findExtensions(c.h.Extensions, t)
+	found := FindExtensions(c.h.Extensions, t)
 	switch {
 	case len(found) == 0:
 	case len(found) > 1:

@@ -9,16 +9,16 @@ import (
 // FuzzCheck: whatever the image, the check ends, changes nothing unless asked
 // to, and what a repair reports is what the next check finds.
 func FuzzCheck(f *testing.F) {
-	bases := fuzzBases(f)
+	bases := SmallImages(f)
 	for i := range bases {
 		f.Add(uint8(i), []byte{})
 		f.Add(uint8(i), []byte{0, 23, 9 ^ 21, 0, 99, 4})           // large clusters
 		f.Add(uint8(i), []byte{0, 53, 0xff, 4, 4, 0x10, 6, 6, 64}) // tables elsewhere
 	}
 	f.Fuzz(func(t *testing.T, base uint8, patches []byte) {
-		raw := patched(bases[int(base)%len(bases)], patches[:min(len(patches), 300)])
+		raw := Patched(bases[int(base)%len(bases)], patches[:min(len(patches), 300)])
 		rec := storage.NewRecorder(storage.NewMem(raw))
-		o := CheckOptions{Memory: 4 << 20, MaxFindings: 50}
+		o := Options{Memory: 4 << 20, MaxFindings: 50}
 		if _, err := Check(rec, o); rec.Len() != 0 {
 			t.Fatalf("a check that may change nothing wrote (%v)", err)
 		}
@@ -27,7 +27,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := Check(rec, CheckOptions{Memory: 8 << 20})
+		again, err := Check(rec, Options{Memory: 8 << 20})
 		if err != nil || again.Corruptions != r.Corruptions || again.Leaks != r.Leaks {
 			t.Errorf("after repair %+v\nfresh check %+v, %v", r, again, err)
 		}

@@ -11,256 +11,270 @@ import (
 // the check don't depend on the code that writes images.
 type handImage struct {
 	*storage.Mem
-	t    testing.TB
-	h    *Header
-	g    geometry
+	T    testing.TB
+	H    *Header
+	G    Geometry
 	next uint64 // first cluster not given out yet
 
-	refBlock, zoneTable, l1, snapshots uint64 // byte offsets in the file
-	l2                                 []uint64
-	data                               []uint64 // clusters of the disk that are stored
-	zeroed, compressed                 uint64
+	RefBlock, ZoneTable, L1, Snapshots uint64 // byte offsets in the file
+	L2                                 []uint64
+	Data                               []uint64 // clusters of the disk that are stored
+	Zeroed, Compressed                 uint64
 }
 
-type handOptions struct {
-	clusterBits, order uint32
-	extended, plain    bool
-	snapshot           bool
+// ImageOptions say what an image has.
+type ImageOptions struct {
+	ClusterBits, Order uint32
+	Extended, Plain    bool
+	Snapshot           bool
 }
 
-const handZones = 8
+const Zones = 8
 
-// newHandImage makes a sound image: zoned unless plain, a disk of two full L2
+// NewImage makes a sound image: zoned unless plain, a disk of two full L2
 // tables, three data clusters, one stored but zero, two compressed in one.
-func newHandImage(t testing.TB, o handOptions) *handImage {
+func NewImage(t testing.TB, o ImageOptions) *handImage {
 	t.Helper()
-	im := &handImage{Mem: new(storage.Mem), t: t}
-	im.h = &Header{Version: 3, ClusterBits: o.clusterBits, RefcountOrder: o.order, RefcountTableClusters: 1}
-	if o.extended {
-		im.h.Incompatible |= IncompatExtendedL2
+	im := &handImage{Mem: new(storage.Mem), T: t}
+	im.H = &Header{Version: 3, ClusterBits: o.ClusterBits, RefcountOrder: o.Order, RefcountTableClusters: 1}
+	if o.Extended {
+		im.H.Incompatible |= IncompatExtendedL2
 	}
-	im.g = geometryOf(im.h)
-	im.h.Size = min(2*im.g.l2Coverage(), 4<<30)
+	im.G = GeometryOf(im.H)
+	im.H.Size = min(2*im.G.L2Coverage(), 4<<30)
 	im.take(1)
-	im.h.RefcountTableOffset = im.take(1)
-	im.refBlock = im.take(1)
-	if !o.plain {
-		im.zoneTable = im.take(1)
+	im.H.RefcountTableOffset = im.take(1)
+	im.RefBlock = im.take(1)
+	if !o.Plain {
+		im.ZoneTable = im.take(1)
 		im.addZones()
 	}
-	im.l1 = im.take(1)
-	im.h.L1Size, im.h.L1TableOffset = 2, im.l1
+	im.L1 = im.take(1)
+	im.H.L1Size, im.H.L1TableOffset = 2, im.L1
 	im.addDisk()
-	im.put(im.h.RefcountTableOffset, im.refBlock)
+	im.Put(im.H.RefcountTableOffset, im.RefBlock)
 	im.countAll()
-	if o.snapshot {
+	if o.Snapshot {
 		im.addSnapshot()
 	}
-	im.writeHeader()
-	im.check(im.Truncate(int64(im.next << im.g.clusterBits)))
+	im.WriteHeader()
+	im.Check(im.Truncate(int64(im.next << im.G.ClusterBits)))
 	return im
 }
 
-func (im *handImage) check(err error) {
-	im.t.Helper()
+// Check fails the test on an error.
+func (im *handImage) Check(err error) {
+	im.T.Helper()
 	if err != nil {
-		im.t.Fatal(err)
+		im.T.Fatal(err)
 	}
 }
 
 func (im *handImage) take(n uint64) uint64 {
-	off := im.next << im.g.clusterBits
+	off := im.next << im.G.ClusterBits
 	im.next += n
 	return off
 }
 
 func (im *handImage) addZones() {
 	x := ZoneExtension{
-		Model: modelHostManaged, ZoneSize: im.h.Size / handZones, ZoneCapacity: im.h.Size / handZones,
-		Conventional: 1, Zones: handZones, TableOffset: im.zoneTable,
+		Model: ModelHostManaged, ZoneSize: im.H.Size / Zones, ZoneCapacity: im.H.Size / Zones,
+		Conventional: 1, Zones: Zones, TableOffset: im.ZoneTable,
 	}
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtZoned, layoutV6.encode(x)})
-	im.h.Incompatible |= IncompatZoned
-	for i := range uint64(handZones) {
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtZoned, Data: LayoutV6.Encode(x)})
+	im.H.Incompatible |= IncompatZoned
+	for i := range uint64(Zones) {
 		word := i * x.ZoneSize
 		if i == 0 {
-			word |= 1 << layoutV6.typeBit
+			word |= 1 << LayoutV6.TypeBit
 		}
-		im.putZone(i, word)
+		im.PutZone(i, word)
 	}
 }
 
-func (im *handImage) putZone(i, word uint64) {
-	im.write(binary.LittleEndian.AppendUint64(nil, word), im.zoneTable+i*zoneEntrySize)
+// PutZone writes the word of zone i into the zone table.
+func (im *handImage) PutZone(i, word uint64) {
+	im.Write(binary.LittleEndian.AppendUint64(nil, word), im.ZoneTable+i*ZoneEntrySize)
 }
 
 // addDisk maps: in the first table entries 0-2 data, 3 zero over a cluster, 4
 // and 5 compressed, 6 zero without a cluster; the second table is empty.
 func (im *handImage) addDisk() {
 	for i := range uint64(2) {
-		im.l2 = append(im.l2, im.take(1))
-		im.put(im.l1+8*i, im.l2[i]|copiedFlag)
+		im.L2 = append(im.L2, im.take(1))
+		im.Put(im.L1+8*i, im.L2[i]|CopiedFlag)
 	}
 	for i := range uint64(3) {
-		im.data = append(im.data, im.take(1))
-		im.fill(im.data[i], byte('a'+i))
-		im.putEntry(i, im.data[i]|copiedFlag, uint64(l2AllAllocated))
+		im.Data = append(im.Data, im.take(1))
+		im.Fill(im.Data[i], byte('a'+i))
+		im.PutEntry(i, im.Data[i]|CopiedFlag, uint64(L2AllAllocated))
 	}
-	im.zeroed = im.take(1)
-	im.putZero(3, im.zeroed|copiedFlag)
-	im.compressed = im.take(1)
-	im.fill(im.compressed, 'z')
-	im.putEntry(4, im.compressed|1<<62, 0)
-	im.putEntry(5, im.compressed+128|1<<62, 0)
-	im.putZero(6, 0)
+	im.Zeroed = im.take(1)
+	im.PutZero(3, im.Zeroed|CopiedFlag)
+	im.Compressed = im.take(1)
+	im.Fill(im.Compressed, 'z')
+	im.PutEntry(4, im.Compressed|1<<62, 0)
+	im.PutEntry(5, im.Compressed+128|1<<62, 0)
+	im.PutZero(6, 0)
 }
 
-func (im *handImage) putZero(i, entry uint64) {
-	if im.g.extended {
-		im.putEntry(i, entry, uint64(l2AllAllocated)<<subclusters)
+// PutZero makes a cluster of the disk read as zeros, over the host cluster in entry.
+func (im *handImage) PutZero(i, entry uint64) {
+	if im.G.Extended {
+		im.PutEntry(i, entry, uint64(L2AllAllocated)<<Subclusters)
 	} else {
-		im.putEntry(i, entry|uint64(l2Zero), 0)
+		im.PutEntry(i, entry|uint64(L2Zero), 0)
 	}
 }
 
-// entryAt is the byte offset of the entry of a cluster of the disk.
-func (im *handImage) entryAt(i uint64) uint64 {
-	return im.l2[i>>im.g.l2Bits] + i&(im.g.l2Entries()-1)*8*uint64(im.g.entryWords())
+// EntryAt is the byte offset of the entry of a cluster of the disk.
+func (im *handImage) EntryAt(i uint64) uint64 {
+	return im.L2[i>>im.G.L2Bits] + i&(im.G.L2Entries()-1)*8*uint64(im.G.EntryWords())
 }
 
-func (im *handImage) entry(i uint64) uint64 { return im.get(im.entryAt(i)) }
+// Entry is the L2 entry of a cluster of the disk.
+func (im *handImage) Entry(i uint64) uint64 { return im.Get(im.EntryAt(i)) }
 
-func (im *handImage) putEntry(i, entry, bitmap uint64) {
-	im.put(im.entryAt(i), entry)
-	if im.g.extended {
-		im.put(im.entryAt(i)+8, bitmap)
+// PutEntry writes the L2 entry of a cluster of the disk.
+func (im *handImage) PutEntry(i, entry, bitmap uint64) {
+	im.Put(im.EntryAt(i), entry)
+	if im.G.Extended {
+		im.Put(im.EntryAt(i)+8, bitmap)
 	}
 }
 
 // countAll gives every cluster handed out refcount one, the compressed one two.
 func (im *handImage) countAll() {
 	for c := range im.next {
-		im.setRefcount(c<<im.g.clusterBits, 1)
+		im.SetRefcount(c<<im.G.ClusterBits, 1)
 	}
-	im.setRefcount(im.compressed, min(2, MaxRefcount(im.g.refOrder)))
+	im.SetRefcount(im.Compressed, min(2, MaxRefcount(im.G.RefOrder)))
 }
 
 // addSnapshot shares everything the disk refers to with a snapshot.
 func (im *handImage) addSnapshot() {
 	l1 := im.take(1)
-	im.snapshots = im.take(1)
-	im.setRefcount(l1, 1)
-	im.setRefcount(im.snapshots, 1)
-	for i, off := range im.l2 {
-		im.setRefcount(off, 2)
-		im.put(im.l1+8*uint64(i), off)
-		im.put(l1+8*uint64(i), off)
+	im.Snapshots = im.take(1)
+	im.SetRefcount(l1, 1)
+	im.SetRefcount(im.Snapshots, 1)
+	for i, off := range im.L2 {
+		im.SetRefcount(off, 2)
+		im.Put(im.L1+8*uint64(i), off)
+		im.Put(l1+8*uint64(i), off)
 	}
-	for i, off := range append(im.data, im.zeroed) {
-		im.setRefcount(off, 2)
-		at := im.entryAt(uint64(i))
-		im.put(at, im.get(at)&^copiedFlag)
+	for i, off := range append(im.Data, im.Zeroed) {
+		im.SetRefcount(off, 2)
+		at := im.EntryAt(uint64(i))
+		im.Put(at, im.Get(at)&^CopiedFlag)
 	}
-	im.setRefcount(im.compressed, 4)
-	im.put(im.snapshots, l1)
-	im.write([]byte{0, 0, 0, 2, 0, 1, 0, 1}, im.snapshots+8) // L1 entries, lengths of id and name
-	im.put(im.snapshots+32, snapshotExtra)
-	im.put(im.snapshots+snapshotFixed+8, im.h.Size) // of the disk at that time
-	im.write([]byte("1s"), im.snapshots+snapshotFixed+snapshotExtra)
-	im.h.SnapshotCount, im.h.SnapshotsOffset = 1, im.snapshots
+	im.SetRefcount(im.Compressed, 4)
+	im.Put(im.Snapshots, l1)
+	im.Write([]byte{0, 0, 0, 2, 0, 1, 0, 1}, im.Snapshots+8) // L1 entries, lengths of id and name
+	im.Put(im.Snapshots+32, SnapshotExtra)
+	im.Put(im.Snapshots+SnapshotFixed+8, im.H.Size) // of the disk at that time
+	im.Write([]byte("1s"), im.Snapshots+SnapshotFixed+SnapshotExtra)
+	im.H.SnapshotCount, im.H.SnapshotsOffset = 1, im.Snapshots
 }
 
-func (im *handImage) refcountBlock(block uint64) RefcountBlock {
-	b := RefcountBlock{Order: im.g.refOrder, Data: make([]byte, im.g.clusterSize())}
+// RefcountBlock reads the refcount block at byte off of the file.
+func (im *handImage) RefcountBlock(block uint64) RefcountBlock {
+	b := RefcountBlock{Order: im.G.RefOrder, Data: make([]byte, im.G.ClusterSize())}
 	im.ReadAt(b.Data, int64(block))
 	return b
 }
 
-func (im *handImage) setRefcount(off, n uint64) {
-	b := im.refcountBlock(im.refBlock)
-	b.Set(off>>im.g.clusterBits, n)
-	im.write(b.Data, im.refBlock)
+// SetRefcount sets the refcount of the cluster at byte off of the file.
+func (im *handImage) SetRefcount(off, n uint64) {
+	b := im.RefcountBlock(im.RefBlock)
+	b.Set(off>>im.G.ClusterBits, n)
+	im.Write(b.Data, im.RefBlock)
 }
 
-func (im *handImage) writeHeader() {
-	b, err := im.h.Encode()
-	im.check(err)
-	im.write(b, 0)
+// WriteHeader stores h.
+func (im *handImage) WriteHeader() {
+	b, err := im.H.Encode()
+	im.Check(err)
+	im.Write(b, 0)
 }
 
-func (im *handImage) put(off, word uint64) { im.write(binary.BigEndian.AppendUint64(nil, word), off) }
+// Put writes a word at byte off of the file.
+func (im *handImage) Put(off, word uint64) { im.Write(binary.BigEndian.AppendUint64(nil, word), off) }
 
-func (im *handImage) get(off uint64) uint64 {
+// Get reads a word at byte off of the file.
+func (im *handImage) Get(off uint64) uint64 {
 	b := make([]byte, 8)
 	_, err := im.ReadAt(b, int64(off))
-	im.check(err)
+	im.Check(err)
 	return binary.BigEndian.Uint64(b)
 }
 
-func (im *handImage) fill(off uint64, c byte) {
-	b := make([]byte, im.g.clusterSize())
+// Fill fills the cluster at byte off of the file with c.
+func (im *handImage) Fill(off uint64, c byte) {
+	b := make([]byte, im.G.ClusterSize())
 	for i := range b {
 		b[i] = c
 	}
-	im.write(b, off)
+	im.Write(b, off)
 }
 
-func (im *handImage) write(b []byte, off uint64) {
-	im.t.Helper()
+// Write writes bytes at off of the file.
+func (im *handImage) Write(b []byte, off uint64) {
+	im.T.Helper()
 	_, err := im.WriteAt(b, int64(off))
-	im.check(err)
+	im.Check(err)
 }
 
-// end is the size of the file in bytes.
-func (im *handImage) end() uint64 { return im.next << im.g.clusterBits }
+// End is the size of the file in bytes.
+func (im *handImage) End() uint64 { return im.next << im.G.ClusterBits }
 
-// addPrivate adds our own extension.
-func (im *handImage) addPrivate(list conditionList) {
-	p := PrivateExtension{conditions: list}
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtPrivate, p.encode()})
-	im.writeHeader()
+// AddPrivate adds our own extension.
+func (im *handImage) AddPrivate(list ConditionList) {
+	p := PrivateExtension{Conditions: list}
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtPrivate, Data: p.Encode()})
+	im.WriteHeader()
 }
 
-var handShapes = map[string]handOptions{
-	"64K clusters":     {clusterBits: 16, order: 4},
-	"512 byte ones":    {clusterBits: 9, order: 4},
-	"2M ones":          {clusterBits: 21, order: 4},
-	"1 bit refcounts":  {clusterBits: 12, order: 0},
-	"64 bit refcounts": {clusterBits: 12, order: 6},
-	"extended L2":      {clusterBits: 14, order: 4, extended: true},
-	"plain":            {clusterBits: 12, order: 4, plain: true},
-	"snapshot":         {clusterBits: 12, order: 4, snapshot: true},
+var Shapes = map[string]ImageOptions{
+	"64K clusters":     {ClusterBits: 16, Order: 4},
+	"512 byte ones":    {ClusterBits: 9, Order: 4},
+	"2M ones":          {ClusterBits: 21, Order: 4},
+	"1 bit refcounts":  {ClusterBits: 12, Order: 0},
+	"64 bit refcounts": {ClusterBits: 12, Order: 6},
+	"extended L2":      {ClusterBits: 14, Order: 4, Extended: true},
+	"plain":            {ClusterBits: 12, Order: 4, Plain: true},
+	"snapshot":         {ClusterBits: 12, Order: 4, Snapshot: true},
 }
 
-// grow adds clusters to the file.
-func (im *handImage) grow(n uint64) uint64 {
+// Grow adds clusters to the file.
+func (im *handImage) Grow(n uint64) uint64 {
 	off := im.take(n)
-	im.check(im.Truncate(int64(im.end())))
+	im.Check(im.Truncate(int64(im.End())))
 	return off
 }
 
-func (im *handImage) setZoneTable(off uint64) {
-	for _, data := range findExtensions(im.h.Extensions, ExtZoned) {
-		layoutV6.tableOffset.put(data, off)
+// SetZoneTable makes the extension say that the zone table is at byte off.
+func (im *handImage) SetZoneTable(off uint64) {
+	for _, data := range FindExtensions(im.H.Extensions, ExtZoned) {
+		LayoutV6.TableOffset.Put(data, off)
 	}
-	im.writeHeader()
+	im.WriteHeader()
 }
 
-// addBitmap gives the image a bitmap of one table and one data cluster.
-func (im *handImage) addBitmap() (data uint64) {
-	dir, table := im.grow(1), im.grow(1)
-	data = im.grow(1)
+// AddBitmap gives the image a bitmap of one table and one data cluster.
+func (im *handImage) AddBitmap() (data uint64) {
+	dir, table := im.Grow(1), im.Grow(1)
+	data = im.Grow(1)
 	for _, off := range []uint64{dir, table, data} {
-		im.setRefcount(off, 1)
+		im.SetRefcount(off, 1)
 	}
-	im.put(table, data)
-	im.put(dir, table)
-	im.write([]byte{0, 0, 0, 1, 0, 0, 0, 0, 1, 16, 0, 2, 0, 0, 0, 0, 'b', '0'}, dir+8)
+	im.Put(table, data)
+	im.Put(dir, table)
+	im.Write([]byte{0, 0, 0, 1, 0, 0, 0, 0, 1, 16, 0, 2, 0, 0, 0, 0, 'b', '0'}, dir+8)
 	ext := []byte{0, 0, 0, 1, 0, 0, 0, 0}
 	ext = binary.BigEndian.AppendUint64(ext, 32)
 	ext = binary.BigEndian.AppendUint64(ext, dir)
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtBitmaps, ext})
-	im.h.Autoclear |= AutoclearBitmaps
-	im.writeHeader()
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtBitmaps, Data: ext})
+	im.H.Autoclear |= AutoclearBitmaps
+	im.WriteHeader()
 	return data
 }

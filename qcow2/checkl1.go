@@ -64,7 +64,7 @@ func (t *l2Tables) find(off uint64) *l2Ref {
 // checkL1Tables claims the active L1 table, those of snapshots, and the L2
 // tables they refer to.
 func (c *checker) checkL1Tables() error {
-	if need := c.g.l1Needed(c.h.Size); uint64(c.h.L1Size) < need {
+	if need := c.g.L1Needed(c.h.Size); uint64(c.h.L1Size) < need {
 		c.corruption(36, "the L1 table has %d entries and the disk needs %d", c.h.L1Size, need)
 	}
 	visit := func(at uint64, e L1Entry) error {
@@ -90,8 +90,8 @@ type l1Ref struct {
 // eachL1 claims an L1 table, that many times, and visits its entries that refer
 // to something.
 func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint64, e L1Entry) error) error {
-	if uint64(t.entries)*8 > maxL1Bytes {
-		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, maxL1Bytes/8)
+	if uint64(t.entries)*8 > MaxL1Bytes {
+		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, MaxL1Bytes/8)
 		return nil
 	}
 	if !c.spend(uint64(t.entries)) || !c.claimAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
@@ -111,7 +111,7 @@ func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint6
 
 func (c *checker) readL1(off uint64, entries uint32, visit func(at uint64, e L1Entry) error) error {
 	for left := entries; left > 0; {
-		n := min(left, l1Piece)
+		n := min(left, L1Piece)
 		raw := make([]byte, n*8)
 		if err := c.read(raw, off); err != nil {
 			return err
@@ -145,7 +145,7 @@ func (c *checker) checkEmptyL1(at uint64, e L1Entry) error {
 	case !e.Copied() || c.fix&countOnly != 0:
 		return nil
 	case c.fix&fixEntries != 0:
-		return c.put(at, uint64(e)^copiedFlag)
+		return c.put(at, uint64(e)^CopiedFlag)
 	}
 	c.corruption(at, "the L1 entry at %#x has the copied flag and refers to nothing", at)
 	return nil
@@ -156,7 +156,7 @@ func (c *checker) checkL1Entry(at uint64, e L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
 	}
-	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.clusterSize(), uint64(times), "L2 table") {
+	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
 		c.tables.add(off, times)
 	}
 }
@@ -164,21 +164,21 @@ func (c *checker) checkL1Entry(at uint64, e L1Entry, times uint32) {
 // sane says whether an entry refers to a cluster that serves as nothing else, or
 // to none: then its reserved bits are all that is wrong with it.
 func (c *checker) sane(off uint64, as use) bool {
-	return off == 0 || c.g.inCluster(off) == 0 && c.inFile(off, c.g.clusterSize()) && c.before.uses.get(off>>c.g.clusterBits).uses() == as
+	return off == 0 || c.g.InCluster(off) == 0 && c.inFile(off, c.g.ClusterSize()) && c.before.uses.get(off>>c.g.ClusterBits).uses() == as
 }
 
 // checkCopied compares the copied flag of an L1 or L2 entry, stored at byte
 // at, with the refcount of what the entry points to, if that is known.
 func (c *checker) checkCopied(at, entry, target uint64, what string) error {
-	if c.fix&countOnly != 0 || c.refs.unknown(target>>c.g.clusterBits>>c.g.refBlockBits) {
+	if c.fix&countOnly != 0 || c.refs.unknown(target>>c.g.ClusterBits>>c.g.RefBlockBits) {
 		return nil
 	}
-	one, err := c.storedOne(target >> c.g.clusterBits)
-	if err != nil || one == (entry&copiedFlag != 0) {
+	one, err := c.storedOne(target >> c.g.ClusterBits)
+	if err != nil || one == (entry&CopiedFlag != 0) {
 		return err
 	}
 	if c.fix&fixEntries != 0 {
-		return c.put(at, entry^copiedFlag)
+		return c.put(at, entry^CopiedFlag)
 	}
 	if one {
 		c.corruption(at, "the %s at %#x (%#x) has no copied flag, and the refcount is 1", what, at, entry)

@@ -6,7 +6,7 @@ import "encoding/binary"
 // order of the disk, which tells how fragmented it is, then those that only
 // snapshots have.
 func (c *checker) checkL2Tables() error {
-	table := make([]byte, c.g.clusterSize())
+	table := make([]byte, c.g.ClusterSize())
 	walk := func(r *l2Ref, active bool, disk uint64) error {
 		if r == nil || r.walked || c.uses.full {
 			return nil
@@ -17,10 +17,10 @@ func (c *checker) checkL2Tables() error {
 	if c.activeL1 {
 		err := c.readL1(c.h.L1TableOffset, c.h.L1Size, func(at uint64, e L1Entry) error {
 			r := c.tables.find(e.Offset())
-			if r != nil && r.walked && c.g.external {
+			if r != nil && r.walked && c.g.External {
 				c.corruption(at, "the L1 entry at %#x refers to an L2 table that another one refers to, which a data file excludes", at)
 			}
-			return walk(r, true, (at-c.h.L1TableOffset)/8*c.g.l2Coverage())
+			return walk(r, true, (at-c.h.L1TableOffset)/8*c.g.L2Coverage())
 		})
 		if err != nil {
 			return err
@@ -37,19 +37,19 @@ func (c *checker) checkL2Tables() error {
 // walkL2 looks at the entries of a table. An active one maps the disk from byte
 // disk on.
 func (c *checker) walkL2(table []byte, r *l2Ref, active bool, disk uint64) error {
-	if c.hole(r.off, c.g.clusterSize()) {
+	if c.hole(r.off, c.g.ClusterSize()) {
 		return nil
 	}
 	if err := c.read(table, r.off); err != nil {
 		return err
 	}
 	c.nextHost = 0 // across tables nothing is called a fragment
-	width := 8 * c.g.entryWords()
+	width := 8 * c.g.EntryWords()
 	for i := 0; i < len(table); i += width {
 		s := l2Slot{at: r.off + uint64(i), times: uint64(r.times), active: active}
-		s.disk = disk + uint64(i/width)<<c.g.clusterBits
+		s.disk = disk + uint64(i/width)<<c.g.ClusterBits
 		s.entry = L2Entry(binary.BigEndian.Uint64(table[i:]))
-		if c.g.extended {
+		if c.g.Extended {
 			s.bitmap = L2Bitmap(binary.BigEndian.Uint64(table[i+8:]))
 		}
 		if s.entry == 0 && s.bitmap == 0 {
@@ -79,11 +79,11 @@ type l2Slot struct {
 // zero flag is none of them in version 2: QEMU reads no such cluster.
 func (c *checker) cleanEntry(s *l2Slot) error {
 	reserved := s.entry.Reserved()
-	if c.g.extended {
-		reserved |= uint64(s.entry & l2Zero)
+	if c.g.Extended {
+		reserved |= uint64(s.entry & L2Zero)
 	}
 	off := s.entry.Offset()
-	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.external && off != s.disk || !c.g.external && !c.sane(off, useData) {
+	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.External && off != s.disk || !c.g.External && !c.sane(off, useData) {
 		return nil
 	}
 	s.entry &^= L2Entry(reserved)
@@ -95,11 +95,11 @@ func (c *checker) checkL2Entry(s l2Slot) error {
 		return c.checkCompressed(s)
 	}
 	c.checkEntryBits(s)
-	if !c.g.stored(s.entry) {
+	if !c.g.Stored(s.entry) {
 		return nil
 	}
 	c.countFragments(s)
-	if c.g.external {
+	if c.g.External {
 		return c.checkExternal(s)
 	}
 	c.claimData(s)
@@ -116,7 +116,7 @@ func (c *checker) checkExternal(s l2Slot) error {
 	switch {
 	case !s.active || c.fix&countOnly != 0:
 		return nil
-	case c.g.inCluster(off) != 0:
+	case c.g.InCluster(off) != 0:
 		c.corruption(s.at, "the L2 entry at %#x points to byte %#x of the data file, which is not the start of a cluster", s.at, off)
 	case off != s.disk:
 		c.corruption(s.at, "the L2 entry at %#x points to byte %#x of the data file, and maps byte %#x of the disk", s.at, off, s.disk)
@@ -125,7 +125,7 @@ func (c *checker) checkExternal(s l2Slot) error {
 	case s.entry.Copied():
 		return nil
 	case c.fix&fixEntries != 0:
-		return c.put(s.at, uint64(s.entry|l2Copied))
+		return c.put(s.at, uint64(s.entry|L2Copied))
 	}
 	c.corruption(s.at, "the L2 entry at %#x (%#x) has no copied flag, and its cluster is in the data file", s.at, uint64(s.entry))
 	return nil
@@ -135,14 +135,14 @@ func (c *checker) checkExternal(s l2Slot) error {
 // cluster it touches, so both are kept.
 func (c *checker) claimData(s l2Slot) {
 	off := s.entry.Offset()
-	if c.g.inCluster(off) != 0 {
+	if c.g.InCluster(off) != 0 {
 		c.damage(s.at, "the L2 entry at %#x points to data at %#x, which is not the start of a cluster", s.at, off)
 	}
-	c.claim(useData, off, c.g.clusterSize(), s.times, "data cluster")
+	c.claim(useData, off, c.g.ClusterSize(), s.times, "data cluster")
 }
 
 func (c *checker) checkCompressed(s l2Slot) error {
-	off, n := s.entry.CompressedRange(c.g.clusterBits)
+	off, n := s.entry.CompressedRange(c.g.ClusterBits)
 	if s.active {
 		c.report.AllocatedClusters++
 		c.report.CompressedClusters++
@@ -151,7 +151,7 @@ func (c *checker) checkCompressed(s l2Slot) error {
 	if s.bitmap != 0 {
 		c.corruption(s.at, "the L2 entry at %#x is compressed and has subclusters: %#x", s.at, uint64(s.bitmap))
 	}
-	if c.g.external {
+	if c.g.External {
 		c.corruption(s.at, "the L2 entry at %#x is compressed, which an external data file excludes", s.at)
 		return nil
 	}
@@ -160,7 +160,7 @@ func (c *checker) checkCompressed(s l2Slot) error {
 		return nil
 	}
 	if c.fix&fixEntries != 0 {
-		return c.put(s.at, uint64(s.entry&^l2Copied))
+		return c.put(s.at, uint64(s.entry&^L2Copied))
 	}
 	c.corruption(s.at, "the L2 entry at %#x is compressed and has the copied flag", s.at)
 	return nil
@@ -169,8 +169,8 @@ func (c *checker) checkCompressed(s l2Slot) error {
 // checkEntryBits looks for bits that have no meaning.
 func (c *checker) checkEntryBits(s l2Slot) {
 	reserved := s.entry.Reserved()
-	if s.entry.Zero() && (c.g.extended || c.h.Version < 3) {
-		reserved |= uint64(l2Zero)
+	if s.entry.Zero() && (c.g.Extended || c.h.Version < 3) {
+		reserved |= uint64(L2Zero)
 	}
 	if reserved != 0 {
 		c.corruption(s.at, "the L2 entry at %#x has reserved bits set: %#x", s.at, uint64(s.entry))
@@ -178,7 +178,7 @@ func (c *checker) checkEntryBits(s l2Slot) {
 	switch {
 	case !s.bitmap.Sound():
 		c.corruption(s.at, "the L2 entry at %#x has subclusters both stored and zero: %#x", s.at, uint64(s.bitmap))
-	case !c.g.stored(s.entry) && s.bitmap&l2AllAllocated != 0:
+	case !c.g.Stored(s.entry) && s.bitmap&L2AllAllocated != 0:
 		c.corruption(s.at, "the L2 entry at %#x has stored subclusters without a cluster: %#x", s.at, uint64(s.bitmap))
 	}
 }
@@ -193,5 +193,5 @@ func (c *checker) countFragments(s l2Slot) {
 	if c.nextHost != 0 && c.nextHost != s.entry.Offset() {
 		c.report.FragmentedClusters++
 	}
-	c.nextHost = s.entry.Offset() + c.g.clusterSize()
+	c.nextHost = s.entry.Offset() + c.g.ClusterSize()
 }

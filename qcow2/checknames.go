@@ -23,7 +23,7 @@ var backingFormats = []string{"raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc
 // checkNames judges what the header says without referring to clusters, and for
 // which no QEMU opens the image.
 func (c *checker) checkNames() error {
-	if at := c.h.SnapshotsOffset; c.h.SnapshotCount == 0 && (c.g.inCluster(at) != 0 || at > math.MaxInt64) {
+	if at := c.h.SnapshotsOffset; c.h.SnapshotCount == 0 && (c.g.InCluster(at) != 0 || at > math.MaxInt64) {
 		c.corruption(snapshotsOffsetField, "the header puts the snapshot table at %#x, which is no start of a cluster, though there are no snapshots", at)
 	}
 	c.checkEncryption()
@@ -34,7 +34,7 @@ func (c *checker) checkNames() error {
 
 // checkEncryption: the method is known, and LUKS has its extension and nobody else.
 func (c *checker) checkEncryption() {
-	method, found := c.h.CryptMethod, findExtensions(c.h.Extensions, ExtEncryption)
+	method, found := c.h.CryptMethod, FindExtensions(c.h.Extensions, ExtEncryption)
 	switch {
 	case method > cryptLUKS:
 		c.corruption(cryptMethodField, "the header says the disk is encrypted by method %d, which is unknown", method)
@@ -51,7 +51,7 @@ func (c *checker) checkEncryption() {
 }
 
 func (c *checker) checkBackingFormat() {
-	for _, data := range findExtensions(c.h.Extensions, ExtBackingFormat) {
+	for _, data := range FindExtensions(c.h.Extensions, ExtBackingFormat) {
 		name, _, _ := strings.Cut(string(data), "\x00")
 		switch {
 		case len(data) > maxFormatName:
@@ -65,7 +65,7 @@ func (c *checker) checkBackingFormat() {
 // checkDataFile says that the data is elsewhere. Whether that file is there is
 // for whoever may follow its name.
 func (c *checker) checkDataFile() {
-	if !c.g.external {
+	if !c.g.External {
 		return
 	}
 	switch name := c.h.DataFile(); {

@@ -5,21 +5,22 @@ import (
 	"testing"
 )
 
-// fuzzBases are small images to be spoiled: a patch is a position and a byte
+// SmallImages are small images to be spoiled: a patch is a position and a byte
 // to be XORed, which keeps inputs short.
-func fuzzBases(t testing.TB) (bases [][]byte) {
-	for _, o := range []handOptions{
-		{clusterBits: 9, order: 4}, {clusterBits: 9, order: 2, plain: true}, {clusterBits: 9, order: 6, snapshot: true},
+func SmallImages(t testing.TB) (bases [][]byte) {
+	for _, o := range []ImageOptions{
+		{ClusterBits: 9, Order: 4}, {ClusterBits: 9, Order: 2, Plain: true}, {ClusterBits: 9, Order: 6, Snapshot: true},
 	} {
-		im := newHandImage(t, o)
-		im.addBitmap()
+		im := NewImage(t, o)
+		im.AddBitmap()
 		bases = append(bases, im.Bytes())
 	}
-	ext := newHandImage(t, handOptions{clusterBits: 14, order: 0, extended: true})
+	ext := NewImage(t, ImageOptions{ClusterBits: 14, Order: 0, Extended: true})
 	return append(bases, ext.Bytes())
 }
 
-func patched(base, patches []byte) []byte {
+// Patched is base with bytes changed as a fuzzer's patches say.
+func Patched(base, patches []byte) []byte {
 	b := append([]byte(nil), base...)
 	for ; len(patches) >= 3; patches = patches[3:] {
 		b[int(binary.BigEndian.Uint16(patches))%len(b)] ^= patches[2]

@@ -4,13 +4,13 @@ import "testing"
 
 // Clusters that only an unknown record points to must not be freed.
 func TestCheckUnknownPrivateRecord(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 16, order: 4})
-	im.setRefcount(im.grow(1), 1)
-	p := PrivateExtension{unknown: []privateRecord{{99 | tagMustUnderstand, nil}}}
-	im.h.Extensions = append(im.h.Extensions, Extension{ExtPrivate, p.encode()})
-	im.writeHeader()
-	r := mustCheck(t, im, CheckOptions{Repair: RepairAll})
+	im := NewImage(t, ImageOptions{ClusterBits: 16, Order: 4})
+	im.SetRefcount(im.Grow(1), 1)
+	p := PrivateExtension{Unknown: []PrivateRecord{{Tag: 99 | TagMustUnderstand, Data: nil}}}
+	im.H.Extensions = append(im.H.Extensions, Extension{Type: ExtPrivate, Data: p.Encode()})
+	im.WriteHeader()
+	r := MustCheck(t, im, Options{Repair: RepairAll})
 	if r.Leaks != 1 || r.Corruptions != 0 || r.LeaksFixed != 0 {
-		t.Error(text(r))
+		t.Error(Text(r))
 	}
 }

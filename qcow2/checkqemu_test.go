@@ -5,45 +5,45 @@ import (
 )
 
 func TestCheckAgreesWithQEMU(t *testing.T) {
-	needQEMU(t)
+	NeedQEMU(t)
 	for _, c := range checkCases {
 		if c.qemuDiffers != "" {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
 			im := spoiled(t, c)
-			agree(t, im.Mem, mustCheck(t, im, CheckOptions{}))
+			Agree(t, im.Mem, MustCheck(t, im, Options{}))
 		})
 	}
 }
 
 func TestCheckAgreesWithQEMUOnSoundImages(t *testing.T) {
-	needQEMU(t)
-	for name, o := range handShapes {
+	NeedQEMU(t)
+	for name, o := range Shapes {
 		t.Run(name, func(t *testing.T) {
-			im := newHandImage(t, o)
-			agree(t, im.Mem, mustCheck(t, im, CheckOptions{}))
+			im := NewImage(t, o)
+			Agree(t, im.Mem, MustCheck(t, im, Options{}))
 		})
 	}
 }
 
 func TestCheckAgreesWithQEMUOnBitmaps(t *testing.T) {
-	needQEMU(t)
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.addBitmap()
-	agree(t, im.Mem, mustCheck(t, im, CheckOptions{}))
+	NeedQEMU(t)
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.AddBitmap()
+	Agree(t, im.Mem, MustCheck(t, im, Options{}))
 }
 
 // TestRepairSatisfiesQEMU: what we call sound after a repair, QEMU does too.
 func TestRepairSatisfiesQEMU(t *testing.T) {
-	needQEMU(t)
+	NeedQEMU(t)
 	for _, c := range checkCases {
 		if c.left > 0 {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
 			im := spoiled(t, c)
-			agree(t, im.Mem, mustCheck(t, im, CheckOptions{Repair: RepairAll}))
+			Agree(t, im.Mem, MustCheck(t, im, Options{Repair: RepairAll}))
 		})
 	}
 }

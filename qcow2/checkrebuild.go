@@ -24,11 +24,11 @@ func (c *checker) rebuildRefcounts() error {
 	if err != nil {
 		return err
 	}
-	n := &rebuild{old: c, c: counted, start: c.g.clusters(c.size), blocks: make(map[uint64]bool)}
+	n := &rebuild{old: c, c: counted, start: c.g.Clusters(c.size), blocks: make(map[uint64]bool)}
 	if err := n.plan(); err != nil {
 		return err
 	}
-	if n.end()<<c.g.clusterBits > counted.dangling {
+	if n.end()<<c.g.ClusterBits > counted.dangling {
 		return nil // the file must not grow to where something lost is looked for
 	}
 	if err := n.write(); err != nil {
@@ -37,9 +37,9 @@ func (c *checker) rebuildRefcounts() error {
 	if err := c.f.Datasync(); err != nil {
 		return err
 	}
-	field := binary.BigEndian.AppendUint64(nil, n.start<<c.g.clusterBits)
+	field := binary.BigEndian.AppendUint64(nil, n.start<<c.g.ClusterBits)
 	field = binary.BigEndian.AppendUint32(field, uint32(n.table))
-	_, err = c.f.WriteAt(field, refTableField)
+	_, err = c.f.WriteAt(field, RefTableField)
 	return err
 }
 
@@ -48,19 +48,19 @@ func (n *rebuild) plan() error {
 	g := &n.c.g
 	highest := uint64(0)
 	n.c.uses.each(func(cluster uint64, found tally) {
-		n.blocks[cluster>>g.refBlockBits] = true
+		n.blocks[cluster>>g.RefBlockBits] = true
 		highest = max(highest, cluster)
 	})
 	n.start = max(n.start, highest+1)
 	n.keepBlocks()
 	for before := uint64(0); n.end() != before; {
 		before = n.end()
-		last := (max(before, n.start+1) - 1) >> g.refBlockBits
-		n.table = divUp((last+1)*8, g.clusterSize())
-		if n.table<<g.clusterBits > maxRefTableBytes {
-			return fmt.Errorf("the refcount table would need %d bytes, at most %d are allowed", n.table<<g.clusterBits, maxRefTableBytes)
+		last := (max(before, n.start+1) - 1) >> g.RefBlockBits
+		n.table = DivUp((last+1)*8, g.ClusterSize())
+		if n.table<<g.ClusterBits > MaxRefTableBytes {
+			return fmt.Errorf("the refcount table would need %d bytes, at most %d are allowed", n.table<<g.ClusterBits, MaxRefTableBytes)
 		}
-		for i := n.start >> g.refBlockBits; i <= last; i++ {
+		for i := n.start >> g.RefBlockBits; i <= last; i++ {
 			n.blocks[i] = true
 		}
 	}
@@ -74,7 +74,7 @@ func (n *rebuild) keepBlocks() {
 		return
 	}
 	for i, e := range n.old.refs.entries {
-		if e != 0 && uint64(i)<<n.c.g.refBlockBits < n.c.g.clusters(n.c.size) {
+		if e != 0 && uint64(i)<<n.c.g.RefBlockBits < n.c.g.Clusters(n.c.size) {
 			n.blocks[uint64(i)] = true
 		}
 	}
@@ -85,22 +85,22 @@ func (n *rebuild) end() uint64 { return n.start + n.table + uint64(len(n.blocks)
 
 func (n *rebuild) write() error {
 	g := &n.c.g
-	if err := n.c.f.Truncate(int64(n.end() << g.clusterBits)); err != nil {
+	if err := n.c.f.Truncate(int64(n.end() << g.ClusterBits)); err != nil {
 		return err
 	}
-	table := make([]byte, n.table<<g.clusterBits)
-	b := RefcountBlock{Order: g.refOrder, Data: make([]byte, g.clusterSize())}
+	table := make([]byte, n.table<<g.ClusterBits)
+	b := RefcountBlock{Order: g.RefOrder, Data: make([]byte, g.ClusterSize())}
 	for k, index := range slices.Sorted(maps.Keys(n.blocks)) {
-		off := (n.start + n.table + uint64(k)) << g.clusterBits
+		off := (n.start + n.table + uint64(k)) << g.ClusterBits
 		binary.BigEndian.PutUint64(table[index*8:], off)
-		if err := n.fill(b, index<<g.refBlockBits); err != nil {
+		if err := n.fill(b, index<<g.RefBlockBits); err != nil {
 			return err
 		}
 		if _, err := n.c.f.WriteAt(b.Data, int64(off)); err != nil {
 			return err
 		}
 	}
-	_, err := n.c.f.WriteAt(table, int64(n.start<<g.clusterBits))
+	_, err := n.c.f.WriteAt(table, int64(n.start<<g.ClusterBits))
 	return err
 }
 
@@ -128,7 +128,7 @@ func (n *rebuild) fill(b RefcountBlock, first uint64) error {
 // what was taken stays taken, and so does what can't be told.
 func (n *rebuild) keep(b RefcountBlock, first uint64) error {
 	clear(b.Data)
-	refs, index := &n.old.refs, first>>n.c.g.refBlockBits
+	refs, index := &n.old.refs, first>>n.c.g.RefBlockBits
 	if !n.old.damaged || refs.absent(index) {
 		return nil
 	}

@@ -63,13 +63,13 @@ func (c *checker) loadRefcounts() error {
 }
 
 func (c *checker) readRefcountTable() error {
-	off, n := c.h.RefcountTableOffset, uint64(c.h.RefcountTableClusters)<<c.g.clusterBits
+	off, n := c.h.RefcountTableOffset, uint64(c.h.RefcountTableClusters)<<c.g.ClusterBits
 	switch {
-	case off == 0 || c.g.inCluster(off) != 0:
+	case off == 0 || c.g.InCluster(off) != 0:
 		c.breaks(off, "the refcount table at %#x does not start on a cluster", off)
 		return nil
-	case n == 0 || n > maxRefTableBytes:
-		c.breaks(off, "the refcount table has %d bytes, outside 1..%d", n, maxRefTableBytes)
+	case n == 0 || n > MaxRefTableBytes:
+		c.breaks(off, "the refcount table has %d bytes, outside 1..%d", n, MaxRefTableBytes)
 		return nil
 	case !c.inFile(off, n):
 		c.breaks(off, "the refcount table at %#x (%d bytes) lies past the end of the file", off, n)
@@ -96,20 +96,20 @@ func (c *checker) claimBlock(i int, e RefcountTableEntry, seen map[uint64]bool) 
 		c.breaks(at, "entry %d of the refcount table has reserved bits set: %#x", i, uint64(e))
 	}
 	switch {
-	case c.g.inCluster(off) != 0:
+	case c.g.InCluster(off) != 0:
 		c.breaks(at, "refcount block %d at %#x does not start on a cluster", i, off)
 		return false
-	case !c.inFile(off, c.g.clusterSize()):
+	case !c.inFile(off, c.g.ClusterSize()):
 		c.breaks(at, "refcount block %d at %#x lies past the end of the file", i, off)
 		return false
 	}
-	c.claim(useRefBlock, off, c.g.clusterSize(), 1, "refcount block")
+	c.claim(useRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
 	if seen[off] {
 		c.breaks(at, "refcount block %d at %#x also serves as another one", i, off)
 		return false
 	}
 	seen[off] = true
-	if c.hole(off, c.g.clusterSize()) {
+	if c.hole(off, c.g.ClusterSize()) {
 		c.refs.empty[uint64(i)] = false
 	}
 	return true
@@ -118,18 +118,18 @@ func (c *checker) claimBlock(i int, e RefcountTableEntry, seen map[uint64]bool) 
 // storedOne reports whether the refcount stored for a cluster is 1, which is
 // what its copied flag depends on.
 func (c *checker) storedOne(cluster uint64) (bool, error) {
-	index := cluster >> c.g.refBlockBits
+	index := cluster >> c.g.RefBlockBits
 	if c.refs.skip(index) {
 		return false, nil
 	}
-	size := min(refPageBytes, c.g.clusterSize())
-	perPage := size * 8 >> c.g.refOrder
-	k := cluster & (1<<c.g.refBlockBits - 1)
+	size := min(refPageBytes, c.g.ClusterSize())
+	perPage := size * 8 >> c.g.RefOrder
+	k := cluster & (1<<c.g.RefBlockBits - 1)
 	page, err := c.refPage(c.refs.usable(index)+k/perPage*size, size)
 	if err != nil {
 		return false, err
 	}
-	return RefcountBlock{Order: c.g.refOrder, Data: page}.Get(k%perPage) == 1, nil
+	return RefcountBlock{Order: c.g.RefOrder, Data: page}.Get(k%perPage) == 1, nil
 }
 
 // refPage is a piece of a refcount block, at byte off of the file.
@@ -154,7 +154,7 @@ func (t *refcountTable) skip(index uint64) bool {
 // eachBlock visits the usable blocks that hold anything, or should. A block
 // that visit has changed is written back.
 func (c *checker) eachBlock(visit func(first uint64, b RefcountBlock) (changed bool, err error)) error {
-	b := RefcountBlock{Order: c.g.refOrder, Data: make([]byte, c.g.clusterSize())}
+	b := RefcountBlock{Order: c.g.RefOrder, Data: make([]byte, c.g.ClusterSize())}
 	for i := range uint64(len(c.refs.entries)) {
 		if c.refs.skip(i) {
 			continue
@@ -163,7 +163,7 @@ func (c *checker) eachBlock(visit func(first uint64, b RefcountBlock) (changed b
 		if err := c.read(b.Data, off); err != nil {
 			return err
 		}
-		changed, err := visit(i<<c.g.refBlockBits, b)
+		changed, err := visit(i<<c.g.RefBlockBits, b)
 		if err == nil && changed {
 			_, err = c.f.WriteAt(b.Data, int64(off))
 		}
@@ -174,15 +174,15 @@ func (c *checker) eachBlock(visit func(first uint64, b RefcountBlock) (changed b
 	return nil
 }
 
-// eachCounted visits the first refcounts of a block, then those of the others
+// EachCounted visits the first refcounts of a block, then those of the others
 // that aren't zero. A block may have 16 million.
-func eachCounted(b RefcountBlock, all uint64, visit func(i uint64)) {
+func EachCounted(b RefcountBlock, all uint64, visit func(i uint64)) {
 	all = min(all, b.Len())
 	for i := range all {
 		visit(i)
 	}
 	for i := all; i < b.Len(); i++ {
-		at, _ := b.span(i, 1)
+		at, _ := b.Span(i, 1)
 		if at%8 == 0 && i<<b.Order%64 == 0 && binary.BigEndian.Uint64(b.Data[at:]) == 0 {
 			i += uint64(64)>>b.Order - 1
 		} else if b.Get(i) != 0 {
@@ -193,7 +193,7 @@ func eachCounted(b RefcountBlock, all uint64, visit func(i uint64)) {
 
 // inFileFrom is how many clusters of the file there are from first on.
 func (c *checker) inFileFrom(first uint64) uint64 {
-	end := c.g.clusters(c.size)
+	end := c.g.Clusters(c.size)
 	return end - min(first, end)
 }
 
@@ -204,7 +204,7 @@ func (c *checker) compareRefcounts() error {
 	c.uses.settle()
 	err := c.eachBlock(func(first uint64, b RefcountBlock) (bool, error) {
 		n := c.inFileFrom(first)
-		eachCounted(b, n, func(i uint64) {
+		EachCounted(b, n, func(i uint64) {
 			if i < n {
 				c.compare(first+i, b.Get(i))
 			} else {
@@ -223,7 +223,7 @@ func (c *checker) compareRefcounts() error {
 // compareUncounted judges references to clusters without stored refcounts.
 func (c *checker) compareUncounted() {
 	c.uses.each(func(cluster uint64, found tally) {
-		index := cluster >> c.g.refBlockBits
+		index := cluster >> c.g.RefBlockBits
 		if c.refs.absent(index) {
 			c.refs.rebuild = true
 			c.compare(cluster, 0)
@@ -237,9 +237,9 @@ func (c *checker) compareUncounted() {
 
 func (c *checker) compare(cluster, refcount uint64) {
 	found := c.uses.get(cluster)
-	off := cluster << c.g.clusterBits
+	off := cluster << c.g.ClusterBits
 	if refcount != 0 || found.references() != 0 {
-		c.report.ImageEndOffset = max(c.report.ImageEndOffset, off+c.g.clusterSize())
+		c.report.ImageEndOffset = max(c.report.ImageEndOffset, off+c.g.ClusterSize())
 	}
 	c.judgeUses(found)
 	n := found.references()

@@ -14,7 +14,7 @@ func (c *checker) repaired() (*Report, error) {
 	const rounds = 8
 	f, last := c.f, c
 	for range rounds {
-		d, err := newDraft(f)
+		d, err := NewDraft(f)
 		if err != nil {
 			return c.report, fmt.Errorf("%w: %w", ErrCheck, err)
 		}
@@ -26,7 +26,7 @@ func (c *checker) repaired() (*Report, error) {
 		if !d.changed() || !after.better(last) {
 			break
 		}
-		if err := d.commit(); err != nil {
+		if err := d.Commit(); err != nil {
 			return last.report, fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
 		}
 		last = after
@@ -89,7 +89,7 @@ func (c *checker) repairRefcounts() error {
 		return nil
 	}
 	return c.eachBlock(func(first uint64, b RefcountBlock) (changed bool, err error) {
-		eachCounted(b, c.inFileFrom(first), func(i uint64) {
+		EachCounted(b, c.inFileFrom(first), func(i uint64) {
 			if want, ok := c.wanted(first+i, b.Get(i)); ok {
 				b.Set(i, want)
 				changed = true
@@ -109,7 +109,7 @@ func (c *checker) wanted(cluster, refcount uint64) (uint64, bool) {
 	case n < refcount:
 		return n, !c.damaged
 	}
-	return n, c.o.Repair == RepairAll && n <= MaxRefcount(c.g.refOrder)
+	return n, c.o.Repair == RepairAll && n <= MaxRefcount(c.g.RefOrder)
 }
 
 // repairEntries walks again, with the refcounts as they are now.
@@ -122,7 +122,7 @@ func (c *checker) repairZones() error {
 	if len(c.zoneRepair) == 0 || c.misused(c.zones.TableOffset, c.zones.TableSize()) {
 		return nil
 	}
-	return c.zoneTable.encodeSlots(c.zoneRepair, func(b []byte, at uint64) error {
+	return c.zoneTable.EncodeSlots(c.zoneRepair, func(b []byte, at uint64) error {
 		_, err := c.f.WriteAt(b, int64(at))
 		return err
 	})
@@ -135,7 +135,7 @@ func (c *checker) repairZonedBit() error {
 		return nil
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(c.h.Incompatible^IncompatZoned))
-	_, err := c.f.WriteAt(word, incompatibleField)
+	_, err := c.f.WriteAt(word, IncompatibleField)
 	return err
 }
 
@@ -146,17 +146,17 @@ func (c *checker) clearMarks() error {
 		return nil
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(c.h.Incompatible&^marks))
-	if _, err := c.f.WriteAt(word, incompatibleField); err != nil {
+	if _, err := c.f.WriteAt(word, IncompatibleField); err != nil {
 		return fmt.Errorf("%w: repair failed: %w", ErrCheck, err)
 	}
 	c.report.Dirty, c.report.MarkedCorrupt = false, false
 	return c.f.Datasync()
 }
 
-// wouldRepairLeaks says what would keep RepairLeaks from making an image sound,
+// WouldRepairLeaks says what would keep RepairLeaks from making an image sound,
 // "" if nothing. It changes nothing, and the file need not be settled.
-func wouldRepairLeaks(f storage.File) (why string, err error) {
-	c, err := examine(f, CheckOptions{}.withDefaults(), fixNothing, nil)
+func WouldRepairLeaks(f storage.File) (why string, err error) {
+	c, err := examine(f, Options{}.withDefaults(), fixNothing, nil)
 	switch r := c.report; {
 	case err != nil:
 		return "", err

@@ -106,7 +106,7 @@ func (r *Report) described() bool { return r.ClusterSize != 0 }
 
 func (r *Report) describe(h *Header, fileSize uint64) {
 	r.ClusterSize = h.ClusterSize()
-	r.TotalClusters = divUp(h.Size, r.ClusterSize)
+	r.TotalClusters = DivUp(h.Size, r.ClusterSize)
 	r.FileSize = fileSize
 	r.Dirty = h.Incompatible&IncompatDirty != 0
 	r.MarkedCorrupt = h.Incompatible&IncompatCorrupt != 0

@@ -8,7 +8,8 @@ import (
 	"zqublkd/internal/storage"
 )
 
-func mustCheck(t testing.TB, f storage.File, o CheckOptions) *Report {
+// MustCheck checks an image; the check has to complete.
+func MustCheck(t testing.TB, f storage.File, o Options) *Report {
 	t.Helper()
 	r, err := Check(f, o)
 	if err != nil {
@@ -17,21 +18,22 @@ func mustCheck(t testing.TB, f storage.File, o CheckOptions) *Report {
 	return r
 }
 
-func text(r *Report) string {
+// Text is what a user reads of a report.
+func Text(r *Report) string {
 	var b strings.Builder
 	r.WriteText(&b)
 	return b.String()
 }
 
-// mustBeSound runs the image check: no corruptions ever, no leaks if asked.
-func mustBeSound(t interface{ Fatalf(string, ...any) }, f storage.File, noLeaks bool) {
-	r, err := Check(f, CheckOptions{})
+// MustBeSound runs the image check: no corruptions ever, no leaks if asked.
+func MustBeSound(t interface{ Fatalf(string, ...any) }, f storage.File, noLeaks bool) {
+	r, err := Check(f, Options{})
 	if err != nil {
 		t.Fatalf("check: %v", err)
 	}
 	if r.Corruptions != 0 || noLeaks && r.Leaks != 0 {
 		var b bytes.Buffer
-		fmt.Fprint(&b, text(r))
+		fmt.Fprint(&b, Text(r))
 		t.Fatalf("check says:\n%s", b.String())
 	}
 }

@@ -13,8 +13,8 @@ func (c *checker) checkSnapshots() error {
 	if c.h.SnapshotCount == 0 {
 		return nil
 	}
-	if c.h.SnapshotCount > maxSnapshots {
-		c.damage(60, "the header counts %d snapshots, at most %d are allowed", c.h.SnapshotCount, maxSnapshots)
+	if c.h.SnapshotCount > MaxSnapshots {
+		c.damage(60, "the header counts %d snapshots, at most %d are allowed", c.h.SnapshotCount, MaxSnapshots)
 		return nil
 	}
 	off := c.h.SnapshotsOffset
@@ -59,19 +59,19 @@ func (c *checker) checkSnapshotL1(tables map[l1Ref]uint32) error {
 // checkSnapshot looks at the entry at off, adds its L1 table to tables and
 // returns its length in bytes, 0 if the next can't be found.
 func (c *checker) checkSnapshot(i uint32, off uint64, tables map[l1Ref]uint32) (uint64, error) {
-	if off-c.h.SnapshotsOffset > maxSnapshotBytes || !c.inFile(off, snapshotFixed) {
+	if off-c.h.SnapshotsOffset > MaxSnapshotBytes || !c.inFile(off, SnapshotFixed) {
 		c.damage(off, "entry %d of the snapshot table, at %#x, lies outside the file", i, off)
 		return 0, nil
 	}
-	b := make([]byte, snapshotFixed)
+	b := make([]byte, SnapshotFixed)
 	if err := c.read(b, off); err != nil {
 		return 0, err
 	}
 	be := binary.BigEndian
 	extra := be.Uint32(b[36:])
-	if extra < snapshotExtra && c.h.Version >= 3 {
-		c.corruption(off, "entry %d of the snapshot table, at %#x, has %d bytes of extra data, %d are required", i, off, extra, snapshotExtra)
+	if extra < SnapshotExtra && c.h.Version >= 3 {
+		c.corruption(off, "entry %d of the snapshot table, at %#x, has %d bytes of extra data, %d are required", i, off, extra, SnapshotExtra)
 	}
 	tables[l1Ref{be.Uint64(b), be.Uint32(b[8:])}]++
-	return roundUp(snapshotLength(b), 8), nil
+	return RoundUp(SnapshotLength(b), 8), nil
 }

@@ -16,17 +16,17 @@ func TestCheckVectors(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		t.Run(v.File, func(t *testing.T) {
 			f := v.image(t)
-			r := mustCheck(t, f, CheckOptions{})
-			if v.File == "v6/g10-gt4g.qcow2.gz" && strings.Count(text(r), "wrapped entry") != 11 {
+			r := MustCheck(t, f, Options{})
+			if v.File == "v6/g10-gt4g.qcow2.gz" && strings.Count(Text(r), "wrapped entry") != 11 {
 				t.Error("of 12 zones from 4 GiB on one has been written to")
 			}
 			i := mustOpen(t, f)
-			odd := i.tally.wrapped + i.tally.aboveEnd
-			if !r.Clean() || len(r.Findings) != odd || r.ZoneTableClusters != divUp(8*uint64(v.Extension.Zones), r.ClusterSize) {
-				t.Error(text(r))
+			odd := i.tally.Wrapped + i.tally.AboveEnd
+			if !r.Clean() || len(r.Findings) != odd || r.ZoneTableClusters != DivUp(8*uint64(v.Extension.Zones), r.ClusterSize) {
+				t.Error(Text(r))
 			}
-			if haveQEMU() {
-				agree(t, f, r)
+			if HaveQEMU() {
+				Agree(t, f, r)
 			}
 		})
 	}
@@ -39,9 +39,9 @@ func TestRepairVector(t *testing.T) {
 		f := v.image(t)
 		before := mustOpen(t, f)
 		zones := entriesOf(t, before.table)
-		r := mustCheck(t, f, CheckOptions{Repair: RepairAll})
+		r := MustCheck(t, f, Options{Repair: RepairAll})
 		if !r.Clean() || len(r.Findings) != 0 {
-			t.Errorf("%s: %s", v.File, text(r))
+			t.Errorf("%s: %s", v.File, Text(r))
 		}
 		after, err := Open(f, OpenOptions{})
 		if err != nil {
@@ -82,7 +82,7 @@ func checkCreated(t *testing.T, o CreateOptions) {
 	if err := Create(f, o); err != nil {
 		t.Fatal(err)
 	}
-	fresh := mustCheck(t, f, CheckOptions{})
+	fresh := MustCheck(t, f, Options{})
 	i, err := Open(f, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,32 +98,32 @@ func checkCreated(t *testing.T, o CreateOptions) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	written := mustCheck(t, f, CheckOptions{})
+	written := MustCheck(t, f, Options{})
 	for _, r := range []*Report{fresh, written} {
 		if len(r.Findings) != 0 {
-			t.Error(text(r))
+			t.Error(Text(r))
 		}
 	}
-	if haveQEMU() {
-		agree(t, f, written)
+	if HaveQEMU() {
+		Agree(t, f, written)
 	}
 }
 
 func TestRepairRewritesWrappedEntries(t *testing.T) {
 	im := wrappedImage(t)
-	r := mustCheck(t, im, CheckOptions{Repair: RepairLeaks})
-	if n := strings.Count(text(r), "wrapped entry"); n != 3 || !r.Clean() {
-		t.Errorf("%d wrapped entries, want 3:\n%s", n, text(r))
+	r := MustCheck(t, im, Options{Repair: RepairLeaks})
+	if n := strings.Count(Text(r), "wrapped entry"); n != 3 || !r.Clean() {
+		t.Errorf("%d wrapped entries, want 3:\n%s", n, Text(r))
 	}
 	if _, err := Open(im, OpenOptions{}); !errors.Is(err, ErrWrapped) {
 		t.Errorf("opening for writing: %v", err)
 	}
-	r = mustCheck(t, im, CheckOptions{Repair: RepairAll})
+	r = MustCheck(t, im, Options{Repair: RepairAll})
 	if len(r.Findings) != 0 || r.NotesFixed != 3 {
-		t.Error(text(r))
+		t.Error(Text(r))
 	}
-	raw := readAt(t, im, int64(im.zoneTable), handZones*8)
-	for i := range uint64(handZones) {
+	raw := readAt(t, im, int64(im.ZoneTable), Zones*8)
+	for i := range uint64(Zones) {
 		want := i << 30
 		if i == 5 {
 			want += 4096
@@ -135,15 +135,15 @@ func TestRepairRewritesWrappedEntries(t *testing.T) {
 }
 
 func wrappedImage(t *testing.T) *handImage {
-	im := newHandImage(t, handOptions{clusterBits: 16, order: 4})
-	im.h.Size = 8 << 30
-	im.h.L1Size = uint32(im.g.l1Needed(im.h.Size))
-	x := ZoneExtension{Model: modelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: handZones, TableOffset: im.zoneTable}
-	im.h.Extensions = []Extension{{ExtZoned, layoutV6.encode(x)}}
-	im.writeHeader()
-	for i := range uint64(handZones) {
-		im.putZone(i, i<<30&(1<<32-1))
+	im := NewImage(t, ImageOptions{ClusterBits: 16, Order: 4})
+	im.H.Size = 8 << 30
+	im.H.L1Size = uint32(im.G.L1Needed(im.H.Size))
+	x := ZoneExtension{Model: ModelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: Zones, TableOffset: im.ZoneTable}
+	im.H.Extensions = []Extension{{Type: ExtZoned, Data: LayoutV6.Encode(x)}}
+	im.WriteHeader()
+	for i := range uint64(Zones) {
+		im.PutZone(i, i<<30&(1<<32-1))
 	}
-	im.putZone(5, 5<<30+4096)
+	im.PutZone(5, 5<<30+4096)
 	return im
 }

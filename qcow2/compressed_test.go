@@ -69,7 +69,7 @@ func TestBrokenCompressedCluster(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 }
 
 // The clusters of compressed data are given back, but not before a flush.
@@ -100,7 +100,7 @@ func TestCompressedSpaceComesBack(t *testing.T) {
 	if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read back wrong (%v)", err)
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 }
 
 // Shared clusters, as others may leave them, are copied before they change.
@@ -127,7 +127,7 @@ func TestSharedClusters(t *testing.T) {
 	if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read back wrong (%v)", err)
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 }
 
 // share points the first three clusters of the disk to the host cluster of the

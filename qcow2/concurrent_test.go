@@ -37,7 +37,7 @@ func TestConcurrentUse(t *testing.T) {
 			if err := i.Close(); err != nil {
 				t.Fatal(err)
 			}
-			mustBeSound(t, m, true)
+			MustBeSound(t, m, true)
 			got := make([]byte, i.size)
 			if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, disk) {
 				t.Errorf("the disk is not what was written (%v)", err)
@@ -183,7 +183,7 @@ func TestEnsuresShareFlushes(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, f, true)
+	MustBeSound(t, f, true)
 }
 
 // Two callers that want the same space get it once.
@@ -202,7 +202,7 @@ func TestEnsureTheSameTwice(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, f, true)
+	MustBeSound(t, f, true)
 }
 
 // What Lookup gave as Data stays in place while the map changes around it.

@@ -36,26 +36,27 @@ type ConditionRun struct {
 	Condition    ZoneCondition
 }
 
-func (r ConditionRun) end() uint64 { return uint64(r.First) + uint64(r.Zones) }
+// End is the first zone after the run.
+func (r ConditionRun) End() uint64 { return uint64(r.First) + uint64(r.Zones) }
 
 func (r ConditionRun) String() string {
 	if r.Zones == 1 {
 		return fmt.Sprint(r.First)
 	}
-	return fmt.Sprintf("%d-%d", r.First, r.end()-1)
+	return fmt.Sprintf("%d-%d", r.First, r.End()-1)
 }
 
-// conditionList holds the zones that are not normal: runs in ascending order
+// ConditionList holds the zones that are not normal: runs in ascending order
 // that don't overlap.
-type conditionList []ConditionRun
+type ConditionList []ConditionRun
 
 const conditionRunBytes = 12 // u32 first zone, u32 zones, u32 condition
 
-func parseConditions(b []byte) (conditionList, error) {
+func parseConditions(b []byte) (ConditionList, error) {
 	if len(b)%conditionRunBytes != 0 {
 		return nil, fmt.Errorf("private extension has zone conditions of %d bytes, no multiple of %d: %w", len(b), conditionRunBytes, ErrCorrupt)
 	}
-	var list conditionList
+	var list ConditionList
 	after := uint64(0)
 	for ; len(b) > 0; b = b[conditionRunBytes:] {
 		be := binary.BigEndian
@@ -64,17 +65,17 @@ func parseConditions(b []byte) (conditionList, error) {
 		switch {
 		case code != uint32(ZoneReadOnly) && code != uint32(ZoneOffline):
 			return nil, fmt.Errorf("private extension gives zone %d the condition %#x, which none is: %w", r.First, code, ErrCorrupt)
-		case r.end() > 1<<32:
-			return nil, fmt.Errorf("private extension has zone conditions up to zone %d, more than can be: %w", r.end()-1, ErrCorrupt)
+		case r.End() > 1<<32:
+			return nil, fmt.Errorf("private extension has zone conditions up to zone %d, more than can be: %w", r.End()-1, ErrCorrupt)
 		case r.Zones == 0 || uint64(r.First) < after:
 			return nil, fmt.Errorf("private extension has zone conditions out of order at zone %d: %w", r.First, ErrCorrupt)
 		}
-		list, after = append(list, r), r.end()
+		list, after = append(list, r), r.End()
 	}
 	return list, nil
 }
 
-func (l conditionList) encode() []byte {
+func (l ConditionList) encode() []byte {
 	var b []byte
 	for _, r := range l {
 		b = binary.BigEndian.AppendUint32(b, r.First)
@@ -84,13 +85,13 @@ func (l conditionList) encode() []byte {
 	return b
 }
 
-// fits: all zones are sequential ones of the image; zones is nil for a plain one.
-func (l conditionList) fits(zones *ZonedInfo) error {
+// Fits: all zones are sequential ones of the image; zones is nil for a plain one.
+func (l ConditionList) Fits(zones *ZonedInfo) error {
 	for _, r := range l {
 		switch {
 		case zones == nil:
 			return fmt.Errorf("private extension has conditions of zones, and the image has no zones: %w", ErrCorrupt)
-		case r.end() > uint64(zones.Zones):
+		case r.End() > uint64(zones.Zones):
 			return fmt.Errorf("private extension has conditions of zones %v, and there are %d: %w", r, zones.Zones, ErrCorrupt)
 		case r.First < zones.Conventional:
 			return fmt.Errorf("private extension makes zones %v %v, and the first %d are conventional: %w", r, r.Condition, zones.Conventional, ErrCorrupt)
@@ -99,15 +100,15 @@ func (l conditionList) fits(zones *ZonedInfo) error {
 	return nil
 }
 
-// with is the list after the zones of r have got its condition.
-func (l conditionList) with(r ConditionRun) conditionList {
-	var next conditionList
+// With is the list after the zones of r have got its condition.
+func (l ConditionList) With(r ConditionRun) ConditionList {
+	var next ConditionList
 	for _, old := range l {
 		if old.First < r.First {
 			next = append(next, ConditionRun{old.First, min(old.Zones, r.First-old.First), old.Condition})
 		}
-		if from := max(uint64(old.First), r.end()); from < old.end() {
-			next = append(next, ConditionRun{uint32(from), uint32(old.end() - from), old.Condition})
+		if from := max(uint64(old.First), r.End()); from < old.End() {
+			next = append(next, ConditionRun{uint32(from), uint32(old.End() - from), old.Condition})
 		}
 	}
 	if r.Condition != ZoneNormal && r.Zones > 0 {
@@ -118,10 +119,10 @@ func (l conditionList) with(r ConditionRun) conditionList {
 }
 
 // joined makes one run of neighbours with the same condition.
-func (l conditionList) joined() conditionList {
-	var next conditionList
+func (l ConditionList) joined() ConditionList {
+	var next ConditionList
 	for _, r := range l {
-		if k := len(next) - 1; k >= 0 && next[k].end() == uint64(r.First) && next[k].Condition == r.Condition {
+		if k := len(next) - 1; k >= 0 && next[k].End() == uint64(r.First) && next[k].Condition == r.Condition {
 			next[k].Zones += r.Zones
 			continue
 		}
@@ -130,11 +131,11 @@ func (l conditionList) joined() conditionList {
 	return next
 }
 
-// at is the condition of one zone.
-func (l conditionList) at(zone uint32) ZoneCondition {
+// At is the condition of one zone.
+func (l ConditionList) At(zone uint32) ZoneCondition {
 	k, found := slices.BinarySearchFunc(l, zone, func(r ConditionRun, zone uint32) int {
 		switch {
-		case uint64(zone) >= r.end():
+		case uint64(zone) >= r.End():
 			return -1
 		case zone < r.First:
 			return 1

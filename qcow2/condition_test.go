@@ -12,20 +12,20 @@ import (
 // list is as short as can be, and it reads back as it is.
 func TestConditionList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var list conditionList
+		var list ConditionList
 		var want [24]ZoneCondition
 		for range rapid.IntRange(0, 12).Draw(t, "changes") {
 			first := rapid.IntRange(0, 23).Draw(t, "first")
 			n := rapid.IntRange(0, 24-first).Draw(t, "zones")
 			c := rapid.SampledFrom([]ZoneCondition{ZoneNormal, ZoneReadOnly, ZoneOffline}).Draw(t, "condition")
-			list = list.with(ConditionRun{uint32(first), uint32(n), c})
+			list = list.With(ConditionRun{uint32(first), uint32(n), c})
 			for k := first; k < first+n; k++ {
 				want[k] = c
 			}
 		}
 		runs := 0
 		for k, c := range want {
-			if got := list.at(uint32(k)); got != c {
+			if got := list.At(uint32(k)); got != c {
 				t.Fatalf("zone %d is %v, want %v: %v", k, got, c, list)
 			}
 			if c != ZoneNormal && (k == 0 || want[k-1] != c) {
@@ -82,8 +82,8 @@ func TestConditionNames(t *testing.T) {
 }
 
 func FuzzConditions(f *testing.F) {
-	f.Add(conditionList{{1, 2, ZoneOffline}, {3, 1, ZoneReadOnly}}.encode())
-	f.Add(conditionList{{1<<32 - 1, 1<<32 - 1, ZoneOffline}}.encode())
+	f.Add(ConditionList{{1, 2, ZoneOffline}, {3, 1, ZoneReadOnly}}.encode())
+	f.Add(ConditionList{{1<<32 - 1, 1<<32 - 1, ZoneOffline}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := parseConditions(b)
 		if err != nil {
@@ -93,7 +93,7 @@ func FuzzConditions(f *testing.F) {
 			t.Fatal(diff)
 		}
 		for _, r := range list {
-			if list.at(r.First) != r.Condition || list.at(uint32(r.end()-1)) != r.Condition {
+			if list.At(r.First) != r.Condition || list.At(uint32(r.End()-1)) != r.Condition {
 				t.Fatalf("%v is not in its own list", r)
 			}
 		}

@@ -27,7 +27,7 @@ func Create(f storage.File, o CreateOptions) error {
 // this order: header, refcount table, refcount blocks, zone table, L1 table.
 type builder struct {
 	options CreateOptions
-	geo     geometry
+	geo     Geometry
 
 	refTable, refBlocks, zoneTable, l1Table run
 }
@@ -36,50 +36,50 @@ type builder struct {
 // included.
 func (b *builder) arrange() {
 	if b.options.Zone != nil {
-		b.zoneTable.n = b.geo.clusters(b.zoneTableBytes())
+		b.zoneTable.n = b.geo.Clusters(b.zoneTableBytes())
 	}
-	b.l1Table.n = b.geo.clusters(b.geo.l1Needed(b.options.Size) * 8)
+	b.l1Table.n = b.geo.Clusters(b.geo.L1Needed(b.options.Size) * 8)
 	for b.refBlocks.n = 1; ; b.refBlocks.n++ {
-		b.refTable.n = b.geo.clusters(b.refBlocks.n * 8)
+		b.refTable.n = b.geo.Clusters(b.refBlocks.n * 8)
 		b.refTable.first = 1
 		b.refBlocks.first = b.refTable.end()
 		b.zoneTable.first = b.refBlocks.end()
 		b.l1Table.first = b.zoneTable.end()
-		if b.refBlocks.n<<b.geo.refBlockBits >= b.l1Table.end() {
+		if b.refBlocks.n<<b.geo.RefBlockBits >= b.l1Table.end() {
 			return
 		}
 	}
 }
 
 func (b *builder) zoneTableBytes() uint64 {
-	return divUp(b.options.Size, b.options.Zone.Size) * zoneEntrySize
+	return DivUp(b.options.Size, b.options.Zone.Size) * ZoneEntrySize
 }
 
-func (b *builder) offset(x run) uint64 { return x.first << b.geo.clusterBits }
+func (b *builder) offset(x run) uint64 { return x.first << b.geo.ClusterBits }
 
 func (b *builder) header() ([]byte, error) {
 	o := &b.options
 	h := &Header{
 		Version:               3,
-		ClusterBits:           uint32(b.geo.clusterBits),
+		ClusterBits:           uint32(b.geo.ClusterBits),
 		Size:                  o.Size,
-		L1Size:                uint32(b.geo.l1Needed(o.Size)),
+		L1Size:                uint32(b.geo.L1Needed(o.Size)),
 		L1TableOffset:         b.offset(b.l1Table),
 		RefcountTableOffset:   b.offset(b.refTable),
 		RefcountTableClusters: uint32(b.refTable.n),
-		RefcountOrder:         uint32(b.geo.refOrder),
+		RefcountOrder:         uint32(b.geo.RefOrder),
 	}
 	if o.ExtendedL2 {
 		h.Incompatible |= IncompatExtendedL2
 	}
 	if o.Zone != nil {
 		h.Incompatible |= IncompatZoned
-		h.Extensions = append(h.Extensions, Extension{ExtZoned, b.zoneExtension()})
+		h.Extensions = append(h.Extensions, Extension{Type: ExtZoned, Data: b.zoneExtension()})
 	}
 	private := PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
-	h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
+	h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: private.Encode()})
 	if o.ClusterSize > 4096 { // smaller headers have no room for it
-		h.Extensions = append(h.Extensions, Extension{ExtFeatureNames, encodeFeatureNames(featureNames)})
+		h.Extensions = append(h.Extensions, Extension{Type: ExtFeatureNames, Data: EncodeFeatureNames(FeatureNames)})
 	}
 	return h.Encode()
 }
@@ -87,7 +87,7 @@ func (b *builder) header() ([]byte, error) {
 func (b *builder) zoneExtension() []byte {
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
-	return layoutNamed(b.options.Zone.Revision).encode(x)
+	return LayoutNamed(b.options.Zone.Revision).Encode(x)
 }
 
 // write puts everything but the header into an emptied file, then the header.
@@ -96,7 +96,7 @@ func (b *builder) write(f storage.File, header []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := d.fresh(0, b.l1Table.end()<<b.geo.clusterBits); err != nil {
+	if err := d.fresh(0, b.l1Table.end()<<b.geo.ClusterBits); err != nil {
 		return err
 	}
 	for _, part := range []func(*disk) error{b.writeRefcounts, b.writeZoneTable} {
@@ -137,18 +137,18 @@ func emptied(f storage.File) (*disk, error) {
 func (b *builder) writeRefcounts(d *disk) error {
 	var table []byte
 	for k := range b.refBlocks.n {
-		table = binary.BigEndian.AppendUint64(table, (b.refBlocks.first+k)<<b.geo.clusterBits)
+		table = binary.BigEndian.AppendUint64(table, (b.refBlocks.first+k)<<b.geo.ClusterBits)
 	}
 	if err := d.write(table, b.offset(b.refTable)); err != nil {
 		return err
 	}
-	block := RefcountBlock{b.geo.refOrder, make([]byte, b.geo.clusterSize())}
+	block := RefcountBlock{Order: b.geo.RefOrder, Data: make([]byte, b.geo.ClusterSize())}
 	for first, k := uint64(0), uint64(0); k < b.refBlocks.n; k++ {
 		clear(block.Data)
 		for index := uint64(0); index < block.Len() && first+index < b.l1Table.end(); index++ {
 			block.Set(index, 1)
 		}
-		if err := d.write(block.Data, (b.refBlocks.first+k)<<b.geo.clusterBits); err != nil {
+		if err := d.write(block.Data, (b.refBlocks.first+k)<<b.geo.ClusterBits); err != nil {
 			return err
 		}
 		first += block.Len()
@@ -161,14 +161,14 @@ func (b *builder) writeZoneTable(d *disk) error {
 	if b.options.Zone == nil {
 		return nil
 	}
-	l := layoutNamed(b.options.Zone.Revision)
+	l := LayoutNamed(b.options.Zone.Revision)
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
-	info := newZonedInfo(l, x, b.options.Size)
+	info := NewZonedInfo(l, x, b.options.Size)
 	slots := make([]ZoneSlot, info.Zones)
 	for k := range slots {
-		slots[k] = ZoneSlot{uint32(k), info.ZoneStart(uint32(k))}
+		slots[k] = ZoneSlot{Zone: uint32(k), WP: info.ZoneStart(uint32(k))}
 	}
-	codec := entryCodec{l, info, l.byteOrder()}
-	return codec.encodeSlots(slots, d.write)
+	codec := EntryCodec{Layout: l, Info: info, Order: l.ByteOrder()}
+	return codec.EncodeSlots(slots, d.write)
 }

@@ -95,8 +95,8 @@ func TestCreateAsQEMUDoes(t *testing.T) {
 		ours := create(t, new(storage.Mem), CreateOptions{Size: v.VirtualSize, Zone: &ZoneOptions{
 			Revision: v.Layout, Size: x.ZoneSize, MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend}})
 		for _, kind := range []ExtensionType{ExtZoned, ExtFeatureNames} {
-			want := findExtensions(theirs.Header().Extensions, kind)
-			if diff := cmp.Diff(want, findExtensions(ours.Header().Extensions, kind)); diff != "" {
+			want := FindExtensions(theirs.Header().Extensions, kind)
+			if diff := cmp.Diff(want, FindExtensions(ours.Header().Extensions, kind)); diff != "" {
 				t.Errorf("extension %#x: %s", uint32(kind), diff)
 			}
 		}
@@ -125,12 +125,12 @@ func TestCreateLimits(t *testing.T) {
 		want         ZoneLimits
 	}{
 		{"none", 0, 0, ZoneLimits{}},
-		{"active only", 0, 5, ZoneLimits{5, 5, 8192}},
-		{"open only", 5, 0, ZoneLimits{5, 0, 8192}},
-		{"both", 4, 5, ZoneLimits{4, 5, 8192}},
+		{"active only", 0, 5, ZoneLimits{MaxOpen: 5, MaxActive: 5, MaxAppendBytes: 8192}},
+		{"open only", 5, 0, ZoneLimits{MaxOpen: 5, MaxActive: 0, MaxAppendBytes: 8192}},
+		{"both", 4, 5, ZoneLimits{MaxOpen: 4, MaxActive: 5, MaxAppendBytes: 8192}},
 		{"all sequential", 60, 60, ZoneLimits{}},
 		{"all zones", 64, 64, ZoneLimits{}},
-		{"active all", 7, 60, ZoneLimits{7, 0, 8192}},
+		{"active all", 7, 60, ZoneLimits{MaxOpen: 7, MaxActive: 0, MaxAppendBytes: 8192}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			z := &ZoneOptions{Size: 1 << 20, Conventional: 4, MaxOpen: c.open, MaxActive: c.active, MaxAppendBytes: 8192}
@@ -158,13 +158,13 @@ func TestCreateIsAllOrNothing(t *testing.T) {
 		for seed := range uint64(4) {
 			left := f.Crash(n, storage.Shuffled(seed))
 			if _, err := Open(left, OpenOptions{}); err == nil {
-				mustBeSound(t, left, true)
+				MustBeSound(t, left, true)
 			} else if !errors.Is(err, ErrNotQcow2) {
 				t.Fatalf("after %d operations: %v", n, err)
 			}
 		}
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 }
 
 // The structures of tiny clusters and huge disks count each other right.
@@ -189,7 +189,7 @@ func TestCreateExtremes(t *testing.T) {
 			if err := i.Close(); err != nil {
 				t.Fatal(err)
 			}
-			mustBeSound(t, m, true)
+			MustBeSound(t, m, true)
 		})
 	}
 }

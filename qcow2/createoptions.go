@@ -75,14 +75,14 @@ func (o CreateOptions) Validate() error {
 
 func (o *CreateOptions) validateCluster() error {
 	switch {
-	case !isPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<MinClusterBits || o.ClusterSize > 1<<MaxClusterBits:
-		return &OptionError{"cluster_size", o.ClusterSize, "must be a power of two from 512 to 2M"}
-	case !isPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
-		return &OptionError{"refcount_bits", o.RefcountBits, "must be a power of two from 1 to 64"}
-	case !validLogicalBlock(o.LogicalBlockSize):
-		return &OptionError{"logical_block_size", o.LogicalBlockSize, "must be 512 or 4096"}
-	case o.ExtendedL2 && o.ClusterSize < 1<<minExtL2ClusterBt:
-		return &OptionError{"extended_l2", "on", "needs a cluster_size of 16K or more"}
+	case !IsPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<MinClusterBits || o.ClusterSize > 1<<MaxClusterBits:
+		return &OptionError{Option: "cluster_size", Value: o.ClusterSize, Rule: "must be a power of two from 512 to 2M"}
+	case !IsPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
+		return &OptionError{Option: "refcount_bits", Value: o.RefcountBits, Rule: "must be a power of two from 1 to 64"}
+	case !ValidLogicalBlock(o.LogicalBlockSize):
+		return &OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: "must be 512 or 4096"}
+	case o.ExtendedL2 && o.ClusterSize < 1<<MinExtL2ClusterBt:
+		return &OptionError{Option: "extended_l2", Value: "on", Rule: "needs a cluster_size of 16K or more"}
 	}
 	return nil
 }
@@ -90,11 +90,11 @@ func (o *CreateOptions) validateCluster() error {
 func (o *CreateOptions) validateSize() error {
 	switch {
 	case o.Size == 0:
-		return &OptionError{"size", o.Size, "an image needs a size"}
+		return &OptionError{Option: "size", Value: o.Size, Rule: "an image needs a size"}
 	case o.Size%uint64(o.LogicalBlockSize) != 0:
-		return &OptionError{"size", o.Size, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+		return &OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
 	case o.Size > o.largestSize():
-		return &OptionError{"size", o.Size, fmt.Sprintf("clusters of %d bytes map at most %d bytes; use a larger cluster_size", o.ClusterSize, o.largestSize())}
+		return &OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("clusters of %d bytes map at most %d bytes; use a larger cluster_size", o.ClusterSize, o.largestSize())}
 	}
 	return nil
 }
@@ -102,15 +102,15 @@ func (o *CreateOptions) validateSize() error {
 // largestSize is the virtual size the largest L1 table maps; bytes.
 func (o *CreateOptions) largestSize() uint64 {
 	g := o.geometry()
-	return min(maxL1Bytes/8*g.l2Coverage(), maxVirtualSize&^(1<<MaxClusterBits-1))
+	return min(MaxL1Bytes/8*g.L2Coverage(), MaxVirtualSize&^(1<<MaxClusterBits-1))
 }
 
-func (o *CreateOptions) geometry() geometry {
+func (o *CreateOptions) geometry() Geometry {
 	h := &Header{ClusterBits: log2(o.ClusterSize), RefcountOrder: log2(uint64(o.RefcountBits))}
 	if o.ExtendedL2 {
 		h.Incompatible = IncompatExtendedL2
 	}
-	return geometryOf(h)
+	return GeometryOf(h)
 }
 
 func log2(n uint64) uint32 {

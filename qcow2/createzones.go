@@ -18,26 +18,26 @@ func (o *CreateOptions) validateZones() error {
 }
 
 func (o *CreateOptions) validateRevision() error {
-	l, err := layoutToWrite(o.Zone.Revision)
+	l, err := LayoutToWrite(o.Zone.Revision)
 	if err != nil {
 		return err
 	}
-	return l.express(o.zoneExtension(), o.ClusterSize)
+	return l.Express(o.zoneExtension(), o.ClusterSize)
 }
 
 func (o *CreateOptions) validateZoneSize() error {
 	z := o.Zone
 	switch {
-	case !isPowerOfTwo(z.Size):
-		return &OptionError{"zone.size", z.Size, "must be a power of two"}
+	case !IsPowerOfTwo(z.Size):
+		return &OptionError{Option: "zone.size", Value: z.Size, Rule: "must be a power of two"}
 	case z.Size < o.ClusterSize:
-		return &OptionError{"zone.size", z.Size, fmt.Sprintf("must be a multiple of cluster_size (%d), so that a reset never touches a neighbour", o.ClusterSize)}
+		return &OptionError{Option: "zone.size", Value: z.Size, Rule: fmt.Sprintf("must be a multiple of cluster_size (%d), so that a reset never touches a neighbour", o.ClusterSize)}
 	case z.Size < uint64(o.LogicalBlockSize):
-		return &OptionError{"zone.size", z.Size, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
-	case divUp(o.Size, z.Size) > MaxZones:
-		return &OptionError{"zone.size", z.Size, fmt.Sprintf("makes %d zones, at most %d are allowed; use larger zones", divUp(o.Size, z.Size), MaxZones)}
-	case uint64(z.Conventional) >= divUp(o.Size, z.Size):
-		return &OptionError{"zone.conventional_zones", z.Conventional, fmt.Sprintf("must be below the number of zones, %d", divUp(o.Size, z.Size))}
+		return &OptionError{Option: "zone.size", Value: z.Size, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+	case DivUp(o.Size, z.Size) > MaxZones:
+		return &OptionError{Option: "zone.size", Value: z.Size, Rule: fmt.Sprintf("makes %d zones, at most %d are allowed; use larger zones", DivUp(o.Size, z.Size), MaxZones)}
+	case uint64(z.Conventional) >= DivUp(o.Size, z.Size):
+		return &OptionError{Option: "zone.conventional_zones", Value: z.Conventional, Rule: fmt.Sprintf("must be below the number of zones, %d", DivUp(o.Size, z.Size))}
 	}
 	return nil
 }
@@ -46,27 +46,27 @@ func (o *CreateOptions) validateCapacity() error {
 	z := o.Zone
 	switch {
 	case z.Capacity > z.Size:
-		return &OptionError{"zone.capacity", z.Capacity, fmt.Sprintf("must not be above zone.size (%d)", z.Size)}
+		return &OptionError{Option: "zone.capacity", Value: z.Capacity, Rule: fmt.Sprintf("must not be above zone.size (%d)", z.Size)}
 	case z.Capacity%uint64(o.LogicalBlockSize) != 0:
-		return &OptionError{"zone.capacity", z.Capacity, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+		return &OptionError{Option: "zone.capacity", Value: z.Capacity, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
 	case z.MaxAppendBytes%o.LogicalBlockSize != 0:
-		return &OptionError{"zone.max_append_bytes", z.MaxAppendBytes, fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+		return &OptionError{Option: "zone.max_append_bytes", Value: z.MaxAppendBytes, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
 	case uint64(z.MaxAppendBytes)+512 >= z.Capacity:
-		return &OptionError{"zone.max_append_bytes", z.MaxAppendBytes, fmt.Sprintf("must stay more than 512 bytes below zone.capacity (%d)", z.Capacity)}
+		return &OptionError{Option: "zone.max_append_bytes", Value: z.MaxAppendBytes, Rule: fmt.Sprintf("must stay more than 512 bytes below zone.capacity (%d)", z.Capacity)}
 	}
 	return nil
 }
 
 func (o *CreateOptions) validateLimits() error {
 	z := o.Zone
-	zones := uint32(divUp(o.Size, z.Size))
+	zones := uint32(DivUp(o.Size, z.Size))
 	switch {
 	case z.MaxActive > zones:
-		return &OptionError{"zone.max_active_zones", z.MaxActive, fmt.Sprintf("must not be above the number of zones, %d", zones)}
+		return &OptionError{Option: "zone.max_active_zones", Value: z.MaxActive, Rule: fmt.Sprintf("must not be above the number of zones, %d", zones)}
 	case z.MaxActive != 0 && z.MaxOpen > z.MaxActive:
-		return &OptionError{"zone.max_open_zones", z.MaxOpen, fmt.Sprintf("must not be above zone.max_active_zones (%d)", z.MaxActive)}
+		return &OptionError{Option: "zone.max_open_zones", Value: z.MaxOpen, Rule: fmt.Sprintf("must not be above zone.max_active_zones (%d)", z.MaxActive)}
 	case z.MaxOpen > zones:
-		return &OptionError{"zone.max_open_zones", z.MaxOpen, fmt.Sprintf("must not be above the number of zones, %d", zones)}
+		return &OptionError{Option: "zone.max_open_zones", Value: z.MaxOpen, Rule: fmt.Sprintf("must not be above the number of zones, %d", zones)}
 	}
 	return nil
 }
@@ -76,11 +76,11 @@ func (o *CreateOptions) validateLimits() error {
 func (o *CreateOptions) zoneExtension() ZoneExtension {
 	z := o.Zone
 	x := ZoneExtension{
-		Model:          modelHostManaged,
+		Model:          ModelHostManaged,
 		ZoneSize:       z.Size,
 		ZoneCapacity:   z.Capacity,
 		Conventional:   z.Conventional,
-		Zones:          uint32(divUp(o.Size, z.Size)),
+		Zones:          uint32(DivUp(o.Size, z.Size)),
 		MaxActive:      z.MaxActive,
 		MaxOpen:        z.MaxOpen,
 		MaxAppendBytes: z.MaxAppendBytes,

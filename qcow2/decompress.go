@@ -47,7 +47,7 @@ func (i *Image) unpack(e L2Entry) ([]byte, error) {
 // decompress returns a cluster of bytes. What follows the compressed stream, up
 // to the next multiple of 512, is not looked at.
 func (i *Image) decompress(e L2Entry) ([]byte, error) {
-	off, n := e.CompressedRange(i.geo.clusterBits)
+	off, n := e.CompressedRange(i.geo.ClusterBits)
 	packed := make([]byte, n)
 	if err := i.disk.read(packed, off); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (i *Image) decompress(e L2Entry) ([]byte, error) {
 	if i.header.Compression == CompressionZstd {
 		unpack = unpackZstd
 	}
-	data := make([]byte, i.geo.clusterSize())
+	data := make([]byte, i.geo.ClusterSize())
 	if err := unpack(data, packed); err != nil {
 		return nil, fmt.Errorf("%v data at byte %#x of the file: %w: %w", i.header.Compression, off, ErrCorrupt, err)
 	}

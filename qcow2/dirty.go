@@ -49,7 +49,7 @@ func (i *Image) leftDirty() bool {
 
 // mend frees what a crash has leaked and takes the dirty bit away.
 func mend(f storage.File) error {
-	r, err := checkSettled(f, CheckOptions{Repair: RepairLeaks})
+	r, err := CheckSettled(f, Options{Repair: RepairLeaks})
 	if err == nil && !r.Clean() {
 		err = fmt.Errorf("%d corruptions", r.Corruptions)
 	}

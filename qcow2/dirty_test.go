@@ -9,7 +9,7 @@ import (
 
 func dirtyBit(t *testing.T, f storage.File) bool {
 	t.Helper()
-	r, err := Check(f, CheckOptions{})
+	r, err := Check(f, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestDirtyWhileOpen(t *testing.T) {
 	}
 	for n := range rec.Len() + 1 {
 		for seed := range uint64(20) {
-			r, err := Check(rec.Crash(n, storage.Shuffled(seed)), CheckOptions{})
+			r, err := Check(rec.Crash(n, storage.Shuffled(seed)), Options{})
 			if err != nil || r.Leaks > 0 && !r.Dirty {
 				t.Fatalf("after %d operations, %d leaks, dirty %v: %v", n, r.Leaks, r.Dirty, err)
 			}
@@ -43,7 +43,7 @@ func TestDirtyWhileOpen(t *testing.T) {
 	if err := i.Close(); err != nil || dirtyBit(t, rec) {
 		t.Errorf("dirty after Close (%v)", err)
 	}
-	mustBeSound(t, rec.Crash(rec.Len(), storage.None), true)
+	MustBeSound(t, rec.Crash(rec.Len(), storage.None), true)
 }
 
 // An image that was left dirty is freed of leaks when it is opened for writing;
@@ -70,7 +70,7 @@ func TestOpenAfterCrash(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				mustBeSound(t, m, true)
+				MustBeSound(t, m, true)
 				mustBePattern(t, m, 5000)
 				return
 			}

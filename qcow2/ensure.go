@@ -48,13 +48,13 @@ func (i *Image) ensure(off, n, ahead uint64, data []byte) error {
 	if n == 0 {
 		return nil
 	}
-	first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
+	first, last := off>>i.geo.ClusterBits, (off+n-1)>>i.geo.ClusterBits
 	for ; first+batchClusters <= last; first += batchClusters {
 		if err := i.ensureClusters(first, batchClusters, 0, off, data); err != nil {
 			return err
 		}
 	}
-	extra := min(ahead>>i.geo.clusterBits, batchClusters, i.geo.clusters(i.size)-1-last)
+	extra := min(ahead>>i.geo.ClusterBits, batchClusters, i.geo.Clusters(i.size)-1-last)
 	err := i.ensureClusters(first, last-first+1, extra, off, data)
 	if err != nil && extra > 0 && i.Failed() == nil {
 		return i.ensureClusters(first, last-first+1, 0, off, data)

@@ -60,7 +60,7 @@ func (e *exporter) copy() error {
 		if err != nil {
 			return err
 		}
-		off = max(off, e.out.geo.clusterStart(next))
+		off = max(off, e.out.geo.ClusterStart(next))
 		n := min(uint64(len(e.buf)), e.src.size-off)
 		if err := e.step(e.buf[:n], off); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (e *exporter) step(p []byte, off uint64) error {
 	if err := e.src.readByRule(p, off); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	whole := e.buf[:roundUp(uint64(len(p)), e.out.geo.clusterSize())]
+	whole := e.buf[:RoundUp(uint64(len(p)), e.out.geo.ClusterSize())]
 	clear(whole[len(p):])
 	if err := e.out.put(whole, off); err != nil {
 		return fmt.Errorf("export: writing the new image: %w", err)

@@ -29,7 +29,7 @@ func mustOpen(t testing.TB, f storage.File) *Image {
 // qemuSHA converts an image to raw with qemu-img and returns its sha256.
 func qemuSHA(t testing.TB, f *storage.Mem) string {
 	t.Helper()
-	needQEMU(t)
+	NeedQEMU(t)
 	dir := t.TempDir()
 	image, raw := filepath.Join(dir, "i.qcow2"), filepath.Join(dir, "i.raw")
 	if err := os.WriteFile(image, f.Bytes(), 0o600); err != nil {
@@ -86,9 +86,9 @@ func readDisk(t testing.TB, i *Image, off, n uint64) []byte {
 // a cluster that isn't needed.
 func soundExport(t testing.TB, out *storage.Mem) {
 	t.Helper()
-	r := mustCheck(t, out, CheckOptions{})
+	r := MustCheck(t, out, Options{})
 	if len(r.Findings) != 0 || r.ZoneTableClusters != 0 || r.FileSize != r.ImageEndOffset {
-		t.Errorf("%s%d bytes of file", text(r), r.FileSize)
+		t.Errorf("%s%d bytes of file", Text(r), r.FileSize)
 	}
 	i := mustOpen(t, out)
 	if i.Zoned() != nil || i.Header().Incompatible != 0 {
@@ -124,15 +124,15 @@ func TestExportVectors(t *testing.T) {
 
 // TestExportShapes: any image, as QEMU reads it and its export.
 func TestExportShapes(t *testing.T) {
-	for name, o := range handShapes {
+	for name, o := range Shapes {
 		t.Run(name, func(t *testing.T) {
-			im := newHandImage(t, o)
-			im.h.Size = min(im.h.Size, 4<<20)
-			im.h.Incompatible &^= IncompatZoned
-			im.h.Extensions = nil
-			im.writeHeader()
-			im.putEntry(4, 0, 0) // its data is not really compressed
-			im.putEntry(5, 0, 0)
+			im := NewImage(t, o)
+			im.H.Size = min(im.H.Size, 4<<20)
+			im.H.Incompatible &^= IncompatZoned
+			im.H.Extensions = nil
+			im.WriteHeader()
+			im.PutEntry(4, 0, 0) // its data is not really compressed
+			im.PutEntry(5, 0, 0)
 			src := mustOpen(t, im)
 			want := qemuSHA(t, im.Mem)
 			for _, cluster := range []uint64{2048, 64 << 10} {
@@ -156,18 +156,18 @@ func TestExportShapes(t *testing.T) {
 // TestExportZeroesAboveWritePointers: stale clusters above a write pointer are
 // not exported, those of conventional zones are.
 func TestExportZeroesAboveWritePointers(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.putEntry(4, 0, 0)
-	im.putEntry(5, 0, 0)
-	zone := im.h.Size / handZones // zone 1 starts at this byte
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.PutEntry(4, 0, 0)
+	im.PutEntry(5, 0, 0)
+	zone := im.H.Size / Zones // zone 1 starts at this byte
 	for k, c := range []byte("AB") {
-		cluster := uint64(k+1) * zone >> im.g.clusterBits
-		host := im.grow(1)
-		im.fill(host, c)
-		im.setRefcount(host, 1)
-		im.putEntry(cluster, host|copiedFlag, 0)
+		cluster := uint64(k+1) * zone >> im.G.ClusterBits
+		host := im.Grow(1)
+		im.Fill(host, c)
+		im.SetRefcount(host, 1)
+		im.PutEntry(cluster, host|CopiedFlag, 0)
 	}
-	im.putZone(1, zone+512)
+	im.PutZone(1, zone+512)
 	cases := []struct {
 		name         string
 		zone2        uint64
@@ -182,8 +182,8 @@ func TestExportZeroesAboveWritePointers(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			im.putZone(2, c.zone2)
-			if err := reopen(t, im).SetZoneConditions(ConditionRun{2, 1, c.condition}); err != nil {
+			im.PutZone(2, c.zone2)
+			if err := reopen(t, im).SetZoneConditions(ConditionRun{First: 2, Zones: 1, Condition: c.condition}); err != nil {
 				t.Fatal(err)
 			}
 			out := new(storage.Mem)
@@ -229,8 +229,8 @@ func TestExportModel(t *testing.T) {
 		if err := Export(src, out, o); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Check(out, CheckOptions{}); err != nil || len(r.Findings) != 0 {
-			t.Fatal(err, text(r))
+		if r, err := Check(out, Options{}); err != nil || len(r.Findings) != 0 {
+			t.Fatal(err, Text(r))
 		}
 		exported, err := Open(out, OpenOptions{ReadOnly: true})
 		if err != nil {
@@ -265,7 +265,7 @@ func TestExportIsSparse(t *testing.T) {
 		t.Fatal(err)
 	}
 	soundExport(t, out)
-	r := mustCheck(t, out, CheckOptions{})
+	r := MustCheck(t, out, Options{})
 	if r.AllocatedClusters != 3 || r.FileSize > 2<<20 {
 		t.Errorf("%d clusters in %d bytes", r.AllocatedClusters, r.FileSize)
 	}
@@ -295,17 +295,17 @@ func TestExportPassesOverHoles(t *testing.T) {
 	if got := readDisk(t, mustOpen(t, out), 8<<30-4, 4); string(got) != "\x00end" {
 		t.Errorf("the disk ends with %q", got)
 	}
-	if r := mustCheck(t, out, CheckOptions{}); steps > 2 || r.AllocatedClusters != 1 {
-		t.Errorf("%d steps to copy one cluster:\n%s", steps, text(r))
+	if r := MustCheck(t, out, Options{}); steps > 2 || r.AllocatedClusters != 1 {
+		t.Errorf("%d steps to copy one cluster:\n%s", steps, Text(r))
 	}
 }
 
 // TestExportFails: an error of either file is returned, and what was written
 // till then is no image.
 func TestExportFails(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.putEntry(4, 0, 0)
-	im.putEntry(5, 0, 0)
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.PutEntry(4, 0, 0)
+	im.PutEntry(5, 0, 0)
 	src := mustOpen(t, im)
 	for n := 1; ; n++ {
 		out := storage.NewRecorder(storage.NewMem(im.Bytes()))
@@ -327,8 +327,8 @@ func TestExportFails(t *testing.T) {
 // TestExportRefusesSenselessZones: without write pointers nobody knows what
 // to export.
 func TestExportRefusesSenselessZones(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
-	im.putZone(2, 1)
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im.PutZone(2, 1)
 	src, err := Open(im, OpenOptions{ReadOnly: true, Lenient: true})
 	if err != nil {
 		t.Fatal(err)
@@ -340,7 +340,7 @@ func TestExportRefusesSenselessZones(t *testing.T) {
 }
 
 func TestExportRefusesClusterSizes(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4})
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
 	for _, size := range []uint64{1, 1000, 4 << 20} {
 		if err := Export(mustOpen(t, im), new(storage.Mem), ExportOptions{ClusterSize: size}); !errors.Is(err, ErrOption) {
 			t.Errorf("cluster size %d: %v", size, err)
@@ -351,12 +351,12 @@ func TestExportRefusesClusterSizes(t *testing.T) {
 func TestIsZero(t *testing.T) {
 	for n := range 70 {
 		b := make([]byte, n)
-		if !isZero(b) {
+		if !IsZero(b) {
 			t.Errorf("%d zeros are not zero", n)
 		}
 		for k := range b {
 			b[k] = 1
-			if isZero(b) {
+			if IsZero(b) {
 				t.Errorf("byte %d of %d overlooked", k, n)
 			}
 			b[k] = 0

@@ -12,7 +12,7 @@ import (
 // remembered is where the file ends.
 type plainWriter struct {
 	f     storage.File
-	geo   geometry
+	geo   Geometry
 	size  uint64   // of the disk, in bytes
 	block uint32   // logical block size to be recorded, bytes; 0 or the default: none
 	next  uint64   // first cluster of the file not used yet
@@ -25,14 +25,14 @@ type plainWriter struct {
 
 func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, error) {
 	o := CreateOptions{Size: max(size, 512), ClusterSize: clusterSize, LogicalBlockSize: 512}.withDefaults()
-	o.Size = roundUp(o.Size, 512)
+	o.Size = RoundUp(o.Size, 512)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	w := &plainWriter{f: f, geo: o.geometry(), size: size}
-	w.l1 = make([]uint64, w.geo.l1Needed(size))
+	w.l1 = make([]uint64, w.geo.L1Needed(size))
 	w.l2 = make([]byte, clusterSize)
-	w.next = 1 + w.geo.clusters(uint64(len(w.l1))*8)
+	w.next = 1 + w.geo.Clusters(uint64(len(w.l1))*8)
 	if err := f.Truncate(0); err != nil {
 		return nil, err
 	}
@@ -43,10 +43,10 @@ func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, err
 // put stores whole clusters of the disk, but for those of zeros. Calls come in
 // the order of the disk.
 func (w *plainWriter) put(p []byte, off uint64) error {
-	size := w.geo.clusterSize()
+	size := w.geo.ClusterSize()
 	for len(p) > 0 {
 		n := uint64(0)
-		for n < uint64(len(p)) && !isZero(p[n:n+size]) && (n == 0 || !w.startsTable(off+n)) {
+		for n < uint64(len(p)) && !IsZero(p[n:n+size]) && (n == 0 || !w.startsTable(off+n)) {
 			n += size
 		}
 		if n > 0 {
@@ -61,20 +61,20 @@ func (w *plainWriter) put(p []byte, off uint64) error {
 	return nil
 }
 
-func (w *plainWriter) startsTable(off uint64) bool { return off&(w.geo.l2Coverage()-1) == 0 }
+func (w *plainWriter) startsTable(off uint64) bool { return off&(w.geo.L2Coverage()-1) == 0 }
 
 // store appends clusters that one L2 table maps.
 func (w *plainWriter) store(p []byte, off uint64) error {
-	if err := w.openTable(off >> (w.geo.clusterBits + w.geo.l2Bits)); err != nil {
+	if err := w.openTable(off >> (w.geo.ClusterBits + w.geo.L2Bits)); err != nil {
 		return err
 	}
-	host := w.next << w.geo.clusterBits
+	host := w.next << w.geo.ClusterBits
 	if _, err := w.f.WriteAt(p, int64(host)); err != nil {
 		return err
 	}
-	first := off >> w.geo.clusterBits & (w.geo.l2Entries() - 1)
-	for k := range uint64(len(p)) >> w.geo.clusterBits {
-		entry := newL2Entry(host + k<<w.geo.clusterBits)
+	first := off >> w.geo.ClusterBits & (w.geo.L2Entries() - 1)
+	for k := range uint64(len(p)) >> w.geo.ClusterBits {
+		entry := NewL2Entry(host + k<<w.geo.ClusterBits)
 		binary.BigEndian.PutUint64(w.l2[(first+k)*8:], uint64(entry))
 		w.next++
 	}
@@ -89,8 +89,8 @@ func (w *plainWriter) openTable(index uint64) error {
 	if err := w.closeTable(); err != nil {
 		return err
 	}
-	w.l2Index, w.l2Off = index, w.next<<w.geo.clusterBits
-	w.l1[index] = uint64(newL1Entry(w.l2Off))
+	w.l2Index, w.l2Off = index, w.next<<w.geo.ClusterBits
+	w.l1[index] = uint64(NewL1Entry(w.l2Off))
 	w.next++
 	return nil
 }
@@ -111,7 +111,7 @@ func (w *plainWriter) finish() error {
 	if err := w.closeTable(); err != nil {
 		return err
 	}
-	if err := w.writeWords(w.l1, w.geo.clusterSize()); err != nil {
+	if err := w.writeWords(w.l1, w.geo.ClusterSize()); err != nil {
 		return err
 	}
 	header, err := w.writeRefcounts()
@@ -133,7 +133,7 @@ func (w *plainWriter) finish() error {
 
 // writeWords writes a table, filled up with zeros to whole clusters.
 func (w *plainWriter) writeWords(words []uint64, off uint64) error {
-	b := make([]byte, roundUp(uint64(len(words))*8, w.geo.clusterSize()))
+	b := make([]byte, RoundUp(uint64(len(words))*8, w.geo.ClusterSize()))
 	for k, word := range words {
 		binary.BigEndian.PutUint64(b[k*8:], word)
 	}
@@ -145,19 +145,19 @@ func (w *plainWriter) writeWords(words []uint64, off uint64) error {
 // structures included, and returns the header that goes with them.
 func (w *plainWriter) writeRefcounts() (*Header, error) {
 	table, blocks := w.planRefcounts()
-	if table<<w.geo.clusterBits > maxRefTableBytes {
-		return nil, &OptionError{"cluster_size", w.geo.clusterSize(), "too small to count the clusters of so much data; use a larger one"}
+	if table<<w.geo.ClusterBits > MaxRefTableBytes {
+		return nil, &OptionError{Option: "cluster_size", Value: w.geo.ClusterSize(), Rule: "too small to count the clusters of so much data; use a larger one"}
 	}
-	tableOff := w.next << w.geo.clusterBits
+	tableOff := w.next << w.geo.ClusterBits
 	end := w.next + table + blocks
 	words := make([]uint64, blocks)
-	b := RefcountBlock{Order: w.geo.refOrder, Data: make([]byte, w.geo.clusterSize())}
+	b := RefcountBlock{Order: w.geo.RefOrder, Data: make([]byte, w.geo.ClusterSize())}
 	for k := range blocks {
 		clear(b.Data)
-		for i := uint64(0); i < b.Len() && k<<w.geo.refBlockBits+i < end; i++ {
+		for i := uint64(0); i < b.Len() && k<<w.geo.RefBlockBits+i < end; i++ {
 			b.Set(i, 1)
 		}
-		words[k] = (w.next + table + k) << w.geo.clusterBits
+		words[k] = (w.next + table + k) << w.geo.ClusterBits
 		if _, err := w.f.WriteAt(b.Data, int64(words[k])); err != nil {
 			return nil, err
 		}
@@ -168,8 +168,8 @@ func (w *plainWriter) writeRefcounts() (*Header, error) {
 // planRefcounts finds out how many clusters table and blocks take.
 func (w *plainWriter) planRefcounts() (table, blocks uint64) {
 	for blocks = 1; ; blocks++ {
-		table = w.geo.clusters(blocks * 8)
-		if blocks<<w.geo.refBlockBits >= w.next+table+blocks {
+		table = w.geo.Clusters(blocks * 8)
+		if blocks<<w.geo.RefBlockBits >= w.next+table+blocks {
 			return table, blocks
 		}
 	}
@@ -178,20 +178,20 @@ func (w *plainWriter) planRefcounts() (table, blocks uint64) {
 func (w *plainWriter) header(refTable, clusters uint64) *Header {
 	h := &Header{
 		Version:               3,
-		ClusterBits:           uint32(w.geo.clusterBits),
+		ClusterBits:           uint32(w.geo.ClusterBits),
 		Size:                  w.size,
 		L1Size:                uint32(len(w.l1)),
-		L1TableOffset:         w.geo.clusterSize(),
+		L1TableOffset:         w.geo.ClusterSize(),
 		RefcountTableOffset:   refTable,
 		RefcountTableClusters: uint32(clusters),
-		RefcountOrder:         uint32(w.geo.refOrder),
+		RefcountOrder:         uint32(w.geo.RefOrder),
 	}
-	if w.geo.clusterSize() > 4096 {
-		h.Extensions = []Extension{{ExtFeatureNames, encodeFeatureNames(featureNames)}}
+	if w.geo.ClusterSize() > 4096 {
+		h.Extensions = []Extension{{Type: ExtFeatureNames, Data: EncodeFeatureNames(FeatureNames)}}
 	}
 	if w.block != 0 && w.block != DefaultLogicalBlockSize {
 		private := PrivateExtension{LogicalBlockSize: w.block}
-		h.Extensions = append(h.Extensions, Extension{ExtPrivate, private.encode()})
+		h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: private.Encode()})
 	}
 	return h
 }

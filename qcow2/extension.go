@@ -27,17 +27,17 @@ type Extension struct {
 	Data []byte
 }
 
-const extensionHeader = 8 // bytes: u32 type, u32 length, big-endian
+const ExtensionHeader = 8 // bytes: u32 type, u32 length, big-endian
 
 // parseExtensions reads the extension area b up to the end marker or, as QEMU
 // does, up to the end of the area. A length past the end is refused even of the
 // end marker, which has no data.
 func parseExtensions(b []byte) ([]Extension, error) {
 	var list []Extension
-	for len(b) >= extensionHeader {
+	for len(b) >= ExtensionHeader {
 		e := Extension{Type: ExtensionType(binary.BigEndian.Uint32(b))}
 		length := uint64(binary.BigEndian.Uint32(b[4:]))
-		b = b[extensionHeader:]
+		b = b[ExtensionHeader:]
 		if length > uint64(len(b)) {
 			return nil, fmt.Errorf("header extension %#08x is %d bytes long, past the end of the header: %w",
 				uint32(e.Type), length, ErrCorrupt)
@@ -47,7 +47,7 @@ func parseExtensions(b []byte) ([]Extension, error) {
 		}
 		e.Data = b[:length:length]
 		list = append(list, e)
-		b = b[min(roundUp(length, 8), uint64(len(b))):]
+		b = b[min(RoundUp(length, 8), uint64(len(b))):]
 	}
 	if len(b) > 0 {
 		return nil, fmt.Errorf("header extensions end %d bytes before the header does, without an end marker: %w", len(b), ErrCorrupt)
@@ -55,19 +55,19 @@ func parseExtensions(b []byte) ([]Extension, error) {
 	return list, nil
 }
 
-// appendExtensions writes the list and the end marker, data padded to 8 bytes.
-func appendExtensions(b []byte, list []Extension) []byte {
+// AppendExtensions writes the list and the end marker, data padded to 8 bytes.
+func AppendExtensions(b []byte, list []Extension) []byte {
 	for _, e := range list {
 		b = binary.BigEndian.AppendUint32(b, uint32(e.Type))
 		b = binary.BigEndian.AppendUint32(b, uint32(len(e.Data)))
 		b = append(b, e.Data...)
-		b = append(b, make([]byte, roundUp(uint64(len(e.Data)), 8)-uint64(len(e.Data)))...)
+		b = append(b, make([]byte, RoundUp(uint64(len(e.Data)), 8)-uint64(len(e.Data)))...)
 	}
-	return append(b, make([]byte, extensionHeader)...)
+	return append(b, make([]byte, ExtensionHeader)...)
 }
 
-// findExtensions returns the data of every extension of type t.
-func findExtensions(list []Extension, t ExtensionType) [][]byte {
+// FindExtensions returns the data of every extension of type t.
+func FindExtensions(list []Extension, t ExtensionType) [][]byte {
 	var found [][]byte
 	for _, e := range list {
 		if e.Type == t {

@@ -51,7 +51,7 @@ func TestDataFileMisplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := i.mapping(0)
-	if err != nil || !i.geo.stored(m.entry) || m.entry.Offset() != 0 {
+	if err != nil || !i.geo.Stored(m.entry) || m.entry.Offset() != 0 {
 		t.Fatalf("cluster 0: %+v, %v", m, err)
 	}
 	at := L1Entry(i.l1[0].entry.Load()).Offset()

@@ -78,7 +78,7 @@ func TestNoRoomLeaksNothing(t *testing.T) {
 			if err := i.Sync(); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := Check(mem, CheckOptions{}); err != nil || r.Corruptions > 0 || r.Leaks > 0 {
+			if r, err := Check(mem, Options{}); err != nil || r.Corruptions > 0 || r.Leaks > 0 {
 				t.Errorf("clusters of %d, write %d: %d corruptions, %d leaks, %v", o.ClusterSize, nth, r.Corruptions, r.Leaks, err)
 			}
 		}
@@ -98,7 +98,7 @@ func failAt(t *testing.T, o CreateOptions, kind storage.OpKind, nth int) []stora
 	err := scenario(i)
 	f.Heal()
 	judgeFault(t, i, kind, nth, err)
-	mustBeSound(t, mem, false)
+	MustBeSound(t, mem, false)
 	mustBeOldOrNew(t, mem, err == nil)
 	ops := f.Ops()
 	if i.Failed() == nil {
@@ -108,7 +108,7 @@ func failAt(t *testing.T, o CreateOptions, kind storage.OpKind, nth int) []stora
 		mustBeOldOrNew(t, mem, true)
 	}
 	i.Close()
-	mustBeSound(t, mem, false)
+	MustBeSound(t, mem, false)
 	return ops
 }
 

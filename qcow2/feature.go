@@ -20,7 +20,7 @@ const (
 	IncompatExtendedL2  IncompatibleFeatures = 1 << 4
 	IncompatZoned       IncompatibleFeatures = 1 << 5
 
-	knownIncompat = IncompatDirty | IncompatCorrupt | IncompatDataFile |
+	KnownIncompat = IncompatDirty | IncompatCorrupt | IncompatDataFile |
 		IncompatCompression | IncompatExtendedL2 | IncompatZoned
 )
 
@@ -49,7 +49,7 @@ const (
 // String lists the names of the bits that are set.
 func (f AutoclearFeatures) String() string { return listOf(FeatureAutoclear, uint64(f)) }
 
-func listOf(t FeatureType, bits uint64) string { return strings.Join(namesOf(nil, t, bits), ", ") }
+func listOf(t FeatureType, bits uint64) string { return strings.Join(NamesOf(nil, t, bits), ", ") }
 
 // FeatureType is the class of a feature bit in the feature name table.
 type FeatureType uint8
@@ -73,9 +73,9 @@ const (
 	featureNameMax   = 46 // bytes of the name in it
 )
 
-// featureNames are the names QEMU gives the bits, "zoned format" included, in
+// FeatureNames are the names QEMU gives the bits, "zoned format" included, in
 // the order its patched versions write them.
-var featureNames = []FeatureName{
+var FeatureNames = []FeatureName{
 	{FeatureIncompatible, 0, "dirty bit"},
 	{FeatureIncompatible, 1, "corrupt bit"},
 	{FeatureIncompatible, 2, "external data file"},
@@ -87,7 +87,8 @@ var featureNames = []FeatureName{
 	{FeatureAutoclear, 1, "raw external data"},
 }
 
-func encodeFeatureNames(names []FeatureName) []byte {
+// EncodeFeatureNames returns the data of a feature name table.
+func EncodeFeatureNames(names []FeatureName) []byte {
 	b := make([]byte, len(names)*featureNameEntry)
 	for i, n := range names {
 		e := b[i*featureNameEntry:][:featureNameEntry]
@@ -110,7 +111,7 @@ func decodeFeatureNames(b []byte) []FeatureName {
 // nameOf looks a bit up in the image's own table first: it may know features
 // younger than this program.
 func nameOf(table []FeatureName, t FeatureType, bit uint8) string {
-	for _, names := range [][]FeatureName{table, featureNames} {
+	for _, names := range [][]FeatureName{table, FeatureNames} {
 		for _, n := range names {
 			if n.Type == t && n.Bit == bit && n.Name != "" {
 				return printable.Text(n.Name)
@@ -120,7 +121,8 @@ func nameOf(table []FeatureName, t FeatureType, bit uint8) string {
 	return fmt.Sprintf("unknown feature bit %d", bit)
 }
 
-func namesOf(table []FeatureName, t FeatureType, bits uint64) []string {
+// NamesOf lists the names of bits.
+func NamesOf(table []FeatureName, t FeatureType, bits uint64) []string {
 	var names []string
 	for bit := uint8(0); bit < 64; bit++ {
 		if bits>>bit&1 != 0 {

@@ -40,22 +40,22 @@ func (p *placement) fill(ch *change) error {
 // inDisk is how many bytes of a cluster to fill: in a data file, none past the
 // end of the disk.
 func (i *Image) inDisk(cluster uint64) uint64 {
-	if i.geo.external {
-		return min(i.geo.clusterSize(), i.size-cluster<<i.geo.clusterBits)
+	if i.geo.External {
+		return min(i.geo.ClusterSize(), i.size-cluster<<i.geo.ClusterBits)
 	}
-	return i.geo.clusterSize()
+	return i.geo.ClusterSize()
 }
 
 // placeIn is where in a cluster the batch's data begins.
 func (p *placement) placeIn(cluster uint64) uint64 {
-	start := cluster << p.image.geo.clusterBits
+	start := cluster << p.image.geo.ClusterBits
 	return max(start, p.off) - start
 }
 
 // copyOver writes what a change's old mapping reads, with data over it.
 func (p *placement) copyOver(ch *change, data []byte) error {
 	i := p.image
-	buf := make([]byte, i.geo.clusterSize())
+	buf := make([]byte, i.geo.ClusterSize())
 	if err := i.readMapping(buf, 0, ch.cluster, ch.old); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (p *placement) copyOver(ch *change, data []byte) error {
 
 // fillMissing writes to a host cluster what its mapping reads from elsewhere.
 func (i *Image) fillMissing(ch *change) error {
-	if err := i.mayHoldData(ch.host, i.geo.clusterSize()); err != nil {
+	if err := i.mayHoldData(ch.host, i.geo.ClusterSize()); err != nil {
 		return i.corrupted(err)
 	}
 	end := i.inDisk(ch.cluster)
@@ -92,7 +92,7 @@ func (i *Image) fillMissing(ch *change) error {
 // copyUp copies n bytes from byte in of a cluster on from the backing file.
 func (i *Image) copyUp(ch *change, in, n uint64) error {
 	buf := make([]byte, n)
-	if err := i.base.read(buf, ch.cluster<<i.geo.clusterBits+in); err != nil {
+	if err := i.base.read(buf, ch.cluster<<i.geo.ClusterBits+in); err != nil {
 		return err
 	}
 	return i.writeData(buf, ch.host+in)

@@ -43,6 +43,7 @@ func (e *CorruptError) Error() string {
 // Is makes errors.Is(err, ErrCorrupt) true.
 func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 
+// corrupt makes a CorruptError.
 func corrupt(what string, offset uint64, format string, args ...any) error {
 	return &CorruptError{What: what, Offset: offset, Why: fmt.Sprintf(format, args...)}
 }
@@ -74,4 +75,5 @@ func (e *OptionError) Error() string {
 // Is makes errors.Is(err, ErrOption) true.
 func (e *OptionError) Is(target error) bool { return target == ErrOption }
 
-func isCorrupt(err error) bool { return errors.Is(err, ErrCorrupt) }
+// IsCorrupt reports whether metadata was found to contradict itself.
+func IsCorrupt(err error) bool { return errors.Is(err, ErrCorrupt) }

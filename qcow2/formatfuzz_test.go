@@ -30,13 +30,13 @@ func FuzzParseHeader(f *testing.F) {
 }
 
 func FuzzParseExtensions(f *testing.F) {
-	f.Add(appendExtensions(nil, sampleHeader().Extensions))
+	f.Add(AppendExtensions(nil, sampleHeader().Extensions))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := parseExtensions(b)
 		if err != nil {
 			return
 		}
-		again, err := parseExtensions(appendExtensions(nil, list))
+		again, err := parseExtensions(AppendExtensions(nil, list))
 		if err != nil || len(again) != len(list) {
 			t.Fatalf("%d extensions became %d: %v", len(list), len(again), err)
 		}
@@ -44,15 +44,15 @@ func FuzzParseExtensions(f *testing.F) {
 }
 
 func FuzzPrivateExtension(f *testing.F) {
-	p := PrivateExtension{LogicalBlockSize: 4096, conditions: conditionList{{1, 2, ZoneOffline}}, unknown: []privateRecord{{7, []byte("abc")}}}
-	f.Add(p.encode())
+	p := PrivateExtension{LogicalBlockSize: 4096, Conditions: ConditionList{{1, 2, ZoneOffline}}, Unknown: []PrivateRecord{{7, []byte("abc")}}}
+	f.Add(p.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := parsePrivate(b)
+		p, err := ParsePrivate(b)
 		if err != nil {
 			return
 		}
-		again, err := parsePrivate(p.encode())
-		if err != nil || again.LogicalBlockSize != p.LogicalBlockSize || len(again.unknown) != len(p.unknown) || len(again.conditions) != len(p.conditions) {
+		again, err := ParsePrivate(p.Encode())
+		if err != nil || again.LogicalBlockSize != p.LogicalBlockSize || len(again.Unknown) != len(p.Unknown) || len(again.Conditions) != len(p.Conditions) {
 			t.Fatalf("%+v became %+v: %v", p, again, err)
 		}
 	})
@@ -61,30 +61,30 @@ func FuzzPrivateExtension(f *testing.F) {
 // Bytes of an extension and of a table never do more harm than an error.
 func FuzzZoneTable(f *testing.F) {
 	for _, l := range layouts {
-		data := l.encode(ZoneExtension{Model: 1, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Zones: 4, TableOffset: 1 << 16})
+		data := l.Encode(ZoneExtension{Model: 1, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Zones: 4, TableOffset: 1 << 16})
 		f.Add(data, uint64(4<<20), make([]byte, 32))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, size uint64, table []byte) {
-		l, x, err := detectLayout(data, zoneContext{size, 1<<16 + uint64(len(table)), 1 << 16})
+		l, x, err := DetectLayout(data, ZoneContext{size, 1<<16 + uint64(len(table)), 1 << 16})
 		if err == nil {
-			err = checkZoneRules(x)
+			err = CheckZoneRules(x)
 		}
-		if err != nil || uint64(x.Zones)*zoneEntrySize > uint64(len(table)) {
+		if err != nil || uint64(x.Zones)*ZoneEntrySize > uint64(len(table)) {
 			return
 		}
-		info := newZonedInfo(l, x, size)
-		codec, found, err := findZoneTable(tableIn(table, info), l, info)
+		info := NewZonedInfo(l, x, size)
+		codec, found, err := FindZoneTable(tableIn(table, info), l, info)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found.broken != nil {
+		if found.Broken != nil {
 			return
 		}
 		for k, e := range entriesOf(t, codec) {
-			if err := codec.checkSlot(ZoneSlot{uint32(k), e.WP}); err != nil {
+			if err := codec.CheckSlot(ZoneSlot{uint32(k), e.WP}); err != nil {
 				t.Fatal(err)
 			}
-			back := codec.decode(uint32(k), codec.encode(uint32(k), e.WP))
+			back := codec.Decode(uint32(k), codec.encode(uint32(k), e.WP))
 			if back.Invalid || back.Conventional != e.Conventional || back.WP != min(e.WP, info.WritableEnd(uint32(k))) {
 				t.Fatalf("zone %d: %+v stored and read back as %+v", k, e, back)
 			}

@@ -16,22 +16,22 @@ func FuzzL2Entry(f *testing.F) {
 	f.Add(uint64(1<<62|0xfff0001), uint64(0), uint8(9), false, uint32(3))
 	f.Fuzz(func(t *testing.T, word, bitmap uint64, bits uint8, extended bool, in uint32) {
 		h := &Header{Version: 3, ClusterBits: uint32(9 + bits%13), RefcountOrder: 4}
-		if extended && h.ClusterBits >= minExtL2ClusterBt {
+		if extended && h.ClusterBits >= MinExtL2ClusterBt {
 			h.Incompatible = IncompatExtendedL2
 		}
-		i := &Image{header: h, geo: geometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
+		i := &Image{header: h, geo: GeometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
 		i.disk.length.Store(1 << 40)
-		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.entryWords())
+		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.EntryWords())
 		m := i.decodeTable(raw, 0).mapping(0)
-		off := i.geo.inCluster(uint64(in))
+		off := i.geo.InCluster(uint64(in))
 		x := extentOf(&i.geo, m, off)
-		if x.Len == 0 || x.Len > i.geo.clusterSize()-off {
+		if x.Len == 0 || x.Len > i.geo.ClusterSize()-off {
 			t.Fatalf("%+v at %d: %+v", m, off, x)
 		}
-		if (x.Kind == Data || x.Kind == Shared) && (x.Host < off || i.geo.inCluster(x.Host) != off || x.Host >= 1<<40+i.geo.clusterSize()) {
+		if (x.Kind == Data || x.Kind == Shared) && (x.Host < off || i.geo.InCluster(x.Host) != off || x.Host >= 1<<40+i.geo.ClusterSize()) {
 			t.Fatalf("%+v at %d: %+v", m, off, x)
 		}
-		if at, n := m.entry.CompressedRange(i.geo.clusterBits); m.entry.Compressed() && (n > 2*i.geo.clusterSize() || at >= 1<<62) {
+		if at, n := m.entry.CompressedRange(i.geo.ClusterBits); m.entry.Compressed() && (n > 2*i.geo.ClusterSize() || at >= 1<<62) {
 			t.Fatalf("%+v: compressed at %d, %d bytes", m, at, n)
 		}
 	})
@@ -68,7 +68,7 @@ func compressedSeed() *storage.Mem {
 	}
 	table := L1Entry(i.l1[0].entry.Load()).Offset()
 	host := i.Lookup(0, 1).Host
-	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(l2Compressed)), int64(table))
+	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(L2Compressed)), int64(table))
 	m.WriteAt(deflated(pattern(0, 512)), int64(host))
 	return m
 }
@@ -113,7 +113,7 @@ func useAll(i *Image) {
 	}
 	few(i.Map)
 	if i.zones != nil && i.zones.Zones > 0 {
-		i.WriteZoneSlots([]ZoneSlot{{0, i.zones.ZoneStart(0)}})
+		i.WriteZoneSlots([]ZoneSlot{{Zone: 0, WP: i.zones.ZoneStart(0)}})
 	}
 	i.Sync()
 	i.Close()
@@ -122,8 +122,8 @@ func useAll(i *Image) {
 // FuzzSnapshotTable: whatever the table holds, the image opens or is refused in
 // words, and what is listed has names that lie in it.
 func FuzzSnapshotTable(f *testing.F) {
-	im := newHandImage(f, handOptions{clusterBits: 12, order: 4, plain: true, snapshot: true})
-	table := im.Bytes()[im.snapshots:][:128]
+	im := NewImage(f, ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
+	table := im.Bytes()[im.Snapshots:][:128]
 	f.Add(uint32(1), table)
 	f.Add(uint32(3), table)
 	f.Add(uint32(1<<31), table)
@@ -131,7 +131,7 @@ func FuzzSnapshotTable(f *testing.F) {
 	f.Fuzz(func(t *testing.T, count uint32, table []byte) {
 		m := storage.NewMem(append([]byte(nil), im.Bytes()...))
 		m.WriteAt(binary.BigEndian.AppendUint32(nil, count), 60)
-		m.WriteAt(table[:min(len(table), 4096)], int64(im.snapshots))
+		m.WriteAt(table[:min(len(table), 4096)], int64(im.Snapshots))
 		i, err := Open(m, OpenOptions{Lenient: true})
 		if err != nil {
 			return

@@ -45,14 +45,14 @@ func TestCrashWhileRefcountsGrow(t *testing.T) {
 		}
 		for seed := range uint64(6) {
 			left := f.Crash(n, storage.Shuffled(seed))
-			mustBeSound(t, left, false)
+			MustBeSound(t, left, false)
 			mustBePattern(t, left, synced[n])
 		}
 	}
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, f, true)
+	MustBeSound(t, f, true)
 	mustBePattern(t, f, i.size)
 }
 

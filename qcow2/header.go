@@ -15,20 +15,20 @@ const (
 
 	maxRefcountOrder  = 6
 	maxBackingName    = 1023
-	maxL1Bytes        = 32 << 20
-	maxRefTableBytes  = 8 << 20
-	maxVirtualSize    = 1<<63 - 1
+	MaxL1Bytes        = 32 << 20
+	MaxRefTableBytes  = 8 << 20
+	MaxVirtualSize    = 1<<63 - 1
 	headerV2Length    = 72
 	headerV3Minimum   = 104
-	headerLength      = 112 // what we write: with the compression type
-	minExtL2ClusterBt = 14  // extended L2 needs subclusters of 512 bytes or more
+	HeaderLength      = 112 // what we write: with the compression type
+	MinExtL2ClusterBt = 14  // extended L2 needs subclusters of 512 bytes or more
 )
 
 // Byte offsets of header fields that are rewritten in place.
 const (
-	refTableField     = 48 // u64 offset, u32 clusters
-	incompatibleField = 72
-	autoclearField    = 88
+	RefTableField     = 48 // u64 offset, u32 clusters
+	IncompatibleField = 72
+	AutoclearField    = 88
 )
 
 // CompressionType is how compressed clusters are packed.
@@ -89,7 +89,7 @@ func (h *Header) DataFile() string { return h.text(ExtDataFile) }
 
 // text is the data of the first extension of a type.
 func (h *Header) text(t ExtensionType) string {
-	for _, data := range findExtensions(h.Extensions, t) {
+	for _, data := range FindExtensions(h.Extensions, t) {
 		return string(data)
 	}
 	return ""
@@ -102,7 +102,7 @@ func (h *Header) RawData() bool {
 
 // FeatureNames is the image's own feature name table, nil if it has none.
 func (h *Header) FeatureNames() []FeatureName {
-	for _, data := range findExtensions(h.Extensions, ExtFeatureNames) {
+	for _, data := range FindExtensions(h.Extensions, ExtFeatureNames) {
 		return decodeFeatureNames(data)
 	}
 	return nil
@@ -160,23 +160,23 @@ func (h *Header) decodeFixed(b []byte) (uint32, error) {
 	h.CryptMethod = be.Uint32(b[32:])
 	h.L1Size = be.Uint32(b[36:])
 	h.L1TableOffset = be.Uint64(b[40:])
-	h.RefcountTableOffset = be.Uint64(b[refTableField:])
-	h.RefcountTableClusters = be.Uint32(b[refTableField+8:])
+	h.RefcountTableOffset = be.Uint64(b[RefTableField:])
+	h.RefcountTableClusters = be.Uint32(b[RefTableField+8:])
 	h.SnapshotCount = be.Uint32(b[60:])
 	h.SnapshotsOffset = be.Uint64(b[64:])
 	h.RefcountOrder = 4
 	if h.Version == 2 {
 		return headerV2Length, nil
 	}
-	h.Incompatible = IncompatibleFeatures(be.Uint64(b[incompatibleField:]))
+	h.Incompatible = IncompatibleFeatures(be.Uint64(b[IncompatibleField:]))
 	h.Compatible = CompatibleFeatures(be.Uint64(b[80:]))
-	h.Autoclear = AutoclearFeatures(be.Uint64(b[autoclearField:]))
+	h.Autoclear = AutoclearFeatures(be.Uint64(b[AutoclearField:]))
 	h.RefcountOrder = be.Uint32(b[96:])
 	length := be.Uint32(b[100:])
 	if length < headerV3Minimum || length%8 != 0 || uint64(length) > h.ClusterSize() {
 		return 0, corrupt("header", 100, "says it is %d bytes long, which no version 3 header is", length)
 	}
-	if length >= headerLength {
+	if length >= HeaderLength {
 		h.Compression = CompressionType(b[104])
 		h.rest = append([]byte(nil), b[105:length]...)
 	}
@@ -187,14 +187,14 @@ func (h *Header) checkFixed() error {
 	switch {
 	case h.RefcountOrder > maxRefcountOrder:
 		return corrupt("header", 96, "says refcount_order is %d, the format has 0 to 6", h.RefcountOrder)
-	case h.Size > maxVirtualSize:
+	case h.Size > MaxVirtualSize:
 		return corrupt("header", 24, "says the disk has %d bytes, which no disk has", h.Size)
 	case (h.Compression != CompressionZlib) != (h.Incompatible&IncompatCompression != 0):
 		return corrupt("header", 104, "has compression type %v and incompatible bit 3 contradict each other", h.Compression)
 	case h.Compression > CompressionZstd:
 		return &UnsupportedError{fmt.Sprintf("compression %v", h.Compression), "only zlib and zstd are known"}
-	case h.Incompatible&IncompatExtendedL2 != 0 && h.ClusterBits < minExtL2ClusterBt:
-		return corrupt("header", incompatibleField, "has extended L2 entries with clusters below 16 KiB")
+	case h.Incompatible&IncompatExtendedL2 != 0 && h.ClusterBits < MinExtL2ClusterBt:
+		return corrupt("header", IncompatibleField, "has extended L2 entries with clusters below 16 KiB")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 // The backing file name, if any, moves behind the extensions.
 func (h *Header) Encode() ([]byte, error) {
 	b := h.encodeFixed()
-	b = appendExtensions(b, h.Extensions)
+	b = AppendExtensions(b, h.Extensions)
 	if h.BackingFile != "" {
 		binary.BigEndian.PutUint64(b[8:], uint64(len(b)))
 		binary.BigEndian.PutUint32(b[16:], uint32(len(h.BackingFile)))
@@ -31,8 +31,8 @@ func (h *Header) encodeFixed() []byte {
 	be.PutUint32(b[32:], h.CryptMethod)
 	be.PutUint32(b[36:], h.L1Size)
 	be.PutUint64(b[40:], h.L1TableOffset)
-	be.PutUint64(b[refTableField:], h.RefcountTableOffset)
-	be.PutUint32(b[refTableField+8:], h.RefcountTableClusters)
+	be.PutUint64(b[RefTableField:], h.RefcountTableOffset)
+	be.PutUint32(b[RefTableField+8:], h.RefcountTableClusters)
 	be.PutUint32(b[60:], h.SnapshotCount)
 	be.PutUint64(b[64:], h.SnapshotsOffset)
 	if h.Version == 2 {
@@ -45,7 +45,7 @@ func (h *Header) appendV3(b []byte) []byte {
 	be := binary.BigEndian
 	rest := h.rest
 	if len(rest) == 0 {
-		rest = make([]byte, headerLength-105)
+		rest = make([]byte, HeaderLength-105)
 	}
 	b = be.AppendUint64(b, uint64(h.Incompatible))
 	b = be.AppendUint64(b, uint64(h.Compatible))

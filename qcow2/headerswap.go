@@ -39,11 +39,11 @@ func (i *Image) replaceExtensions(next []Extension) error {
 		return err
 	}
 	void := binary.BigEndian.AppendUint32(nil, uint32(ExtVoid))
-	void = binary.BigEndian.AppendUint32(void, uint32(behind-start-extensionHeader))
+	void = binary.BigEndian.AppendUint32(void, uint32(behind-start-ExtensionHeader))
 	for _, step := range []struct {
 		b  []byte
 		at uint64
-	}{{list, behind}, {void, start}, {list[extensionHeader:], start + extensionHeader}, {list[:extensionHeader], start},
+	}{{list, behind}, {void, start}, {list[ExtensionHeader:], start + ExtensionHeader}, {list[:ExtensionHeader], start},
 		{make([]byte, len(list)), behind}} {
 		if err := i.writeMeta(regionHeader, step.b, step.at); err != nil {
 			return err
@@ -64,15 +64,15 @@ const headerSector = 512
 // put first; 0 if one write of the first sector does it all. The error says that
 // there is no room.
 func (i *Image) planExtensions(next []Extension) (start uint64, list []byte, behind uint64, err error) {
-	start, list = i.header.Length(), appendExtensions(nil, next)
+	start, list = i.header.Length(), AppendExtensions(nil, next)
 	whole, err := i.inFirstSector(start, list)
 	if err != nil || whole {
 		return start, list, 0, err
 	}
-	behind = start + max(uint64(len(list)), uint64(len(appendExtensions(nil, i.header.Extensions))))
-	if behind+uint64(len(list)) > i.geo.clusterSize() {
-		err = &UnsupportedError{fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list)), i.geo.clusterSize()),
-			"it takes fewer runs of zones that are read-only or offline, or an image with a larger cluster_size"}
+	behind = start + max(uint64(len(list)), uint64(len(AppendExtensions(nil, i.header.Extensions))))
+	if behind+uint64(len(list)) > i.geo.ClusterSize() {
+		err = &UnsupportedError{Feature: fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list)), i.geo.ClusterSize()),
+			WayOut: "it takes fewer runs of zones that are read-only or offline, or an image with a larger cluster_size"}
 	}
 	return start, list, behind, err
 }
@@ -86,7 +86,7 @@ func (i *Image) inFirstSector(start uint64, list []byte) (bool, error) {
 		return true, nil
 	}
 	tail := list[headerSector-start:]
-	if uint64(len(tail)) > i.geo.clusterSize()-headerSector {
+	if uint64(len(tail)) > i.geo.ClusterSize()-headerSector {
 		return false, nil
 	}
 	old := make([]byte, len(tail))

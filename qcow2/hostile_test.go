@@ -71,20 +71,20 @@ func TestC36_SnapshotsSharingAnL1Table(t *testing.T) {
 	l1, list := uint64(1<<20), uint64(4<<20)
 	hostileHeader(t, f, Header{ClusterBits: 16, RefcountOrder: 4, Size: 1 << 30, L1Size: 2, SnapshotCount: snapshots, SnapshotsOffset: list})
 	putWords(t, f, l1, repeated(entries, 3*size|1<<63)...)
-	entry := make([]byte, snapshotFixed+snapshotExtra)
+	entry := make([]byte, SnapshotFixed+SnapshotExtra)
 	binary.BigEndian.PutUint64(entry, l1)
 	binary.BigEndian.PutUint32(entry[8:], entries)
-	binary.BigEndian.PutUint32(entry[36:], snapshotExtra)
+	binary.BigEndian.PutUint32(entry[36:], SnapshotExtra)
 	var table []byte
 	for range snapshots {
 		table = append(table, entry...)
 	}
 	put(t, f, list, table)
 	heaptest.Bounded(t, 4<<20, func() {
-		if r, err := Check(f, CheckOptions{}); err != nil || r.Corruptions == 0 {
+		if r, err := Check(f, Options{}); err != nil || r.Corruptions == 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
-		if _, err := Open(f, OpenOptions{}); !isCorrupt(err) {
+		if _, err := Open(f, OpenOptions{}); !IsCorrupt(err) {
 			t.Errorf("opened for writing: %v", err)
 		}
 	})
@@ -108,7 +108,7 @@ func TestC36_DataFarApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	heaptest.Bounded(t, 1<<20, func() {
-		if r, err := Check(f, CheckOptions{}); err != nil || len(r.Findings) > 1000 || r.Corruptions < 60000 {
+		if r, err := Check(f, Options{}); err != nil || len(r.Findings) > 1000 || r.Corruptions < 60000 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
@@ -225,13 +225,13 @@ func TestC39_SparseRefcountBlocks(t *testing.T) {
 // What is last in a block of refcounts, of any width, is found.
 func TestRefcountsUsed(t *testing.T) {
 	for order := uint(0); order <= 6; order++ {
-		b := RefcountBlock{order, make([]byte, 4096)}
-		if n := b.used(); n != 0 {
+		b := RefcountBlock{Order: order, Data: make([]byte, 4096)}
+		if n := b.Used(); n != 0 {
 			t.Errorf("order %d: %d used of none", order, n)
 		}
 		for _, k := range []uint64{0, 1, 2, 9, 63, b.Len() / 2, b.Len() - 1} {
 			b.Set(k, 1)
-			if n := b.used(); n != k+1 {
+			if n := b.Used(); n != k+1 {
 				t.Errorf("order %d: %d used up to %d", order, n, k)
 			}
 		}
@@ -249,9 +249,9 @@ func TestC39_ExportOfManyConditions(t *testing.T) {
 	}
 	var p PrivateExtension
 	for k := range uint32(runs) {
-		p.conditions = append(p.conditions, ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: ZoneOffline})
+		p.Conditions = append(p.Conditions, ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: ZoneOffline})
 	}
-	if err := i.replaceExtension(Extension{ExtPrivate, p.encode()}); err != nil {
+	if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: p.Encode()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := i.Close(); err != nil {
@@ -260,7 +260,7 @@ func TestC39_ExportOfManyConditions(t *testing.T) {
 	// Every zone claims to be full, so that each has to be looked up.
 	for k := range uint64(zones) {
 		word := binary.LittleEndian.AppendUint64(nil, (k+1)*size)
-		put(t, m, i.zones.TableOffset+k*zoneEntrySize, word)
+		put(t, m, i.zones.TableOffset+k*ZoneEntrySize, word)
 	}
 	if i, err = Open(m, OpenOptions{ReadOnly: true}); err != nil {
 		t.Fatal(err)

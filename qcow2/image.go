@@ -17,14 +17,14 @@ import (
 // caller's business.
 type Image struct {
 	header   *Header
-	geo      geometry
+	geo      Geometry
 	size     uint64
 	readOnly bool
 	refusals []Refusal
 
 	zones   *ZonedInfo // nil for a plain image
-	table   zoneTable
-	tally   zoneTally         // of the table at open
+	table   ZoneTable
+	tally   ZoneTally         // of the table at open
 	private *PrivateExtension // nil if the image has none
 
 	disk    *disk          // metadata, and data unless it is external
@@ -60,7 +60,7 @@ func (i *Image) Zoned() *ZonedInfo { return i.zones }
 func (i *Image) VirtualSize() uint64 { return i.size }
 
 // ClusterSize is the size of a cluster in bytes.
-func (i *Image) ClusterSize() uint64 { return i.geo.clusterSize() }
+func (i *Image) ClusterSize() uint64 { return i.geo.ClusterSize() }
 
 // LogicalBlockSize is the one recorded in the private extension, or 512; bytes.
 func (i *Image) LogicalBlockSize() uint32 {
@@ -83,11 +83,11 @@ func (i *Image) DataWay() *storage.Way { return i.data.way }
 // grain says which bytes of the file of the data are moved together: by requests
 // of whole blocks of the disk, cut where another cluster or subcluster begins.
 func (i *Image) grain() storage.Grain {
-	g := storage.Grain{Meta: i.geo.clusterSize(), Data: min(i.geo.clusterSize(), uint64(i.LogicalBlockSize()))}
-	if i.geo.extended {
-		g.Data = min(g.Data, i.geo.clusterSize()/subclusters)
+	g := storage.Grain{Meta: i.geo.ClusterSize(), Data: min(i.geo.ClusterSize(), uint64(i.LogicalBlockSize()))}
+	if i.geo.Extended {
+		g.Data = min(g.Data, i.geo.ClusterSize()/Subclusters)
 	}
-	if i.geo.external {
+	if i.geo.External {
 		g.Meta = storage.Apart
 		g.Data = min(g.Data, i.size&-i.size) // the data file may end with the disk
 	}
@@ -179,7 +179,7 @@ func (i *Image) datasync() error {
 
 // disks are the files of the image, that of the data first.
 func (i *Image) disks() []*disk {
-	if i.geo.external {
+	if i.geo.External {
 		return []*disk{i.data, i.disk}
 	}
 	return []*disk{i.disk}
@@ -203,7 +203,7 @@ var errClosed = errors.New("image is closed")
 
 // mayHoldData checks that a range of the data's file holds no metadata.
 func (i *Image) mayHoldData(off, n uint64) error {
-	if i.geo.external {
+	if i.geo.External {
 		return nil
 	}
 	return i.regions.check(regionData, off, n)

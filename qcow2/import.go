@@ -62,7 +62,7 @@ func Import(src Source, out storage.File, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
-	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.clusterSize()))}
+	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
 	if err := m.all(); err != nil {
 		return errors.Join(err, i.Close())
 	}
@@ -78,16 +78,16 @@ func (o ImportOptions) Validate(src Source) error {
 // resolved fills in what was left out.
 func (o ImportOptions) resolved(src Source) (ImportOptions, error) {
 	if o.Image.Zone == nil {
-		return o, &OptionError{"zone.mode", "", "an import makes zones: give zone.mode=host-managed (qemu-img convert makes plain copies)"}
+		return o, &OptionError{Option: "zone.mode", Value: "", Rule: "an import makes zones: give zone.mode=host-managed (qemu-img convert makes plain copies)"}
 	}
 	o.Image = o.Image.withDefaults()
 	if o.Image.Size == 0 {
-		o.Image.Size = divUp(src.Size(), max(o.Image.Zone.Size, 1)) * o.Image.Zone.Size
+		o.Image.Size = DivUp(src.Size(), max(o.Image.Zone.Size, 1)) * o.Image.Zone.Size
 	}
 	if o.Image.Size < src.Size() {
-		return o, &OptionError{"size", o.Image.Size, fmt.Sprintf("must not be below the %d bytes to be imported", src.Size())}
+		return o, &OptionError{Option: "size", Value: o.Image.Size, Rule: fmt.Sprintf("must not be below the %d bytes to be imported", src.Size())}
 	}
-	if n := divUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil && uint64(len(o.WritePointers)) != n {
+	if n := DivUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil && uint64(len(o.WritePointers)) != n {
 		return o, fmt.Errorf("%d write pointers for %d zones: %w", len(o.WritePointers), n, ErrContent)
 	}
 	return o, o.Image.Validate()
@@ -100,7 +100,7 @@ type importer struct {
 	wps   []uint64 // by zone
 	buf   []byte
 
-	conditions conditionList
+	conditions ConditionList
 }
 
 func (m *importer) all() error {
@@ -120,7 +120,7 @@ func (m *importer) all() error {
 	}
 	slots := make([]ZoneSlot, len(m.wps))
 	for k, wp := range m.wps {
-		slots[k] = ZoneSlot{uint32(k), wp}
+		slots[k] = ZoneSlot{Zone: uint32(k), WP: wp}
 	}
 	return m.image.WriteZoneSlots(slots)
 }
@@ -145,7 +145,7 @@ func (m *importer) zone(k uint32) error {
 			last-1, z.ZoneCapacity, ErrContent)
 	}
 	if !given {
-		m.wps[k] = min(roundUp(last, uint64(m.image.LogicalBlockSize())), z.WritableEnd(k))
+		m.wps[k] = min(RoundUp(last, uint64(m.image.LogicalBlockSize())), z.WritableEnd(k))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (m *importer) copy(off, end uint64) (uint64, error) {
 		if err != nil {
 			return last, err
 		}
-		off = max(off, m.image.geo.clusterStart(next))
+		off = max(off, m.image.geo.ClusterStart(next))
 		if off >= end {
 			break
 		}
@@ -182,11 +182,11 @@ func (m *importer) copy(off, end uint64) (uint64, error) {
 // put stores what is not zero of p, by clusters, and returns how much of p ends
 // with its last byte that is not zero.
 func (m *importer) put(p []byte, off uint64) (uint64, error) {
-	size := m.image.geo.clusterSize()
+	size := m.image.geo.ClusterSize()
 	var last uint64
 	for at := uint64(0); at < uint64(len(p)); {
 		n := uint64(0)
-		for at+n < uint64(len(p)) && !isZero(p[at+n:min(at+n+size, uint64(len(p)))]) {
+		for at+n < uint64(len(p)) && !IsZero(p[at+n:min(at+n+size, uint64(len(p)))]) {
 			n += size
 		}
 		if n == 0 {
@@ -212,7 +212,7 @@ func (m *importer) checkActive() error {
 	z := m.image.zones
 	n := uint32(0)
 	for k := z.Conventional; k < z.Zones; k++ {
-		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.at(k) == ZoneNormal {
+		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.At(k) == ZoneNormal {
 			n++
 		}
 	}

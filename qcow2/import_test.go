@@ -19,7 +19,7 @@ func imported(t interface {
 	if err := Import(src, m, o); err != nil {
 		t.Fatal(err)
 	}
-	mustBeSound(t, m, true)
+	MustBeSound(t, m, true)
 	i, err := Open(m, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestImport(t *testing.T) {
 			t.Fatalf("the disk differs, %v", err)
 		}
 		for k, e := range entriesOf(t, i.table) {
-			if k > 0 && e.WP != uint64(k)*zone+roundUp(last[k], uint64(block)) {
+			if k > 0 && e.WP != uint64(k)*zone+RoundUp(last[k], uint64(block)) {
 				t.Errorf("zone %d: write pointer %d, data up to %d", k, e.WP, last[k])
 			}
 		}

@@ -36,7 +36,7 @@ type imageSource struct{ *ruledDisk }
 // ImageSource is the disk of a plain image, opened for reading.
 func ImageSource(i *Image) (Source, error) {
 	if i.zones != nil {
-		return nil, &UnsupportedError{"importing a zoned image", "copy it, and change its layout with zqublkd amend; or export its disk first"}
+		return nil, &UnsupportedError{Feature: "importing a zoned image", WayOut: "copy it, and change its layout with zqublkd amend; or export its disk first"}
 	}
 	return imageSource{i.ruled()}, nil
 }

@@ -9,12 +9,12 @@ func (i *Image) judge(cluster uint64) (change, bool, error) {
 	ch := change{cluster: cluster, old: m}
 	e := m.entry
 	switch {
-	case e.poisoned():
+	case e.Poisoned():
 		return ch, false, i.damaged(i.poisonError(cluster))
-	case i.geo.stored(e) && !e.Compressed() && e.Copied() && !e.Zero() && (!i.geo.extended || m.bitmap == l2AllAllocated):
+	case i.geo.Stored(e) && !e.Compressed() && e.Copied() && !e.Zero() && (!i.geo.Extended || m.bitmap == L2AllAllocated):
 		ch.hosted, ch.host = true, e.Offset()
 		return ch, false, nil
-	case i.geo.external:
+	case i.geo.External:
 		err = i.judgeExternal(&ch)
 	case e.Compressed():
 		ch.wanting, ch.fill = true, fillCopy
@@ -29,7 +29,7 @@ func (i *Image) judge(cluster uint64) (change, bool, error) {
 
 // judgeExternal: in a data file every cluster of the disk has its place.
 func (i *Image) judgeExternal(ch *change) error {
-	ch.hosted, ch.host, ch.fill = true, ch.cluster<<i.geo.clusterBits, fillMissing
+	ch.hosted, ch.host, ch.fill = true, ch.cluster<<i.geo.ClusterBits, fillMissing
 	zero, err := i.readsZero(ch.old, ch.cluster)
 	if zero {
 		ch.fill = fillErase
@@ -48,12 +48,12 @@ func (i *Image) judgeEmpty(ch *change) error {
 
 // readsZero says whether a mapping is known to read as zeros.
 func (i *Image) readsZero(m mapping, cluster uint64) (bool, error) {
-	for in := uint64(0); in < i.geo.clusterSize(); {
+	for in := uint64(0); in < i.geo.ClusterSize(); {
 		x := extentOf(&i.geo, m, in)
 		switch x.Kind {
 		case Zero:
 		case absent:
-			if zero, err := i.base.zero(cluster<<i.geo.clusterBits+in, x.Len); err != nil || !zero {
+			if zero, err := i.base.zero(cluster<<i.geo.ClusterBits+in, x.Len); err != nil || !zero {
 				return false, err
 			}
 		default:
@@ -67,7 +67,7 @@ func (i *Image) readsZero(m mapping, cluster uint64) (bool, error) {
 // judgeHost decides whether a cluster that has a host cluster may keep it.
 func (i *Image) judgeHost(ch *change) error {
 	e := ch.old.entry
-	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
+	n, err := i.refs.get(e.Offset() >> i.geo.ClusterBits)
 	switch {
 	case err != nil:
 		return err
@@ -85,17 +85,17 @@ func (i *Image) judgeHost(ch *change) error {
 func (i *Image) mapping(cluster uint64) (mapping, error) {
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()
-	t, err := i.loadTable(cluster >> i.geo.l2Bits)
+	t, err := i.loadTable(cluster >> i.geo.L2Bits)
 	if err != nil || t == nil {
 		return mapping{}, err
 	}
-	return t.mapping(cluster & (i.geo.l2Entries() - 1)), nil
+	return t.mapping(cluster & (i.geo.L2Entries() - 1)), nil
 }
 
 // poisonError says which L2 entry is wrong.
 func (i *Image) poisonError(cluster uint64) error {
-	table := L1Entry(i.l1[cluster>>i.geo.l2Bits].entry.Load()).Offset()
-	index := cluster & (i.geo.l2Entries() - 1)
-	return corrupt("L2 entry", table+index*8*uint64(i.geo.entryWords()),
-		"makes no sense for disk byte %d; run check", cluster<<i.geo.clusterBits)
+	table := L1Entry(i.l1[cluster>>i.geo.L2Bits].entry.Load()).Offset()
+	index := cluster & (i.geo.L2Entries() - 1)
+	return corrupt("L2 entry", table+index*8*uint64(i.geo.EntryWords()),
+		"makes no sense for disk byte %d; run check", cluster<<i.geo.ClusterBits)
 }

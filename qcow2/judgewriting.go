@@ -22,7 +22,7 @@ func (i *Image) WouldMend() (bool, error) {
 	if !i.leftDirty() {
 		return false, nil
 	}
-	why, err := wouldRepairLeaks(i.disk.File)
+	why, err := WouldRepairLeaks(i.disk.File)
 	if err == nil && why != "" {
 		err = fmt.Errorf("%s: %w", why, ErrDirty)
 	}

@@ -81,7 +81,7 @@ func (i *Image) Resolve(off, n uint64) error {
 }
 
 func (i *Image) resolveOwn(off, n uint64) error {
-	shift := i.geo.clusterBits + i.geo.l2Bits
+	shift := i.geo.ClusterBits + i.geo.L2Bits
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()
 	for index := off >> shift; index <= (off+n-1)>>shift; index++ {
@@ -107,11 +107,11 @@ func (i *Image) loadTable(index uint64) (*l2table, error) {
 	if err := i.checkL1Entry(index, e); err != nil {
 		return nil, err
 	}
-	raw := make([]byte, i.geo.clusterSize())
+	raw := make([]byte, i.geo.ClusterSize())
 	if err := i.disk.read(raw, e.Offset()); err != nil {
 		return nil, err
 	}
-	t := i.decodeTable(raw, index<<i.geo.l2Bits)
+	t := i.decodeTable(raw, index<<i.geo.L2Bits)
 	i.keepTable(index, t)
 	return t, nil
 }
@@ -153,7 +153,7 @@ func (i *Image) checkTableOffset(at uint64, e L1Entry) error {
 	switch {
 	case e.Reserved() != 0:
 		return corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
-	case i.geo.inCluster(e.Offset()) != 0:
+	case i.geo.InCluster(e.Offset()) != 0:
 		return corrupt("L1 entry", at, "points into a cluster (%#x)", e.Offset())
 	case e.Offset() >= i.disk.length.Load():
 		return corrupt("L1 entry", at, "points past the end of the file (%#x)", e.Offset())
@@ -163,16 +163,16 @@ func (i *Image) checkTableOffset(at uint64, e L1Entry) error {
 
 // decodeTable decodes the table that maps clusters of the disk from first on.
 func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
-	t := &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, len(raw)/8)}
+	t := &l2table{step: uint64(i.geo.EntryWords()), words: make([]uint64, len(raw)/8)}
 	for k := range t.words {
 		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
 	}
-	end := roundUp(i.disk.length.Load(), i.geo.clusterSize())
+	end := RoundUp(i.disk.length.Load(), i.geo.ClusterSize())
 	i.regions.mu.RLock()
 	defer i.regions.mu.RUnlock()
 	for k := range uint64(len(t.words)) / t.step {
 		if !i.sound(t.mapping(k), first+k, end) {
-			t.set(k, mapping{entry: l2Poison})
+			t.set(k, mapping{entry: L2Poison})
 		}
 	}
 	return t
@@ -184,23 +184,23 @@ func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
 // holds regions.mu.
 func (i *Image) sound(m mapping, cluster, end uint64) bool {
 	e := m.entry
-	if e == 0 && m.bitmap&l2AllAllocated == 0 {
+	if e == 0 && m.bitmap&L2AllAllocated == 0 {
 		return true
 	}
 	if e.Compressed() {
-		return !i.geo.external
+		return !i.geo.External
 	}
-	if e.Reserved() != 0 || e.Zero() && (i.geo.extended || i.header.Version < 3) {
+	if e.Reserved() != 0 || e.Zero() && (i.geo.Extended || i.header.Version < 3) {
 		return false
 	}
-	if i.geo.extended && (!m.bitmap.Sound() || !i.geo.stored(e) && m.bitmap&l2AllAllocated != 0) {
+	if i.geo.Extended && (!m.bitmap.Sound() || !i.geo.Stored(e) && m.bitmap&L2AllAllocated != 0) {
 		return false
 	}
-	if !i.geo.stored(e) {
+	if !i.geo.Stored(e) {
 		return true
 	}
-	if i.geo.external {
-		return e.Offset() == cluster<<i.geo.clusterBits
+	if i.geo.External {
+		return e.Offset() == cluster<<i.geo.ClusterBits
 	}
-	return i.geo.inCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.clusterBits] == regionData
+	return i.geo.InCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.ClusterBits] == regionData
 }

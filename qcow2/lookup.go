@@ -51,20 +51,20 @@ func (i *Image) lookupOwn(off, n uint64) Extent {
 // pass n by less than a cluster. Where no table is in memory, it is all that
 // such a table maps.
 func (i *Image) extentAt(off, n uint64) Extent {
-	slot := &i.l1[off>>(i.geo.clusterBits+i.geo.l2Bits)]
+	slot := &i.l1[off>>(i.geo.ClusterBits+i.geo.L2Bits)]
 	table := slot.table.Load()
 	if table == nil {
-		rest := i.geo.l2Coverage() - off&(i.geo.l2Coverage()-1)
+		rest := i.geo.L2Coverage() - off&(i.geo.L2Coverage()-1)
 		if slot.entry.Load() == 0 {
 			return Extent{Kind: absent, Len: rest}
 		}
 		return Extent{Kind: Miss, Len: rest}
 	}
 	table.touch()
-	index := off >> i.geo.clusterBits & (i.geo.l2Entries() - 1)
+	index := off >> i.geo.ClusterBits & (i.geo.L2Entries() - 1)
 	m := table.mapping(index)
-	x := extentOf(&i.geo, m, i.geo.inCluster(off))
-	if x.Len < n && !i.geo.extended {
+	x := extentOf(&i.geo, m, i.geo.InCluster(off))
+	if x.Len < n && !i.geo.Extended {
 		x.Len += follow(&i.geo, table, index, m.entry, x.Kind, n-x.Len)
 	}
 	return x
@@ -73,37 +73,37 @@ func (i *Image) extentAt(off, n uint64) Extent {
 // follow is how many bytes after entry e of a table, n or a little more at
 // most, are stored as its continuation: the same zero, or the next host
 // cluster. It sees the common cases only, and does so fast.
-func follow(g *geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
+func follow(g *Geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
 	step := uint64(0)
 	switch {
 	case kind == Data || kind == Shared:
-		step = g.clusterSize()
-	case kind != Zero && kind != absent || g.stored(e):
+		step = g.ClusterSize()
+	case kind != Zero && kind != absent || g.Stored(e):
 		return 0
 	}
 	rest := t.words[index+1:]
-	rest = rest[:min(uint64(len(rest)), divUp(n, g.clusterSize()))]
+	rest = rest[:min(uint64(len(rest)), DivUp(n, g.ClusterSize()))]
 	want := uint64(e)
 	for k := range rest {
 		want += step
 		if atomic.LoadUint64(&rest[k]) != want {
-			return uint64(k) << g.clusterBits
+			return uint64(k) << g.ClusterBits
 		}
 	}
-	return uint64(len(rest)) << g.clusterBits
+	return uint64(len(rest)) << g.ClusterBits
 }
 
 // extentOf is the run from byte in of a cluster with mapping m on.
-func extentOf(g *geometry, m mapping, in uint64) Extent {
+func extentOf(g *Geometry, m mapping, in uint64) Extent {
 	x := clusterExtent(g, m.entry, in)
-	if !g.extended || x.Kind == Corrupt || x.Kind == Compressed {
+	if !g.Extended || x.Kind == Corrupt || x.Kind == Compressed {
 		return x
 	}
-	size := g.clusterSize() / subclusters
+	size := g.ClusterSize() / Subclusters
 	sub := uint(in / size)
 	kind := subclusterKind(m.bitmap, sub, x.Kind)
 	end := sub + 1
-	for end < subclusters && subclusterKind(m.bitmap, end, x.Kind) == kind {
+	for end < Subclusters && subclusterKind(m.bitmap, end, x.Kind) == kind {
 		end++
 	}
 	x.Len = uint64(end)*size - in
@@ -125,16 +125,16 @@ func subclusterKind(b L2Bitmap, sub uint, allocated ExtentKind) ExtentKind {
 }
 
 // clusterExtent is the rest of a whole cluster from byte in on.
-func clusterExtent(g *geometry, e L2Entry, in uint64) Extent {
-	rest := g.clusterSize() - in
+func clusterExtent(g *Geometry, e L2Entry, in uint64) Extent {
+	rest := g.ClusterSize() - in
 	switch {
-	case e.poisoned():
+	case e.Poisoned():
 		return Extent{Kind: Corrupt, Len: rest}
 	case e.Compressed():
 		return Extent{Kind: Compressed, Len: rest}
 	case e.Zero():
 		return Extent{Kind: Zero, Len: rest}
-	case !g.stored(e):
+	case !g.Stored(e):
 		return Extent{Kind: absent, Len: rest}
 	case e.Copied():
 		return Extent{Kind: Data, Host: e.Offset() + in, Len: rest}

@@ -22,21 +22,21 @@ type malformed struct {
 }
 
 func plainHand(t testing.TB) *handImage {
-	im := newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true})
-	im.addBitmap()
+	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+	im.AddBitmap()
 	return im
 }
 
 func zonedHand(t testing.TB) *handImage {
-	return newHandImage(t, handOptions{clusterBits: 12, order: 4})
+	return NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
 }
 
 func snapshotHand(t testing.TB) *handImage {
-	return newHandImage(t, handOptions{clusterBits: 12, order: 4, plain: true, snapshot: true})
+	return NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
 }
 
 func extendedHand(t testing.TB) *handImage {
-	return newHandImage(t, handOptions{clusterBits: 14, order: 4, plain: true, extended: true})
+	return NewImage(t, ImageOptions{ClusterBits: 14, Order: 4, Plain: true, Extended: true})
 }
 
 func inHeader(at uint64) func(*handImage) uint64 { return func(*handImage) uint64 { return at } }
@@ -45,28 +45,28 @@ func inHeader(at uint64) func(*handImage) uint64 { return func(*handImage) uint6
 func inExtension(kind ExtensionType, at int) func(*handImage) uint64 {
 	return func(im *handImage) uint64 {
 		magic := binary.BigEndian.AppendUint32(nil, uint32(kind))
-		k := strings.Index(string(im.Bytes()[:1<<im.g.clusterBits]), string(magic))
+		k := strings.Index(string(im.Bytes()[:1<<im.G.ClusterBits]), string(magic))
 		if k < 0 {
-			im.t.Fatalf("no extension %#x", uint32(kind))
+			im.T.Fatalf("no extension %#x", uint32(kind))
 		}
-		return uint64(k + extensionHeader + at)
+		return uint64(k + ExtensionHeader + at)
 	}
 }
 
-func inZoned(f zoneField) func(*handImage) uint64 { return inExtension(ExtZoned, f.at) }
+func inZoned(f ZoneField) func(*handImage) uint64 { return inExtension(ExtZoned, f.At) }
 
-func inRefTable(im *handImage) uint64 { return im.h.RefcountTableOffset }
-func inL1(im *handImage) uint64       { return im.l1 }
-func inL2(im *handImage) uint64       { return im.entryAt(1) }
-func inL2Bitmap(im *handImage) uint64 { return im.entryAt(1) + 8 }
-func inZones(im *handImage) uint64    { return im.zoneTable + 2*zoneEntrySize }
+func inRefTable(im *handImage) uint64 { return im.H.RefcountTableOffset }
+func inL1(im *handImage) uint64       { return im.L1 }
+func inL2(im *handImage) uint64       { return im.EntryAt(1) }
+func inL2Bitmap(im *handImage) uint64 { return im.EntryAt(1) + 8 }
+func inZones(im *handImage) uint64    { return im.ZoneTable + 2*ZoneEntrySize }
 
 func inSnapshot(at uint64) func(*handImage) uint64 {
-	return func(im *handImage) uint64 { return im.snapshots + at }
+	return func(im *handImage) uint64 { return im.Snapshots + at }
 }
 
 func inBitmaps(at uint64) func(*handImage) uint64 {
-	return func(im *handImage) uint64 { return im.get(inExtension(ExtBitmaps, 16)(im)) + at }
+	return func(im *handImage) uint64 { return im.Get(inExtension(ExtBitmaps, 16)(im)) + at }
 }
 
 var malformedImages = []malformed{
@@ -132,26 +132,26 @@ var malformedImages = []malformed{
 	{"subcluster bitmap", extendedHand, inL2Bitmap, 8, 0xffffffffffffffff, "L2 entry"},
 	{"L2 entry of subclusters", extendedHand, inL2, 8, 0x0, "L2 entry"},
 	{"L2 zero bit of subclusters", extendedHand, inL2, 8, 0x8000000000000001, "L2 entry"},
-	{"zoned model", zonedHand, inZoned(layoutV6.model), 1, 0x0, "zone model"},
-	{"zoned model", zonedHand, inZoned(layoutV6.model), 1, 0x2, "zone model"},
-	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x0, "zone size"},
-	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x1, "zone size"},
-	{"zoned zoneSize", zonedHand, inZoned(layoutV6.zoneSize), 4, 0x80000000, "zone size"},
-	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0x0, "zone capacity"},
-	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0x201, "zone capacity"},
-	{"zoned zoneCapacity", zonedHand, inZoned(layoutV6.zoneCapacity), 4, 0xffffffff, "zone capacity"},
-	{"zoned conventional", zonedHand, inZoned(layoutV6.conventional), 4, 0x9, "conventional zones"},
-	{"zoned conventional", zonedHand, inZoned(layoutV6.conventional), 4, 0xffffffff, "conventional zones"},
-	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0x0, "zones of"},
-	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0x7, "zones of"},
-	{"zoned zones", zonedHand, inZoned(layoutV6.zones), 4, 0xffffffff, "zones of"},
-	{"zoned tableSize", zonedHand, inZoned(layoutV6.tableSize), 8, 0x0, "table of"},
-	{"zoned tableSize", zonedHand, inZoned(layoutV6.tableSize), 8, 0x10000000000, "table of"},
-	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x0, "table offset"},
-	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x1, "table offset"},
-	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x10000000000, "table at"},
-	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0xfffffffffffff000, "table at"},
-	{"zoned tableOffset", zonedHand, inZoned(layoutV6.tableOffset), 8, 0x1000, "table at"},
+	{"zoned model", zonedHand, inZoned(LayoutV6.Model), 1, 0x0, "zone model"},
+	{"zoned model", zonedHand, inZoned(LayoutV6.Model), 1, 0x2, "zone model"},
+	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x0, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x1, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x80000000, "zone size"},
+	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0x0, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0x201, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0xffffffff, "zone capacity"},
+	{"zoned conventional", zonedHand, inZoned(LayoutV6.Conventional), 4, 0x9, "conventional zones"},
+	{"zoned conventional", zonedHand, inZoned(LayoutV6.Conventional), 4, 0xffffffff, "conventional zones"},
+	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0x0, "zones of"},
+	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0x7, "zones of"},
+	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0xffffffff, "zones of"},
+	{"zoned tableSize", zonedHand, inZoned(LayoutV6.TableSize), 8, 0x0, "table of"},
+	{"zoned tableSize", zonedHand, inZoned(LayoutV6.TableSize), 8, 0x10000000000, "table of"},
+	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x0, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x1, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x10000000000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0xfffffffffffff000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x1000, "table at"},
 	{"zone entry", zonedHand, inZones, 8, 0x1, "zone table"},
 	{"zone entry", zonedHand, inZones, 8, 0x10000000000, "zone table"},
 	{"zone entry", zonedHand, inZones, 8, 0x10000000200, "zone table"},
@@ -175,7 +175,7 @@ var malformedImages = []malformed{
 func (m malformed) make(t testing.TB) *handImage {
 	im := m.of(t)
 	b := binary.BigEndian.AppendUint64(nil, m.value)
-	im.write(b[8-m.width:], m.at(im))
+	im.Write(b[8-m.width:], m.at(im))
 	return im
 }
 
@@ -204,7 +204,7 @@ func everything(m *storage.Mem) []string {
 		}
 	}
 	for _, repair := range []Repair{RepairNone, RepairLeaks, RepairAll} {
-		r, err := Check(m.Clone(), CheckOptions{Repair: repair})
+		r, err := Check(m.Clone(), Options{Repair: repair})
 		say(err)
 		if r != nil {
 			for _, f := range r.Findings {

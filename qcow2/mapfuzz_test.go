@@ -10,14 +10,14 @@ import (
 // FuzzMap: whatever the image, its map is a disk without gaps, up to the first
 // entry that makes no sense, and looking at an image changes none of it.
 func FuzzMap(f *testing.F) {
-	bases := fuzzBases(f)
+	bases := SmallImages(f)
 	for k := range bases {
 		f.Add(uint8(k), []byte{})
 		f.Add(uint8(k), []byte{0, 23, 9 ^ 21, 0, 99, 4})
 		f.Add(uint8(k), []byte{0, 28, 1, 0, 38, 1})
 	}
 	f.Fuzz(func(t *testing.T, base uint8, patches []byte) {
-		raw := patched(bases[int(base)%len(bases)], patches[:min(len(patches), 300)])
+		raw := Patched(bases[int(base)%len(bases)], patches[:min(len(patches), 300)])
 		rec := storage.NewRecorder(storage.NewMem(raw))
 		i, err := Open(rec, OpenOptions{ReadOnly: true, Lenient: true})
 		if err != nil {
@@ -50,7 +50,7 @@ func FuzzRefcountBlock(f *testing.F) {
 	f.Add(uint8(0), uint16(9), uint64(1), []byte{0, 0xff, 0})
 	f.Add(uint8(6), uint16(1), uint64(1<<63), make([]byte, 64))
 	f.Fuzz(func(t *testing.T, order uint8, at uint16, v uint64, data []byte) {
-		b := RefcountBlock{uint(order % 7), make([]byte, 512)}
+		b := RefcountBlock{Order: uint(order % 7), Data: make([]byte, 512)}
 		copy(b.Data, data)
 		var want []uint64
 		for k := range b.Len() {
@@ -68,11 +68,11 @@ func FuzzRefcountBlock(f *testing.F) {
 				used = uint64(k) + 1
 			}
 		}
-		if got := b.used(); got != used {
+		if got := b.Used(); got != used {
 			t.Fatalf("%d are used, want %d", got, used)
 		}
 		words, all := 0, uint64(0)
-		eachCounted(b, 0, func(k uint64) { words++; all = max(all, k+1) })
+		EachCounted(b, 0, func(k uint64) { words++; all = max(all, k+1) })
 		if all != used && used != 0 && binary.BigEndian.Uint64(b.Data) != 0 {
 			t.Fatalf("%d visited up to %d, want %d", words, all, used)
 		}

@@ -87,7 +87,7 @@ func (m *mapper) own(i *Image, off, n uint64) (Mapped, error) {
 	run := Mapped{Start: off, Length: min(x.Len, n), Present: true}
 	switch {
 	case x.Kind == Corrupt:
-		return run, i.poisonError(off >> i.geo.clusterBits)
+		return run, i.poisonError(off >> i.geo.ClusterBits)
 	case x.Kind == absent:
 		return m.below(i.base, off, run.Length)
 	case x.Kind == Zero:
@@ -104,13 +104,13 @@ func (m *mapper) own(i *Image, off, n uint64) (Mapped, error) {
 // that is part of what is told.
 func (i *Image) placeZero(run *Mapped) error {
 	run.Zero = true
-	entry, err := i.mapping(run.Start >> i.geo.clusterBits)
-	if err != nil || !i.geo.stored(entry.entry) {
+	entry, err := i.mapping(run.Start >> i.geo.ClusterBits)
+	if err != nil || !i.geo.Stored(entry.entry) {
 		return err
 	}
-	in := i.geo.inCluster(run.Start)
+	in := i.geo.InCluster(run.Start)
 	run.Placed, run.Offset = true, entry.entry.Offset()+in
-	run.Length = min(run.Length, i.geo.clusterSize()-in)
+	run.Length = min(run.Length, i.geo.ClusterSize()-in)
 	return nil
 }
 

@@ -32,10 +32,10 @@ func (i *Image) mark(set, clear IncompatibleFeatures) error {
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(bits))
 	// Not by writeMeta, which marks the image when it meets damage.
-	if err := i.regions.check(regionHeader, incompatibleField, uint64(len(word))); err != nil {
+	if err := i.regions.check(regionHeader, IncompatibleField, uint64(len(word))); err != nil {
 		return i.fail(err)
 	}
-	if err := i.disk.write(word, incompatibleField); err != nil {
+	if err := i.disk.write(word, IncompatibleField); err != nil {
 		if !noRoom(err) {
 			err = i.fail(fmt.Errorf("writing the %v: %w", regionHeader, err))
 		}
@@ -50,7 +50,7 @@ func (i *Image) mark(set, clear IncompatibleFeatures) error {
 // again before it has been checked. It goes on being used: err, which damage
 // caused, is about one place of the disk. Errors that aren't ErrCorrupt pass.
 func (i *Image) damaged(err error) error {
-	if !isCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 || i.marks.has(IncompatCorrupt) {
+	if !IsCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 || i.marks.has(IncompatCorrupt) {
 		return err
 	}
 	if i.mark(IncompatCorrupt, 0) == nil {
@@ -62,7 +62,7 @@ func (i *Image) damaged(err error) error {
 // corrupted is damaged for metadata that others rely on, and makes the image
 // refuse writes.
 func (i *Image) corrupted(err error) error {
-	if !isCorrupt(err) || i.Failed() != nil {
+	if !IsCorrupt(err) || i.Failed() != nil {
 		return err
 	}
 	i.damaged(err)

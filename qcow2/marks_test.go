@@ -15,7 +15,7 @@ type slowHeader struct {
 }
 
 func (f *slowHeader) WriteAt(p []byte, off int64) (int, error) {
-	if off == incompatibleField && len(p) == 8 {
+	if off == IncompatibleField && len(p) == 8 {
 		select {
 		case f.begun <- true:
 			<-f.proceed
@@ -28,7 +28,7 @@ func (f *slowHeader) WriteAt(p []byte, off int64) (int, error) {
 func marksIn(t *testing.T, f storage.File) IncompatibleFeatures {
 	t.Helper()
 	var b [8]byte
-	if _, err := f.ReadAt(b[:], incompatibleField); err != nil {
+	if _, err := f.ReadAt(b[:], IncompatibleField); err != nil {
 		t.Fatal(err)
 	}
 	return IncompatibleFeatures(binary.BigEndian.Uint64(b[:]))

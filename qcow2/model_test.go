@@ -201,13 +201,13 @@ func (m *model) spread() {
 	size, _ := m.imageIn(m.mem).Size()
 	if m.external {
 		m.soilData(i)
-		size -= 3 << i.geo.clusterBits
+		size -= 3 << i.geo.ClusterBits
 	}
 	dirt := bytes.Repeat([]byte{soil}, int(i.ClusterSize()))
-	last := uint64(size)>>i.geo.clusterBits + 3
+	last := uint64(size)>>i.geo.ClusterBits + 3
 	for c := uint64(1); c < last; c++ {
 		if n, _ := i.refs.get(c); n == 0 {
-			m.mem.WriteAt(dirt, int64(c<<i.geo.clusterBits))
+			m.mem.WriteAt(dirt, int64(c<<i.geo.ClusterBits))
 		}
 	}
 }
@@ -241,7 +241,7 @@ func (m *model) crashAfter(t *rapid.T, n int) {
 			m.judgeSector(t, k, got[k:end])
 		}
 	}
-	mustBeSound(t, m.imageIn(left), false)
+	MustBeSound(t, m.imageIn(left), false)
 }
 
 // judgeSector looks at a sector, from byte off on, that a crash left otherwise
@@ -292,7 +292,7 @@ func TestModel(t *testing.T) {
 		if err := m.image.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
-		mustBeSound(t, m.imageIn(m.file), !m.leaky)
+		MustBeSound(t, m.imageIn(m.file), !m.leaky)
 		m.mustKeepSnapshot(t, m.file)
 	})
 }

@@ -14,7 +14,7 @@ import (
 func (m *model) layBase() {
 	size := uint64(len(m.disk))
 	size = max(size/512+rapid.Uint64Range(0, 8).Draw(m.t, "base size")*size/2048, 4) * 512 / 2
-	bytes := pattern(1<<30, roundUp(size, 512))
+	bytes := pattern(1<<30, RoundUp(size, 512))
 	clear(bytes[len(bytes)/3 : len(bytes)/2])
 	if m.lower = storage.NewMem(bytes); rapid.Bool().Draw(m.t, "image as base") {
 		m.lower, m.lowerIsImage = new(storage.Mem), true
@@ -84,12 +84,12 @@ func (m *model) imageIn(f storage.File) storage.File {
 // soilData fills clusters of a data file that nothing refers to.
 func (m *model) soilData(i *Image) {
 	for off := uint64(0); off < i.size; off += i.ClusterSize() {
-		e, err := i.mapping(off >> i.geo.clusterBits)
+		e, err := i.mapping(off >> i.geo.ClusterBits)
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		if !i.geo.stored(e.entry) {
-			m.mem.WriteAt(bytes.Repeat([]byte{soil}, int(i.inDisk(off>>i.geo.clusterBits))), int64(modelImageBytes+off))
+		if !i.geo.Stored(e.entry) {
+			m.mem.WriteAt(bytes.Repeat([]byte{soil}, int(i.inDisk(off>>i.geo.ClusterBits))), int64(modelImageBytes+off))
 		}
 	}
 }
@@ -114,12 +114,12 @@ func (m *model) Snapshot(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("snapshot: %v", err)
 	}
-	entry := make([]byte, snapshotFixed+snapshotExtra+8)
+	entry := make([]byte, SnapshotFixed+SnapshotExtra+8)
 	binary.BigEndian.PutUint64(entry, l1)
 	binary.BigEndian.PutUint32(entry[8:], uint32(len(i.l1)))
-	binary.BigEndian.PutUint32(entry[36:], snapshotExtra)
-	m.mem.WriteAt(entry, int64(table.first<<i.geo.clusterBits))
-	m.patchHeader(func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1, table.first<<i.geo.clusterBits })
+	binary.BigEndian.PutUint32(entry[36:], SnapshotExtra)
+	m.mem.WriteAt(entry, int64(table.first<<i.geo.ClusterBits))
+	m.patchHeader(func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1, table.first<<i.geo.ClusterBits })
 	m.snapshot = bytes.Clone(m.disk)
 	m.open()
 }
@@ -127,14 +127,14 @@ func (m *model) Snapshot(t *rapid.T) {
 // shareAll makes a second L1 table refer to all L2 tables, and counts them and
 // what they refer to once more.
 func (i *Image) shareAll() (l1 uint64, err error) {
-	x, err := i.refs.take(i.geo.clusters(uint64(len(i.l1))*8), 0)
+	x, err := i.refs.take(i.geo.Clusters(uint64(len(i.l1))*8), 0)
 	if err != nil {
 		return 0, err
 	}
 	more := func(off uint64) {
-		i.refs.adjust(run{off >> i.geo.clusterBits, 1}, func(n uint64) uint64 { return n + 1 })
+		i.refs.adjust(run{off >> i.geo.ClusterBits, 1}, func(n uint64) uint64 { return n + 1 })
 	}
-	l1 = x.first << i.geo.clusterBits
+	l1 = x.first << i.geo.ClusterBits
 	for k := range i.l1 {
 		table := L1Entry(i.l1[k].entry.Load()).Offset()
 		if table == 0 {
@@ -144,12 +144,12 @@ func (i *Image) shareAll() (l1 uint64, err error) {
 		word := binary.BigEndian.AppendUint64(nil, table)
 		i.disk.write(word, i.header.L1TableOffset+uint64(k)*8)
 		i.disk.write(word, l1+uint64(k)*8)
-		raw := make([]byte, i.geo.clusterSize())
+		raw := make([]byte, i.geo.ClusterSize())
 		i.disk.read(raw, table)
-		for at := 0; at < len(raw); at += 8 * i.geo.entryWords() {
+		for at := 0; at < len(raw); at += 8 * i.geo.EntryWords() {
 			if e := L2Entry(binary.BigEndian.Uint64(raw[at:])); e.Offset() != 0 {
 				more(e.Offset())
-				binary.BigEndian.PutUint64(raw[at:], uint64(e&^l2Copied))
+				binary.BigEndian.PutUint64(raw[at:], uint64(e&^L2Copied))
 			}
 		}
 		i.disk.write(raw, table)
@@ -172,7 +172,7 @@ func (m *model) mustKeepSnapshot(t *rapid.T, f storage.File) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("snapshots: %v, %v", list, err)
 	}
-	i.header.L1TableOffset = list[0].l1Offset
+	i.header.L1TableOffset = list[0].L1Offset
 	got := make([]byte, len(m.snapshot))
 	if err := i.loadL1(); err != nil {
 		t.Fatal(err)

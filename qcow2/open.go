@@ -88,10 +88,10 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: geometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: GeometryOf(h), size: h.Size, disk: d, readOnly: true}
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
-	i.regions = newRegionMap(i.geo.clusterBits)
+	i.regions = newRegionMap(i.geo.ClusterBits)
 	i.cache.limit = i.cachedTables(o)
 	i.judgeHeader(o)
 	if err := i.adoptFiles(o); err != nil {
@@ -101,7 +101,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	i.data.way = storage.NewWay(i.data.File, i.grain())
 	if o.ReadOnly && o.IgnoreZones {
 		if i.private != nil {
-			i.private.conditions = nil
+			i.private.Conditions = nil
 		}
 		return i, i.loadL1()
 	}
@@ -120,7 +120,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 // adoptFiles notes where the data of the image and of the layers below is.
 func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	i.data = i.disk
-	if i.geo.external && o.Data != nil {
+	if i.geo.External && o.Data != nil {
 		if i.data, err = newDisk(o.Data); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	}
 	i.files = append([]storage.File{i.data.File}, i.base.files()...)
 	if len(i.files) > MaxLayers {
-		return &UnsupportedError{fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), "shorten it with qemu-img rebase"}
+		return &UnsupportedError{Feature: fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), WayOut: "shorten it with qemu-img rebase"}
 	}
 	return nil
 }
@@ -143,16 +143,16 @@ func (i *Image) cachedTables(o OpenOptions) int {
 	if limit == 0 {
 		limit = DefaultCacheBytes
 	}
-	n := limit / (i.geo.clusterSize() + l2tableBytes)
+	n := limit / (i.geo.ClusterSize() + l2tableBytes)
 	if o.ReadOnly {
-		n = min(n, i.geo.clusters(i.disk.length.Load()))
+		n = min(n, i.geo.Clusters(i.disk.length.Load()))
 	}
 	return int(max(n, minCachedTables))
 }
 
 // judgePrivate reads our own extension.
 func (i *Image) judgePrivate() {
-	found := findExtensions(i.header.Extensions, ExtPrivate)
+	found := FindExtensions(i.header.Extensions, ExtPrivate)
 	if len(found) == 0 {
 		return
 	}
@@ -160,34 +160,34 @@ func (i *Image) judgePrivate() {
 		i.refuse(UseRead, fmt.Errorf("%d private header extensions: %w", len(found), ErrCorrupt))
 		return
 	}
-	p, err := parsePrivate(found[0])
+	p, err := ParsePrivate(found[0])
 	if err != nil {
 		i.refuse(UseRead, err)
 		return
 	}
 	i.private = p
-	i.refuse(UseWrite, p.mustUnderstand())
+	i.refuse(UseWrite, p.MustUnderstand())
 }
 
 // loadL1 judges the L1 table's place before it takes memory for it.
 func (i *Image) loadL1() error {
 	h := i.header
-	need := i.geo.l1Needed(h.Size)
+	need := i.geo.L1Needed(h.Size)
 	switch bytes := uint64(h.L1Size) * 8; {
-	case bytes > maxL1Bytes:
-		return corrupt("header", 36, "says the L1 table has %d entries, above the limit of %d", h.L1Size, maxL1Bytes/8)
+	case bytes > MaxL1Bytes:
+		return corrupt("header", 36, "says the L1 table has %d entries, above the limit of %d", h.L1Size, MaxL1Bytes/8)
 	case uint64(h.L1Size) < need:
 		return corrupt("header", 36, "says the L1 table has %d entries, too few for a disk of %d bytes", h.L1Size, h.Size)
-	case need > 0 && (h.L1TableOffset == 0 || i.geo.inCluster(h.L1TableOffset) != 0):
+	case need > 0 && (h.L1TableOffset == 0 || i.geo.InCluster(h.L1TableOffset) != 0):
 		return corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
 	}
 	if end, length := h.L1TableOffset+need*8, i.disk.length.Load(); end < h.L1TableOffset || end > length {
 		return fmt.Errorf("%w: the L1 table at byte %#x lies past its end at %#x", ErrTruncated, h.L1TableOffset, length)
 	}
 	i.l1 = make([]l1slot, need)
-	raw := make([]byte, l1Piece*8)
-	for k := uint64(0); k < need; k += l1Piece {
-		raw = raw[:min(need-k, l1Piece)*8]
+	raw := make([]byte, L1Piece*8)
+	for k := uint64(0); k < need; k += L1Piece {
+		raw = raw[:min(need-k, L1Piece)*8]
 		if err := i.readTable("L1 table", raw, h.L1TableOffset+k*8); err != nil {
 			return err
 		}

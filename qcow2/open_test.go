@@ -34,7 +34,7 @@ func putExtension(h *Header, kind ExtensionType, data []byte) {
 			return
 		}
 	}
-	h.Extensions = append(h.Extensions, Extension{kind, data})
+	h.Extensions = append(h.Extensions, Extension{Type: kind, Data: data})
 }
 
 const (
@@ -60,7 +60,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"unknown bit", false, func(h *Header) { h.Incompatible |= 1 << 17 }, opensNever, ErrUnsupported, "unknown feature bit 17"},
 		{"unknown bit with a name", false, func(h *Header) {
 			h.Incompatible |= 1 << 17
-			putExtension(h, ExtFeatureNames, encodeFeatureNames([]FeatureName{{FeatureIncompatible, 17, "time travel"}}))
+			putExtension(h, ExtFeatureNames, EncodeFeatureNames([]FeatureName{{Type: FeatureIncompatible, Bit: 17, Name: "time travel"}}))
 		}, opensNever, ErrUnsupported, "time travel"},
 		{"data file", false, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrUnsupported, "external data file"},
 		{"plain data file", true, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrNotFollowed, "--allow-data-file"},
@@ -74,7 +74,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"bit without extension", true, func(h *Header) { h.Incompatible |= IncompatZoned }, opensNever, ErrUnsupported, "bit 5"},
 		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "check --repair all"},
 		{"two extensions", false, func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{ExtZoned, make([]byte, 48)})
+			h.Extensions = append(h.Extensions, Extension{Type: ExtZoned, Data: make([]byte, 48)})
 		}, opensNever, ErrCorrupt, "2 zoned header extensions"},
 		{"no known length", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 47)) }, opensNever, ErrUnsupported, "47 bytes"},
 		{"RFC", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 55)) }, opensNever, ErrUnsupported, "RFC"},
@@ -91,11 +91,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"conventional in header only", false, func(h *Header) { zonedByte(h, 15, 2) }, opensNever, ErrCorrupt, "zone 1 sequential"},
 		{"private version", false, func(h *Header) { putExtension(h, ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, ErrUnsupported, "version 2"},
 		{"two private extensions", false, func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{ExtPrivate, nil})
+			h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: nil})
 		}, opensNever, ErrCorrupt, "2 private header extensions"},
 		{"private record", false, func(h *Header) {
-			p := PrivateExtension{LogicalBlockSize: 4096, unknown: []privateRecord{{tagMustUnderstand | 9, nil}}}
-			putExtension(h, ExtPrivate, p.encode())
+			p := PrivateExtension{LogicalBlockSize: 4096, Unknown: []PrivateRecord{{Tag: TagMustUnderstand | 9, Data: nil}}}
+			putExtension(h, ExtPrivate, p.Encode())
 		}, opensReadOnly, ErrUnsupported, "0x80000009"},
 		{"L1 table short", false, func(h *Header) { h.L1Size = 1 }, opensNever, ErrCorrupt, "too few"},
 		{"L1 table huge", false, func(h *Header) { h.L1Size = 1 << 30 }, opensNever, ErrCorrupt, "above the limit"},
@@ -155,13 +155,13 @@ func mustLookAt(t *testing.T, m *storage.Mem, is error, says string) {
 }
 
 func zonedByte(h *Header, at int, value byte) {
-	data := append([]byte(nil), findExtensions(h.Extensions, ExtZoned)[0]...)
+	data := append([]byte(nil), FindExtensions(h.Extensions, ExtZoned)[0]...)
 	data[at] = value
 	putExtension(h, ExtZoned, data)
 }
 
 func withTable(h *Header, off uint64) []byte {
-	data := append([]byte(nil), findExtensions(h.Extensions, ExtZoned)[0]...)
+	data := append([]byte(nil), FindExtensions(h.Extensions, ExtZoned)[0]...)
 	binary.BigEndian.PutUint64(data[40:], off)
 	return data
 }
@@ -171,7 +171,7 @@ func TestLayoutV3IsReadOnly(t *testing.T) {
 	m := new(storage.Mem)
 	create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20, MaxAppendBytes: 64 << 10}})
 	spoil(t, m, func(h *Header) {
-		putExtension(h, ExtZoned, layoutV3.encode(layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])))
+		putExtension(h, ExtZoned, LayoutV3.Encode(LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])))
 		h.Incompatible &^= IncompatZoned
 	})
 	i, err := Open(m, OpenOptions{ReadOnly: true})
@@ -186,16 +186,16 @@ func TestLayoutV3IsReadOnly(t *testing.T) {
 func TestReadableIsMoreThanServable(t *testing.T) {
 	for name, change := range map[string]func(*Header){
 		"zone size no power of two": func(h *Header) {
-			x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+			x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
 			x.ZoneSize, x.ZoneCapacity = 5<<18, 5<<18
 			h.Size = uint64(x.Zones) * x.ZoneSize
-			putExtension(h, ExtZoned, layoutV6.encode(x))
+			putExtension(h, ExtZoned, LayoutV6.Encode(x))
 		},
 		"short last zone": func(h *Header) { h.Size -= 512 },
 		"limits above the number of zones": func(h *Header) {
-			x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+			x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
 			x.MaxActive, x.MaxOpen = 1000, 2000
-			putExtension(h, ExtZoned, layoutV6.encode(x))
+			putExtension(h, ExtZoned, LayoutV6.Encode(x))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestReadableIsMoreThanServable(t *testing.T) {
 
 // rewriteZones makes every zone of a v6 image EMPTY.
 func rewriteZones(m *storage.Mem, h *Header) {
-	x := layoutV6.decode(findExtensions(h.Extensions, ExtZoned)[0])
+	x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
 	for k := range uint64(x.Zones) {
 		m.WriteAt(binary.LittleEndian.AppendUint64(nil, k*x.ZoneSize), int64(x.TableOffset+k*8))
 	}
@@ -232,7 +232,7 @@ func TestUnknownExtensionsSurvive(t *testing.T) {
 	m := new(storage.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20})
 	i := reopen(t, m)
-	unknown := Extension{ExtensionType(0x12345678), []byte("left alone")}
+	unknown := Extension{Type: ExtensionType(0x12345678), Data: []byte("left alone")}
 	i.header.Extensions = append(i.header.Extensions, unknown)
 	i.header.Autoclear = 5
 	b, err := i.header.Encode()
@@ -244,7 +244,7 @@ func TestUnknownExtensionsSurvive(t *testing.T) {
 	if last := h.Extensions[len(h.Extensions)-1]; !cmp.Equal(last, unknown) {
 		t.Errorf("extension is now %+v", last)
 	}
-	if b = m.Bytes(); binary.BigEndian.Uint64(b[autoclearField:]) != 0 {
+	if b = m.Bytes(); binary.BigEndian.Uint64(b[AutoclearField:]) != 0 {
 		t.Error("autoclear bits survived an open for writing")
 	}
 }
@@ -252,7 +252,7 @@ func TestUnknownExtensionsSurvive(t *testing.T) {
 func TestReadOnlyOpenWritesNothing(t *testing.T) {
 	m := new(storage.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 18}})
-	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, autoclearField)
+	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, AutoclearField)
 	m.WriteAt([]byte{1}, 7<<16) // ends within a cluster
 	f := storage.NewRecorder(m)
 	i, err := Open(f, OpenOptions{ReadOnly: true})
@@ -261,7 +261,7 @@ func TestReadOnlyOpenWritesNothing(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"ensure": i.Ensure(0, 1, 0), "write": i.WriteAt([]byte{1}, 0), "zero": i.MakeZero(0, 1),
-		"slots": i.WriteZoneSlots([]ZoneSlot{{0, 512}}),
+		"slots": i.WriteZoneSlots([]ZoneSlot{{Zone: 0, WP: 512}}),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v", name, err)

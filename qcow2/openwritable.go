@@ -29,7 +29,7 @@ func (i *Image) openWritable(o OpenOptions) error {
 // growToCluster makes the file end with a whole cluster. A device may end within
 // one: there is no room for that cluster, and it is never given out.
 func (i *Image) growToCluster() error {
-	err := i.disk.grow(roundUp(i.disk.length.Load(), i.geo.clusterSize()))
+	err := i.disk.grow(RoundUp(i.disk.length.Load(), i.geo.ClusterSize()))
 	if noRoom(err) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (i *Image) growToCluster() error {
 // metadata stops writing.
 func (i *Image) claimRegions() {
 	h := i.header
-	i.claim(regionHeader, 0, i.geo.clusterSize())
+	i.claim(regionHeader, 0, i.geo.ClusterSize())
 	i.claim(regionL1, h.L1TableOffset, uint64(h.L1Size)*8)
 	if i.zones != nil {
 		i.claim(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
@@ -54,7 +54,7 @@ func (i *Image) claimRegions() {
 			i.refuse(UseWrite, err)
 			return
 		}
-		i.claim(regionL2, e.Offset(), i.geo.clusterSize())
+		i.claim(regionL2, e.Offset(), i.geo.ClusterSize())
 	}
 	i.claimRefcounts()
 	i.refuse(UseWrite, i.claimSnapshots())
@@ -78,7 +78,7 @@ func (i *Image) claimRefcounts() {
 			return
 		}
 		if e != 0 {
-			i.claim(regionRefBlock, e.Offset(), i.geo.clusterSize())
+			i.claim(regionRefBlock, e.Offset(), i.geo.ClusterSize())
 		}
 	}
 	i.refs = newRefcounts(i, table)
@@ -86,12 +86,12 @@ func (i *Image) claimRefcounts() {
 
 func (i *Image) readRefTable() ([]RefcountTableEntry, error) {
 	h := i.header
-	n := uint64(h.RefcountTableClusters) << i.geo.clusterBits
+	n := uint64(h.RefcountTableClusters) << i.geo.ClusterBits
 	switch {
-	case n == 0 || n > max(maxRefTableBytes, i.geo.clusterSize()):
-		return nil, corrupt("header", refTableField+8, "says the refcount table has %d clusters, which is none or above the limit", h.RefcountTableClusters)
-	case h.RefcountTableOffset == 0 || i.geo.inCluster(h.RefcountTableOffset) != 0:
-		return nil, corrupt("header", refTableField, "puts the refcount table at %#x, which is no cluster of its own", h.RefcountTableOffset)
+	case n == 0 || n > max(MaxRefTableBytes, i.geo.ClusterSize()):
+		return nil, corrupt("header", RefTableField+8, "says the refcount table has %d clusters, which is none or above the limit", h.RefcountTableClusters)
+	case h.RefcountTableOffset == 0 || i.geo.InCluster(h.RefcountTableOffset) != 0:
+		return nil, corrupt("header", RefTableField, "puts the refcount table at %#x, which is no cluster of its own", h.RefcountTableOffset)
 	}
 	raw := make([]byte, n)
 	if err := i.readTable("refcount table", raw[:1], h.RefcountTableOffset); err != nil {
@@ -112,7 +112,7 @@ func (i *Image) checkRefTableEntry(k uint64, e RefcountTableEntry) error {
 	switch {
 	case e.Reserved() != 0:
 		return corrupt("refcount table entry", at, "has reserved bits set (%#x)", uint64(e))
-	case i.geo.inCluster(e.Offset()) != 0:
+	case i.geo.InCluster(e.Offset()) != 0:
 		return corrupt("refcount table entry", at, "points into a cluster (%#x)", e.Offset())
 	case e.Offset() >= i.disk.length.Load() && e != 0:
 		return corrupt("refcount table entry", at, "points past the end of the file (%#x)", e.Offset())
@@ -132,7 +132,7 @@ func (i *Image) clearAutoclear() error {
 		return nil
 	}
 	keep := AutoclearFeatures(0)
-	if i.geo.external {
+	if i.geo.External {
 		keep = AutoclearRawExternal
 	}
 	if old&AutoclearBitmaps != 0 {
@@ -149,7 +149,7 @@ func (i *Image) clearAutoclear() error {
 		return i.datasync()
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Autoclear))
-	if err := i.writeMeta(regionHeader, word, autoclearField); err != nil {
+	if err := i.writeMeta(regionHeader, word, AutoclearField); err != nil {
 		return err
 	}
 	return i.datasync()

@@ -5,11 +5,11 @@ import "fmt"
 // loadZones finds out whether and how the image is zoned, and reads its zone
 // table through. Doubts become refusals; an error is a failed read.
 func (i *Image) loadZones(o OpenOptions) error {
-	found := findExtensions(i.header.Extensions, ExtZoned)
+	found := FindExtensions(i.header.Extensions, ExtZoned)
 	if len(found) == 0 {
 		if i.header.Incompatible&IncompatZoned != 0 {
-			i.refuse(UseRead, &UnsupportedError{"incompatible bit 5 (zoned format) without the zoned header extension",
-				"it marks plain images of the broken v5 series: check --repair all makes it usable as a plain one"})
+			i.refuse(UseRead, &UnsupportedError{Feature: "incompatible bit 5 (zoned format) without the zoned header extension",
+				WayOut: "it marks plain images of the broken v5 series: check --repair all makes it usable as a plain one"})
 		}
 		return nil
 	}
@@ -17,46 +17,46 @@ func (i *Image) loadZones(o OpenOptions) error {
 		i.refuse(UseRead, fmt.Errorf("%d zoned header extensions: %w", len(found), ErrCorrupt))
 		return nil
 	}
-	l, x, err := detectLayout(found[0], zoneContext{i.size, i.disk.length.Load(), i.geo.clusterSize()})
+	l, x, err := DetectLayout(found[0], ZoneContext{VirtualSize: i.size, FileSize: i.disk.length.Load(), ClusterSize: i.geo.ClusterSize()})
 	if err == nil {
-		err = checkZoneRules(x)
+		err = CheckZoneRules(x)
 	}
 	if err == nil {
-		err = l.plausibleTable(x, zoneContext{i.size, i.disk.length.Load(), i.geo.clusterSize()})
+		err = l.PlausibleTable(x, ZoneContext{VirtualSize: i.size, FileSize: i.disk.length.Load(), ClusterSize: i.geo.ClusterSize()})
 	}
 	if err != nil {
 		i.refuse(UseRead, err)
 		return nil
 	}
-	i.zones = newZonedInfo(l, x, i.size)
+	i.zones = NewZonedInfo(l, x, i.size)
 	i.judgeLayout(l, o)
 	return i.loadZoneTable(l)
 }
 
 // judgeLayout: incompatible bit 5 must go with the extension, and what entries
 // mean must be known to write them.
-func (i *Image) judgeLayout(l *zoneLayout, o OpenOptions) {
+func (i *Image) judgeLayout(l *ZoneLayout, o OpenOptions) {
 	hasBit := i.header.Incompatible&IncompatZoned != 0
 	switch {
-	case hasBit || !l.needsBit:
-	case l == layoutV6:
+	case hasBit || !l.NeedsBit:
+	case l == LayoutV6:
 		i.refuse(UseWrite, fmt.Errorf("zoned extension without incompatible bit 5, as the broken v5 series wrote it: run check --repair all, or open it read-only: %w", ErrCorrupt))
 	default:
-		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: run check --repair all: %w", l.name, ErrCorrupt))
+		i.refuse(UseRead, fmt.Errorf("zoned extension (%s) without incompatible bit 5: run check --repair all: %w", l.Name, ErrCorrupt))
 	}
-	if l.conditioned && !o.amend {
-		i.refuse(UseWrite, &UnsupportedError{"writing to a zoned image of layout " + l.name, "open it read-only, or make it one of layout v6: zqublkd amend -o zone.revision=v6"})
+	if l.Conditioned && !o.amend {
+		i.refuse(UseWrite, &UnsupportedError{Feature: "writing to a zoned image of layout " + l.Name, WayOut: "open it read-only, or make it one of layout v6: zqublkd amend -o zone.revision=v6"})
 	}
 }
 
-func (i *Image) loadZoneTable(l *zoneLayout) error {
+func (i *Image) loadZoneTable(l *ZoneLayout) error {
 	var err error
-	if i.table, i.tally, err = findZoneTable(i.disk.read, l, i.zones); err != nil {
+	if i.table, i.tally, err = FindZoneTable(i.disk.read, l, i.zones); err != nil {
 		return err
 	}
-	i.zones.BigEndian = i.table.bigEndian()
-	i.refuse(UseRead, i.tally.broken)
-	if n := i.tally.wrapped; n > 0 {
+	i.zones.BigEndian = i.table.BigEndian()
+	i.refuse(UseRead, i.tally.Broken)
+	if n := i.tally.Wrapped; n > 0 {
 		i.refuse(UseWrite, fmt.Errorf("%w: %d zones from 4 GiB on; run check --repair all, or open it read-only", ErrWrapped, n))
 	}
 	return nil
@@ -69,5 +69,5 @@ func (i *Image) EachZone(f func(zone uint32, e ZoneEntry) error) error {
 	if i.zones == nil {
 		return nil
 	}
-	return i.table.each(func(zone uint32, word uint64) error { return f(zone, i.table.decode(zone, word)) })
+	return i.table.Each(func(zone uint32, word uint64) error { return f(zone, i.table.Decode(zone, word)) })
 }

@@ -65,5 +65,5 @@ func TestOnRealFile(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Error("read back wrong")
 	}
-	mustBeSound(t, f, true)
+	MustBeSound(t, f, true)
 }

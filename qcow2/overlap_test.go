@@ -57,7 +57,7 @@ func TestMetadataIsNeverGivenOut(t *testing.T) {
 			if err := i.WriteAt([]byte{1}, 0); !errors.Is(err, ErrFailed) {
 				t.Errorf("another write: %v", err)
 			}
-			binary.BigEndian.PutUint64(before[incompatibleField:], uint64(IncompatZoned|IncompatDirty|IncompatCorrupt))
+			binary.BigEndian.PutUint64(before[IncompatibleField:], uint64(IncompatZoned|IncompatDirty|IncompatCorrupt))
 			if after := m.Bytes(); !bytes.Equal(before, after[:len(before)]) {
 				t.Error("more than the dirty and corrupt bits have changed")
 			}
@@ -100,7 +100,7 @@ func TestSenselessEntriesAreNotFollowed(t *testing.T) {
 			if x := i.Lookup(4096, 1); x.Kind != Corrupt {
 				t.Errorf("looked up as %+v", x)
 			}
-			binary.BigEndian.PutUint64(before[incompatibleField:], uint64(IncompatZoned|IncompatCorrupt))
+			binary.BigEndian.PutUint64(before[IncompatibleField:], uint64(IncompatZoned|IncompatCorrupt))
 			if !bytes.Equal(before, m.Bytes()) {
 				t.Error("not only the corrupt bit was written")
 			}
@@ -128,7 +128,7 @@ func TestWritesAreChecked(t *testing.T) {
 				t.Errorf("writing %v onto the %s: %v", kind, name, err)
 			}
 			after := m.Bytes()
-			copy(after[:headerLength], before) // the corrupt bit
+			copy(after[:HeaderLength], before) // the corrupt bit
 			if err != nil && !bytes.Equal(before, after) {
 				t.Errorf("writing %v onto the %s: it happened", kind, name)
 			}

@@ -105,7 +105,7 @@ func panicsOnce(t *testing.T, f *panicFile) (met error) {
 	}
 	img.Close()
 	f.writes, f.syncs = 0, 0
-	r, err := Check(f, CheckOptions{Repair: RepairLeaks})
+	r, err := Check(f, Options{Repair: RepairLeaks})
 	if err != nil || r.Corruptions > 0 {
 		t.Errorf("after the panic: %v, %+v", err, r)
 	}

@@ -20,7 +20,7 @@ func (p *placement) covers(first, last uint64) bool {
 	if first <= p.last && last >= p.first {
 		return true
 	}
-	bits := p.image.geo.l2Bits
+	bits := p.image.geo.L2Bits
 	for _, t := range p.tables {
 		if first>>bits <= t.index && last>>bits >= t.index {
 			return true
@@ -44,7 +44,7 @@ func (p *placement) takeTables() error {
 	i := p.image
 	last := ^uint64(0)
 	for _, ch := range p.changes {
-		index := ch.cluster >> i.geo.l2Bits
+		index := ch.cluster >> i.geo.L2Bits
 		if index == last {
 			continue
 		}
@@ -69,7 +69,7 @@ func (i *Image) ownsTable(e L1Entry) (bool, error) {
 	if e.Offset() == 0 {
 		return false, nil
 	}
-	n, err := i.refs.get(e.Offset() >> i.geo.clusterBits)
+	n, err := i.refs.get(e.Offset() >> i.geo.ClusterBits)
 	if err == nil && n == 0 {
 		err = i.corrupted(corrupt("L2 table", e.Offset(), "has refcount 0"))
 	}
@@ -84,15 +84,15 @@ func (p *placement) takeTable(index, old uint64) error {
 	if err != nil {
 		return fmt.Errorf("taking space for an L2 table: %w", err)
 	}
-	t := newTable{index, x.first << i.geo.clusterBits, old}
-	if err := i.regions.add(regionL2, t.at, i.geo.clusterSize()); err != nil {
+	t := newTable{index, x.first << i.geo.ClusterBits, old}
+	if err := i.regions.add(regionL2, t.at, i.geo.ClusterSize()); err != nil {
 		return i.corrupted(err)
 	}
 	p.tables = append(p.tables, t)
 	if old == 0 {
 		return nil
 	}
-	raw := make([]byte, i.geo.clusterSize())
+	raw := make([]byte, i.geo.ClusterSize())
 	if err := i.disk.read(raw, old); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (p *placement) takeClusters() error {
 		}
 		for c := range x.n {
 			ch := &p.changes[k+int(c)]
-			ch.host, ch.hosted, ch.taken = (x.first+c)<<p.image.geo.clusterBits, true, true
+			ch.host, ch.hosted, ch.taken = (x.first+c)<<p.image.geo.ClusterBits, true, true
 		}
 		k += int(x.n)
 	}
@@ -138,19 +138,19 @@ func (p *placement) wantingFrom(k int) uint64 {
 func (p *placement) hint(k int) uint64 {
 	ch := &p.changes[k]
 	if k > 0 && p.changes[k-1].cluster+1 == ch.cluster {
-		return p.changes[k-1].host>>p.image.geo.clusterBits + 1
+		return p.changes[k-1].host>>p.image.geo.ClusterBits + 1
 	}
 	if ch.cluster == 0 {
 		return 0
 	}
 	if host := p.image.hostInFlight(ch.cluster - 1); host != 0 {
-		return host>>p.image.geo.clusterBits + 1
+		return host>>p.image.geo.ClusterBits + 1
 	}
 	m, err := p.image.mapping(ch.cluster - 1)
 	if err != nil || m.entry.Compressed() || m.entry.Offset() == 0 {
 		return 0
 	}
-	return m.entry.Offset()>>p.image.geo.clusterBits + 1
+	return m.entry.Offset()>>p.image.geo.ClusterBits + 1
 }
 
 // undo gives back what was taken for changes that were never published. What
@@ -161,8 +161,8 @@ func (p *placement) undo() {
 		return
 	}
 	for _, t := range p.tables {
-		i.regions.remove(t.at, i.geo.clusterSize())
-		i.refs.drop(run{t.at >> i.geo.clusterBits, 1})
+		i.regions.remove(t.at, i.geo.ClusterSize())
+		i.refs.drop(run{t.at >> i.geo.ClusterBits, 1})
 	}
 	for _, x := range p.takenRuns() {
 		i.refs.drop(x)
@@ -173,7 +173,7 @@ func (p *placement) undo() {
 func (p *placement) takenRuns() []run {
 	var runs []run
 	for _, ch := range p.changes {
-		c := ch.host >> p.image.geo.clusterBits
+		c := ch.host >> p.image.geo.ClusterBits
 		switch last := len(runs) - 1; {
 		case !ch.taken:
 		case last >= 0 && runs[last].end() == c:

@@ -86,8 +86,8 @@ func (p *placement) needsFlush() bool {
 
 // dataIn is the part of data that belongs into a cluster, nil if none.
 func (p *placement) dataIn(cluster uint64) []byte {
-	start := cluster << p.image.geo.clusterBits
-	from, to := max(start, p.off), min(start+p.image.geo.clusterSize(), p.off+uint64(len(p.data)))
+	start := cluster << p.image.geo.ClusterBits
+	from, to := max(start, p.off), min(start+p.image.geo.ClusterSize(), p.off+uint64(len(p.data)))
 	if from >= to {
 		return nil
 	}

@@ -19,29 +19,31 @@ import (
 type PrivateExtension struct {
 	LogicalBlockSize uint32 // bytes: 512 or 4096; 0 if not recorded
 
-	conditions conditionList
-	unknown    []privateRecord
+	Conditions ConditionList
+	Unknown    []PrivateRecord
 }
 
-type privateRecord struct {
-	tag  uint32
-	data []byte
+// PrivateRecord is a record that this program does not know, or one of the known ones in its stored form.
+type PrivateRecord struct {
+	Tag  uint32
+	Data []byte
 }
 
 const (
 	privateVersion = 1
-	privateHeader  = 8 // bytes, of the extension and of each record
+	PrivateHeader  = 8 // bytes, of the extension and of each record
 
-	tagMustUnderstand   = 1 << 31
+	TagMustUnderstand   = 1 << 31
 	tagLogicalBlockSize = 1
-	tagConditions       = 2 | tagMustUnderstand
+	tagConditions       = 2 | TagMustUnderstand
 )
 
 // DefaultLogicalBlockSize is that of images that don't record one, in bytes.
 const DefaultLogicalBlockSize = 512
 
-func parsePrivate(b []byte) (*PrivateExtension, error) {
-	if len(b) < privateHeader {
+// ParsePrivate decodes the data of the header extension.
+func ParsePrivate(b []byte) (*PrivateExtension, error) {
+	if len(b) < PrivateHeader {
 		return nil, fmt.Errorf("private extension has %d bytes, too few for its version: %w", len(b), ErrCorrupt)
 	}
 	if v := binary.BigEndian.Uint32(b); v != privateVersion {
@@ -49,16 +51,16 @@ func parsePrivate(b []byte) (*PrivateExtension, error) {
 	}
 	p := new(PrivateExtension)
 	seen := make(map[uint32]bool)
-	for b = b[privateHeader:]; len(b) > 0; {
+	for b = b[PrivateHeader:]; len(b) > 0; {
 		r, n, err := parseRecord(b)
 		if err != nil {
 			return nil, err
 		}
-		known := r.tag == tagLogicalBlockSize || r.tag == tagConditions
-		if known && seen[r.tag] {
-			return nil, fmt.Errorf("private extension has record %#x twice: %w", r.tag, ErrCorrupt)
+		known := r.Tag == tagLogicalBlockSize || r.Tag == tagConditions
+		if known && seen[r.Tag] {
+			return nil, fmt.Errorf("private extension has record %#x twice: %w", r.Tag, ErrCorrupt)
 		}
-		seen[r.tag] = known
+		seen[r.Tag] = known
 		if err := p.adopt(r); err != nil {
 			return nil, err
 		}
@@ -68,74 +70,76 @@ func parsePrivate(b []byte) (*PrivateExtension, error) {
 }
 
 // parseRecord returns the first record of b and its padded length in bytes.
-func parseRecord(b []byte) (privateRecord, uint64, error) {
-	if len(b) < privateHeader {
-		return privateRecord{}, 0, fmt.Errorf("private extension ends within a record: %w", ErrCorrupt)
+func parseRecord(b []byte) (PrivateRecord, uint64, error) {
+	if len(b) < PrivateHeader {
+		return PrivateRecord{}, 0, fmt.Errorf("private extension ends within a record: %w", ErrCorrupt)
 	}
-	r := privateRecord{tag: binary.BigEndian.Uint32(b)}
+	r := PrivateRecord{Tag: binary.BigEndian.Uint32(b)}
 	length := uint64(binary.BigEndian.Uint32(b[4:]))
-	padded := privateHeader + roundUp(length, 8)
+	padded := PrivateHeader + RoundUp(length, 8)
 	if padded > uint64(len(b)) {
-		return r, 0, fmt.Errorf("private extension ends within record %d: %w", r.tag, ErrCorrupt)
+		return r, 0, fmt.Errorf("private extension ends within record %d: %w", r.Tag, ErrCorrupt)
 	}
-	r.data = b[privateHeader:][:length:length]
+	r.Data = b[PrivateHeader:][:length:length]
 	return r, padded, nil
 }
 
-func (p *PrivateExtension) adopt(r privateRecord) (err error) {
-	switch r.tag {
+func (p *PrivateExtension) adopt(r PrivateRecord) (err error) {
+	switch r.Tag {
 	case tagLogicalBlockSize:
 		return p.adoptBlockSize(r)
 	case tagConditions:
-		p.conditions, err = parseConditions(r.data)
+		p.Conditions, err = parseConditions(r.Data)
 		return err
 	}
-	p.unknown = append(p.unknown, r)
+	p.Unknown = append(p.Unknown, r)
 	return nil
 }
 
-func (p *PrivateExtension) adoptBlockSize(r privateRecord) error {
-	if len(r.data) != 4 {
-		return fmt.Errorf("private extension has a logical block size of %d bytes' width: %w", len(r.data), ErrCorrupt)
+func (p *PrivateExtension) adoptBlockSize(r PrivateRecord) error {
+	if len(r.Data) != 4 {
+		return fmt.Errorf("private extension has a logical block size of %d bytes' width: %w", len(r.Data), ErrCorrupt)
 	}
-	p.LogicalBlockSize = binary.BigEndian.Uint32(r.data)
-	if !validLogicalBlock(p.LogicalBlockSize) {
+	p.LogicalBlockSize = binary.BigEndian.Uint32(r.Data)
+	if !ValidLogicalBlock(p.LogicalBlockSize) {
 		return &UnsupportedError{fmt.Sprintf("logical block size %d", p.LogicalBlockSize), "512 and 4096 are known"}
 	}
 	return nil
 }
 
-// mustUnderstand is the first record a writer would have to understand.
-func (p *PrivateExtension) mustUnderstand() error {
-	for _, r := range p.unknown {
-		if r.tag&tagMustUnderstand != 0 {
-			return &UnsupportedError{fmt.Sprintf("private record %#x", r.tag), "open it read-only, or use a newer zqublkd"}
+// MustUnderstand is the first record a writer would have to understand.
+func (p *PrivateExtension) MustUnderstand() error {
+	for _, r := range p.Unknown {
+		if r.Tag&TagMustUnderstand != 0 {
+			return &UnsupportedError{fmt.Sprintf("private record %#x", r.Tag), "open it read-only, or use a newer zqublkd"}
 		}
 	}
 	return nil
 }
 
-func (p *PrivateExtension) encode() []byte {
+// Encode returns the data of the header extension.
+func (p *PrivateExtension) Encode() []byte {
 	b := binary.BigEndian.AppendUint32(nil, privateVersion)
 	b = binary.BigEndian.AppendUint32(b, 0)
 	if p.LogicalBlockSize != 0 {
 		size := binary.BigEndian.AppendUint32(nil, p.LogicalBlockSize)
-		b = privateRecord{tagLogicalBlockSize, size}.append(b)
+		b = PrivateRecord{tagLogicalBlockSize, size}.append(b)
 	}
-	if len(p.conditions) > 0 {
-		b = privateRecord{tagConditions, p.conditions.encode()}.append(b)
+	if len(p.Conditions) > 0 {
+		b = PrivateRecord{tagConditions, p.Conditions.encode()}.append(b)
 	}
-	for _, r := range p.unknown {
+	for _, r := range p.Unknown {
 		b = r.append(b)
 	}
 	return b
 }
 
-func (r privateRecord) append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, r.tag)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.data)))
-	b = append(b, r.data...)
-	return append(b, make([]byte, roundUp(uint64(len(r.data)), 8)-uint64(len(r.data)))...)
+func (r PrivateRecord) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, r.Tag)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Data)))
+	b = append(b, r.Data...)
+	return append(b, make([]byte, RoundUp(uint64(len(r.Data)), 8)-uint64(len(r.Data)))...)
 }
 
-func validLogicalBlock(n uint32) bool { return n == 512 || n == 4096 }
+// ValidLogicalBlock reports whether n is a logical block size, in bytes.
+func ValidLogicalBlock(n uint32) bool { return n == 512 || n == 4096 }

@@ -25,7 +25,7 @@ func (p *placement) publish() error {
 
 // group is the leading changes that fall into one L2 table.
 func (p *placement) group() []change {
-	bits := p.image.geo.l2Bits
+	bits := p.image.geo.L2Bits
 	n := 1
 	for n < len(p.changes) && p.changes[n].cluster>>bits == p.changes[0].cluster>>bits {
 		n++
@@ -35,7 +35,7 @@ func (p *placement) group() []change {
 
 // forget drops the leading n changes and their L2 table from the batch.
 func (p *placement) forget(n int) {
-	index := p.changes[0].cluster >> p.image.geo.l2Bits
+	index := p.changes[0].cluster >> p.image.geo.L2Bits
 	if len(p.tables) > 0 && p.tables[0].index == index {
 		p.tables = p.tables[1:]
 	}
@@ -49,7 +49,7 @@ func (p *placement) recall(n int) {
 	i := p.image
 	group, tables := slices.Clone(p.changes[:n]), p.tables
 	p.forget(n)
-	index := group[0].cluster >> i.geo.l2Bits
+	index := group[0].cluster >> i.geo.L2Bits
 	linked, err := i.wordAt(i.header.L1TableOffset + index*8)
 	if err != nil {
 		return // they leak
@@ -64,8 +64,8 @@ func (p *placement) recall(n int) {
 	}
 	i.l1[index].entry.Store(linked)
 	for k := len(group) - 1; k >= 0; k-- {
-		index := group[k].cluster & (i.geo.l2Entries() - 1)
-		word, err := i.wordAt(L1Entry(linked).Offset() + index*uint64(i.geo.entryWords())*8)
+		index := group[k].cluster & (i.geo.L2Entries() - 1)
+		word, err := i.wordAt(L1Entry(linked).Offset() + index*uint64(i.geo.EntryWords())*8)
 		if err == nil && L2Entry(word).Offset() != group[k].host {
 			p.changes = append([]change{group[k]}, p.changes...)
 		}
@@ -83,7 +83,7 @@ func (i *Image) wordAt(at uint64) (uint64, error) {
 // readers see both. Readers that load the table meanwhile wait for cache.mu.
 func (p *placement) publishTable(group []change) error {
 	i := p.image
-	index := group[0].cluster >> i.geo.l2Bits
+	index := group[0].cluster >> i.geo.L2Bits
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()
 	at := L1Entry(i.l1[index].entry.Load()).Offset()
@@ -107,16 +107,16 @@ func (p *placement) publishTable(group []change) error {
 	}
 	fresh := table == nil
 	if fresh {
-		table = &l2table{step: uint64(i.geo.entryWords()), words: make([]uint64, i.geo.clusterSize()/8)}
+		table = &l2table{step: uint64(i.geo.EntryWords()), words: make([]uint64, i.geo.ClusterSize()/8)}
 	}
 	for k := range group {
-		table.set(group[k].cluster&(i.geo.l2Entries()-1), i.mappingOf(&group[k]))
+		table.set(group[k].cluster&(i.geo.L2Entries()-1), i.mappingOf(&group[k]))
 	}
 	if fresh {
 		i.keepTable(index, table)
 	}
 	if link {
-		i.l1[index].entry.Store(uint64(newL1Entry(at)))
+		i.l1[index].entry.Store(uint64(NewL1Entry(at)))
 		i.retireTable(p.tables[0].old)
 	}
 	return nil
@@ -125,7 +125,7 @@ func (p *placement) publishTable(group []change) error {
 // retireTable drops the reference to a table that was copied.
 func (i *Image) retireTable(at uint64) {
 	if at != 0 {
-		i.frees.add(run{at >> i.geo.clusterBits, 1})
+		i.frees.add(run{at >> i.geo.ClusterBits, 1})
 	}
 }
 
@@ -134,9 +134,9 @@ func (i *Image) mappingOf(ch *change) mapping {
 	if ch.zero {
 		return i.zeroMapping(ch)
 	}
-	m := mapping{entry: newL2Entry(ch.host)}
-	if i.geo.extended {
-		m.bitmap = l2AllAllocated
+	m := mapping{entry: NewL2Entry(ch.host)}
+	if i.geo.Extended {
+		m.bitmap = L2AllAllocated
 	}
 	return m
 }
@@ -144,7 +144,7 @@ func (i *Image) mappingOf(ch *change) mapping {
 // writeEntries writes the group's entries to the L2 table at byte at, those in
 // a row as one write.
 func (i *Image) writeEntries(at uint64, group []change) error {
-	words := i.geo.entryWords()
+	words := i.geo.EntryWords()
 	for len(group) > 0 {
 		var b []byte
 		n := 0
@@ -152,7 +152,7 @@ func (i *Image) writeEntries(at uint64, group []change) error {
 			b = i.mappingOf(&group[n]).append(b, words)
 			n++
 		}
-		index := group[0].cluster & (i.geo.l2Entries() - 1)
+		index := group[0].cluster & (i.geo.L2Entries() - 1)
 		if err := i.writeMeta(regionL2, b, at+index*uint64(words)*8); err != nil {
 			return err
 		}
@@ -166,20 +166,20 @@ func (i *Image) writeEntries(at uint64, group []change) error {
 func (i *Image) zeroMapping(ch *change) mapping {
 	m := mapping{}
 	if ch.hosted {
-		m.entry = newL2Entry(ch.host)
+		m.entry = NewL2Entry(ch.host)
 	}
 	switch {
-	case i.geo.extended:
-		m.bitmap = l2AllAllocated << subclusters
+	case i.geo.Extended:
+		m.bitmap = L2AllAllocated << Subclusters
 	case i.header.Version >= 3:
-		m.entry |= l2Zero
+		m.entry |= L2Zero
 	}
 	return m
 }
 
 // linkTable writes the L1 entry of a new L2 table.
 func (i *Image) linkTable(index, at uint64) error {
-	b := binary.BigEndian.AppendUint64(nil, uint64(newL1Entry(at)))
+	b := binary.BigEndian.AppendUint64(nil, uint64(NewL1Entry(at)))
 	return i.writeMeta(regionL1, b, i.header.L1TableOffset+index*8)
 }
 
@@ -195,16 +195,16 @@ func (i *Image) retire(group []change) {
 // its host cluster.
 func (i *Image) retireMapping(old mapping, ch *change) {
 	e := old.entry
-	if i.geo.external {
+	if i.geo.External {
 		return // nothing is counted in the data file
 	}
 	if e.Compressed() {
-		off, n := e.CompressedRange(i.geo.clusterBits)
-		first, last := off>>i.geo.clusterBits, (off+n-1)>>i.geo.clusterBits
+		off, n := e.CompressedRange(i.geo.ClusterBits)
+		first, last := off>>i.geo.ClusterBits, (off+n-1)>>i.geo.ClusterBits
 		i.frees.add(run{first, last - first + 1})
 		return
 	}
 	if e.Offset() != 0 && !(ch.hosted && e.Offset() == ch.host) {
-		i.frees.add(run{e.Offset() >> i.geo.clusterBits, 1})
+		i.frees.add(run{e.Offset() >> i.geo.ClusterBits, 1})
 	}
 }

@@ -29,7 +29,7 @@ func qemu(t testing.TB, tool string, args ...string) string {
 // qemuReads returns the disk as qemu-img reads it.
 func qemuReads(t testing.TB, m *storage.Mem) []byte {
 	t.Helper()
-	path := plainCopy(t, m)
+	path := PlainCopy(t, m)
 	raw := path + ".raw"
 	qemu(t, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, raw)
 	b, err := os.ReadFile(raw)
@@ -71,9 +71,9 @@ func mustSatisfyQEMU(t *testing.T, m *storage.Mem, disk []byte) {
 	i := reopen(t, m)
 	leaks := uint64(0)
 	if z := i.Zoned(); z != nil {
-		leaks = divUp(z.TableSize(), i.ClusterSize())
+		leaks = DivUp(z.TableSize(), i.ClusterSize())
 	}
-	if v := qemuCheck(t, m); v.Corruptions != 0 || v.Errors != 0 || v.Leaks != leaks {
+	if v := QemuCheck(t, m); v.Corruptions != 0 || v.Errors != 0 || v.Leaks != leaks {
 		t.Errorf("qemu-img check says %+v, want no corruptions and %d leaks", v, leaks)
 	}
 	mustRead(t, i, disk)

@@ -40,7 +40,7 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	case Compressed:
 		return i.readCompressed(p[:x.Len], off)
 	case Corrupt:
-		return 0, i.damaged(i.poisonError(off >> i.geo.clusterBits))
+		return 0, i.damaged(i.poisonError(off >> i.geo.ClusterBits))
 	}
 	return 0, fmt.Errorf("reading at %d: %w", off, ErrRange)
 }
@@ -49,11 +49,11 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 func (i *Image) readCompressed(p []byte, off uint64) (uint64, error) {
 	i.freeLock.RLock()
 	defer i.freeLock.RUnlock()
-	m, err := i.mapping(off >> i.geo.clusterBits)
+	m, err := i.mapping(off >> i.geo.ClusterBits)
 	if err != nil || !m.entry.Compressed() {
 		return 0, err // it has changed: look again
 	}
-	return uint64(len(p)), i.readMapping(p, i.geo.inCluster(off), off>>i.geo.clusterBits, m)
+	return uint64(len(p)), i.readMapping(p, i.geo.InCluster(off), off>>i.geo.ClusterBits, m)
 }
 
 // readMapping reads what a cluster with mapping m holds from byte in on.
@@ -61,7 +61,7 @@ func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 	if m.entry.Compressed() {
 		data, err := i.unpack(m.entry)
 		if err != nil {
-			return fmt.Errorf("compressed cluster of disk byte %d: %w", cluster<<i.geo.clusterBits, err)
+			return fmt.Errorf("compressed cluster of disk byte %d: %w", cluster<<i.geo.ClusterBits, err)
 		}
 		copy(p, data[in:])
 		return nil
@@ -69,7 +69,7 @@ func (i *Image) readMapping(p []byte, in, cluster uint64, m mapping) error {
 	for len(p) > 0 {
 		x := extentOf(&i.geo, m, in)
 		n := min(x.Len, uint64(len(p)))
-		if err := i.readExtent(p[:n], cluster<<i.geo.clusterBits+in, x); err != nil {
+		if err := i.readExtent(p[:n], cluster<<i.geo.ClusterBits+in, x); err != nil {
 			return err
 		}
 		p, in = p[n:], in+n

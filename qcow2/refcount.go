@@ -58,15 +58,15 @@ func (b RefcountBlock) bit(i uint64) (at uint64, shift uint) {
 	return bit / 8, uint(bit % 8)
 }
 
-// span is the range of bytes that holds refcounts [first,first+n).
-func (b RefcountBlock) span(first, n uint64) (from, to uint64) {
+// Span is the range of bytes that holds refcounts [first,first+n).
+func (b RefcountBlock) Span(first, n uint64) (from, to uint64) {
 	return first << b.Order / 8, ((first+n)<<b.Order + 7) / 8
 }
 
-// used is how many refcounts there are up to the last one that isn't zero.
-func (b RefcountBlock) used() uint64 {
+// Used is how many refcounts there are up to the last one that isn't zero.
+func (b RefcountBlock) Used() uint64 {
 	data := b.Data
-	for n := len(data) / 2; n >= 512 && isZero(data[n:]); n = len(data) / 2 {
+	for n := len(data) / 2; n >= 512 && IsZero(data[n:]); n = len(data) / 2 {
 		data = data[:n]
 	}
 	for len(data) > 0 && data[len(data)-1] == 0 {

@@ -10,7 +10,7 @@ import (
 // file. Everything here runs under Image.mu.
 type refcounts struct {
 	image *Image
-	geo   *geometry
+	geo   *Geometry
 	table []RefcountTableEntry
 
 	blocks map[uint64]RefcountBlock // a bounded part of them, by block number
@@ -28,15 +28,15 @@ func newRefcounts(i *Image, table []RefcountTableEntry) *refcounts {
 		geo:    &i.geo,
 		table:  table,
 		blocks: make(map[uint64]RefcountBlock),
-		limit:  int(max(cachedBlockBytes>>i.geo.clusterBits, minCachedTables)),
+		limit:  int(max(cachedBlockBytes>>i.geo.ClusterBits, minCachedTables)),
 	}
 }
 
 // perBlock is the number of clusters one refcount block counts.
-func (r *refcounts) perBlock() uint64 { return 1 << r.geo.refBlockBits }
+func (r *refcounts) perBlock() uint64 { return 1 << r.geo.RefBlockBits }
 
 func (r *refcounts) split(cluster uint64) (block, index uint64) {
-	return cluster >> r.geo.refBlockBits, cluster & (r.perBlock() - 1)
+	return cluster >> r.geo.RefBlockBits, cluster & (r.perBlock() - 1)
 }
 
 // exists says whether the refcount table has block b.
@@ -49,7 +49,7 @@ func (r *refcounts) load(b uint64) (RefcountBlock, error) {
 	if block, ok := r.blocks[b]; ok {
 		return block, nil
 	}
-	block := RefcountBlock{r.geo.refOrder, make([]byte, r.geo.clusterSize())}
+	block := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
 	if err := r.image.disk.read(block.Data, r.table[b].Offset()); err != nil {
 		return block, err
 	}
@@ -99,7 +99,7 @@ func (r *refcounts) acquire(x run) error {
 func (r *refcounts) drop(x run) error {
 	if positive, err := r.positive(x); err != nil || !positive {
 		if err == nil {
-			err = corrupt("refcount", x.first<<r.geo.clusterBits, "is 0 for a cluster in use")
+			err = corrupt("refcount", x.first<<r.geo.ClusterBits, "is 0 for a cluster in use")
 		}
 		return err
 	}
@@ -137,7 +137,7 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 	if err != nil {
 		return err
 	}
-	from, to := block.span(index, n)
+	from, to := block.Span(index, n)
 	at, before := r.table[b].Offset()+from, bytes.Clone(block.Data[from:to])
 	for k := index; k < index+n; k++ {
 		block.Set(k, change(block.Get(k)))
@@ -156,17 +156,17 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 // block once, and at none that is a hole of the file: there may be a million.
 func (r *refcounts) findTail() error {
 	h := holes{file: r.image.disk.File}
-	block := RefcountBlock{r.geo.refOrder, make([]byte, r.geo.clusterSize())}
+	block := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
 	for b := len(r.table) - 1; b >= 0; b-- {
 		off := r.table[b].Offset()
-		if off == 0 || h.hole(off) >= r.geo.clusterSize() {
+		if off == 0 || h.hole(off) >= r.geo.ClusterSize() {
 			continue
 		}
 		if err := r.image.disk.read(block.Data, off); err != nil {
 			return err
 		}
-		if n := block.used(); n > 0 {
-			r.tail = uint64(b)<<r.geo.refBlockBits + n
+		if n := block.Used(); n > 0 {
+			r.tail = uint64(b)<<r.geo.RefBlockBits + n
 			return nil
 		}
 	}

@@ -12,7 +12,7 @@ const coverAhead = 64 << 20
 // coverTail makes sure that a refcount block counts the cluster at the tail.
 // The new blocks lie at the tail themselves.
 func (r *refcounts) coverTail() error {
-	for b := r.tail >> r.geo.refBlockBits; !r.exists(b); b = r.tail >> r.geo.refBlockBits {
+	for b := r.tail >> r.geo.RefBlockBits; !r.exists(b); b = r.tail >> r.geo.RefBlockBits {
 		if err := r.addBlocks(b); err != nil {
 			return err
 		}
@@ -38,8 +38,8 @@ func (r *refcounts) addBlocks(b uint64) error {
 
 // missingFrom is how many blocks to make from block b on.
 func (r *refcounts) missingFrom(b uint64) uint64 {
-	bytesPerBlock := r.perBlock() << r.geo.clusterBits
-	most := min(divUp(coverAhead, bytesPerBlock), max(r.perBlock()/2, 1), uint64(len(r.table))-b)
+	bytesPerBlock := r.perBlock() << r.geo.ClusterBits
+	most := min(DivUp(coverAhead, bytesPerBlock), max(r.perBlock()/2, 1), uint64(len(r.table))-b)
 	n := uint64(1)
 	for n < most && r.table[b+n] == 0 {
 		n++
@@ -52,12 +52,12 @@ func (r *refcounts) missingFrom(b uint64) uint64 {
 // them yet, and as these clusters have no refcounts so far, a crash leaves them
 // free.
 func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
-	off, size := first<<r.geo.clusterBits, n<<r.geo.clusterBits
+	off, size := first<<r.geo.ClusterBits, n<<r.geo.ClusterBits
 	if err := r.claimRegion(regionRefBlock, off, size); err != nil {
 		return err
 	}
-	raw := RefcountBlock{r.geo.refOrder, make([]byte, size)}
-	base := b << r.geo.refBlockBits
+	raw := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, size)}
+	base := b << r.geo.RefBlockBits
 	for c := used.first; c < used.end(); c++ {
 		raw.Set(c-base, 1)
 	}
@@ -81,14 +81,14 @@ func (r *refcounts) claimRegion(kind regionKind, off, size uint64) error {
 func (r *refcounts) linkBlocks(b, n uint64, used run) error {
 	words := make([]byte, 0, n*8)
 	for k := range n {
-		words = binary.BigEndian.AppendUint64(words, (used.first+k)<<r.geo.clusterBits)
+		words = binary.BigEndian.AppendUint64(words, (used.first+k)<<r.geo.ClusterBits)
 	}
 	at := r.image.header.RefcountTableOffset + b*8
 	if err := r.image.writeMeta(regionRefTable, words, at); err != nil {
 		return r.image.fail(err) // which blocks are linked now is unknown
 	}
 	for k := range n {
-		r.table[b+k] = RefcountTableEntry((used.first + k) << r.geo.clusterBits)
+		r.table[b+k] = RefcountTableEntry((used.first + k) << r.geo.ClusterBits)
 	}
 	r.tail = max(r.tail, used.end())
 	return nil
@@ -99,20 +99,20 @@ func (r *refcounts) linkBlocks(b, n uint64, used run) error {
 // the old table has no entry for, and the tail is in its range.
 func (r *refcounts) growTable(b uint64) error {
 	tableClusters, n := r.plan(b)
-	if tableClusters<<r.geo.clusterBits > max(maxRefTableBytes, r.geo.clusterSize()) {
+	if tableClusters<<r.geo.ClusterBits > max(MaxRefTableBytes, r.geo.ClusterSize()) {
 		return fmt.Errorf("refcount table would pass 8 MiB, the limit of the format's readers: %w", ErrUnsupported)
 	}
 	used := run{r.tail, tableClusters + n}
 	if err := r.placeBlocks(b, n, used, used.first+tableClusters); err != nil {
 		return err
 	}
-	table := make([]RefcountTableEntry, tableClusters<<r.geo.clusterBits/8)
+	table := make([]RefcountTableEntry, tableClusters<<r.geo.ClusterBits/8)
 	copy(table, r.table)
 	for k := range n {
-		table[b+k] = RefcountTableEntry((used.first + tableClusters + k) << r.geo.clusterBits)
+		table[b+k] = RefcountTableEntry((used.first + tableClusters + k) << r.geo.ClusterBits)
 	}
 	if err := r.placeTable(table, used.first); err != nil {
-		r.image.regions.remove((used.first+tableClusters)<<r.geo.clusterBits, n<<r.geo.clusterBits)
+		r.image.regions.remove((used.first+tableClusters)<<r.geo.ClusterBits, n<<r.geo.ClusterBits)
 		return err
 	}
 	return r.switchTable(table, used)
@@ -122,9 +122,9 @@ func (r *refcounts) growTable(b uint64) error {
 // from number b on, count both table and blocks.
 func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 	for blocks = 1; ; blocks++ {
-		doubled := min(2*uint64(len(r.table)), maxRefTableBytes/8)
-		tableClusters = r.geo.clusters(max(doubled, b+blocks) * 8)
-		if (b+blocks)<<r.geo.refBlockBits >= r.tail+tableClusters+blocks {
+		doubled := min(2*uint64(len(r.table)), MaxRefTableBytes/8)
+		tableClusters = r.geo.Clusters(max(doubled, b+blocks) * 8)
+		if (b+blocks)<<r.geo.RefBlockBits >= r.tail+tableClusters+blocks {
 			return tableClusters, blocks
 		}
 	}
@@ -132,7 +132,7 @@ func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 
 // placeTable writes a table to the clusters from first on and makes it durable.
 func (r *refcounts) placeTable(table []RefcountTableEntry, first uint64) error {
-	off, size := first<<r.geo.clusterBits, uint64(len(table))*8
+	off, size := first<<r.geo.ClusterBits, uint64(len(table))*8
 	if err := r.claimRegion(regionRefTable, off, size); err != nil {
 		return err
 	}
@@ -154,16 +154,16 @@ func (r *refcounts) placeTable(table []RefcountTableEntry, first uint64) error {
 // once that is durable, which it is before any L2 entry relies on it.
 func (r *refcounts) switchTable(table []RefcountTableEntry, used run) error {
 	h := r.image.header
-	clusters := r.geo.clusters(uint64(len(table)) * 8)
-	field := binary.BigEndian.AppendUint64(nil, used.first<<r.geo.clusterBits)
+	clusters := r.geo.Clusters(uint64(len(table)) * 8)
+	field := binary.BigEndian.AppendUint64(nil, used.first<<r.geo.ClusterBits)
 	field = binary.BigEndian.AppendUint32(field, uint32(clusters))
-	if err := r.image.writeMeta(regionHeader, field, refTableField); err != nil {
+	if err := r.image.writeMeta(regionHeader, field, RefTableField); err != nil {
 		return r.image.fail(err) // which table is in force now is unknown
 	}
-	old := run{h.RefcountTableOffset >> r.geo.clusterBits, uint64(h.RefcountTableClusters)}
-	r.image.regions.remove(h.RefcountTableOffset, old.n<<r.geo.clusterBits)
+	old := run{h.RefcountTableOffset >> r.geo.ClusterBits, uint64(h.RefcountTableClusters)}
+	r.image.regions.remove(h.RefcountTableOffset, old.n<<r.geo.ClusterBits)
 	r.image.frees.add(old)
-	h.RefcountTableOffset, h.RefcountTableClusters = used.first<<r.geo.clusterBits, uint32(clusters)
+	h.RefcountTableOffset, h.RefcountTableClusters = used.first<<r.geo.ClusterBits, uint32(clusters)
 	r.table = table
 	r.tail = used.end()
 	return nil

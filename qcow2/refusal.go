@@ -42,12 +42,12 @@ func (i *Image) refused(use Use) error {
 // judgeHeader collects what the fixed header fields stop.
 func (i *Image) judgeHeader(o OpenOptions) {
 	h := i.header
-	for _, name := range namesOf(h.FeatureNames(), FeatureIncompatible, uint64(h.Incompatible&^knownIncompat)) {
-		i.refuse(UseRead, &UnsupportedError{"incompatible feature " + name, "use the program that set it"})
+	for _, name := range NamesOf(h.FeatureNames(), FeatureIncompatible, uint64(h.Incompatible&^KnownIncompat)) {
+		i.refuse(UseRead, &UnsupportedError{Feature: "incompatible feature " + name, WayOut: "use the program that set it"})
 	}
 	i.judgeNames(o)
 	if h.CryptMethod != 0 {
-		i.refuse(UseRead, &UnsupportedError{encryptionName(h.CryptMethod), "convert the image with qemu-img to one without"})
+		i.refuse(UseRead, &UnsupportedError{Feature: encryptionName(h.CryptMethod), WayOut: "convert the image with qemu-img to one without"})
 	}
 	i.judgeState()
 }
@@ -58,13 +58,13 @@ func (i *Image) judgeNames(o OpenOptions) {
 	external := h.Incompatible&IncompatDataFile != 0
 	switch {
 	case external && i.isZoned():
-		i.refuse(UseRead, &UnsupportedError{"a zoned image with an external data file", "there is no way to use it"})
+		i.refuse(UseRead, &UnsupportedError{Feature: "a zoned image with an external data file", WayOut: "there is no way to use it"})
 	case external && o.Data == nil:
 		i.refuse(UseRead, &NotFollowedError{"external data file", h.DataFile(), "allow it with --allow-data-file"})
 	}
 	switch {
 	case h.BackingFile != "" && i.isZoned():
-		i.refuse(UseRead, &UnsupportedError{fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), "flatten the image with qemu-img convert"})
+		i.refuse(UseRead, &UnsupportedError{Feature: fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), WayOut: "flatten the image with qemu-img convert"})
 	case h.BackingFile != "" && o.Base == nil:
 		i.refuse(UseRead, &NotFollowedError{"backing file", h.BackingFile, "allow it with --allow-backing"})
 	}
@@ -84,12 +84,12 @@ func encryptionName(method uint32) string {
 // excepted: they don't cover the zone table. Nor do any cover a data file.
 func (i *Image) judgeState() {
 	h := i.header
-	if h.SnapshotCount != 0 && (i.isZoned() || i.geo.external) {
+	if h.SnapshotCount != 0 && (i.isZoned() || i.geo.External) {
 		stops, of := UseWrite, "an image with an external data file"
 		if i.isZoned() {
 			stops, of = UseRead, "a zoned image"
 		}
-		i.refuse(stops, &UnsupportedError{fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), "delete them with qemu-img snapshot -d"})
+		i.refuse(stops, &UnsupportedError{Feature: fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), WayOut: "delete them with qemu-img snapshot -d"})
 	}
 	if h.Incompatible&IncompatCorrupt != 0 {
 		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair all", ErrCorrupt))
@@ -101,5 +101,5 @@ func (i *Image) judgeState() {
 
 // isZoned: by the bit or by the extension; that both agree is judged elsewhere.
 func (i *Image) isZoned() bool {
-	return i.header.Incompatible&IncompatZoned != 0 || len(findExtensions(i.header.Extensions, ExtZoned)) > 0
+	return i.header.Incompatible&IncompatZoned != 0 || len(FindExtensions(i.header.Extensions, ExtZoned)) > 0
 }

@@ -17,12 +17,12 @@ import (
 func TestR25_LayoutOnDisk(t *testing.T) {
 	x := ZoneExtension{Model: 1, ZoneSize: 0x00100000, ZoneCapacity: 0x000c0000, Conventional: 0x11, Zones: 0x22,
 		MaxActive: 0x33, MaxOpen: 0x44, MaxAppendBytes: 0x55, TableOffset: 0x1122334455667788}
-	for l, want := range map[*zoneLayout]string{
-		layoutV6:  "01000000 00100000 000c0000 00000011 00000022 00000033 00000044 00000055 0000000000000110 1122334455667788",
-		layoutV11: "01000000 00000022 0000000000100000 00000000000c0000 00000011 00000033 00000044 00000055 1122334455667788",
+	for l, want := range map[*ZoneLayout]string{
+		LayoutV6:  "01000000 00100000 000c0000 00000011 00000022 00000033 00000044 00000055 0000000000000110 1122334455667788",
+		LayoutV11: "01000000 00000022 0000000000100000 00000000000c0000 00000011 00000033 00000044 00000055 1122334455667788",
 	} {
-		if diff := cmp.Diff(strings.ReplaceAll(want, " ", ""), hex.EncodeToString(l.encode(x))); diff != "" {
-			t.Errorf("%s: %s", l.name, diff)
+		if diff := cmp.Diff(strings.ReplaceAll(want, " ", ""), hex.EncodeToString(l.Encode(x))); diff != "" {
+			t.Errorf("%s: %s", l.Name, diff)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestR44_TableIsWrittenOnce(t *testing.T) {
 
 func TestR47_ExtensionsOfOtherLengths(t *testing.T) {
 	for _, n := range []int{0, 1, 43, 45, 47, 49, 52, 55, 57, 64, 1000} {
-		_, _, err := detectLayout(make([]byte, n), zoneContext{1 << 20, 1 << 20, 1 << 16})
+		_, _, err := DetectLayout(make([]byte, n), ZoneContext{VirtualSize: 1 << 20, FileSize: 1 << 20, ClusterSize: 1 << 16})
 		mustSay(t, err, ErrUnsupported, "")
 	}
 }
@@ -106,7 +106,7 @@ func mustNotOpen(t *testing.T, m *storage.Mem, o OpenOptions) {
 func TestR48_NoZonesInVersion2(t *testing.T) {
 	m := withHeader(t, func(h *Header) { h.Version, h.Incompatible = 2, 0 })
 	mustNotOpen(t, m, OpenOptions{})
-	if r := mustCheck(t, m, CheckOptions{}); len(r.Findings) == 0 {
+	if r := MustCheck(t, m, Options{}); len(r.Findings) == 0 {
 		t.Error("check has nothing to say")
 	}
 }
@@ -134,17 +134,17 @@ func TestR55_ZoneSizeHasADefault(t *testing.T) {
 }
 
 func TestR65_CheckCountsTheTable(t *testing.T) {
-	im := newHandImage(t, handOptions{clusterBits: 9, order: 4})
-	if r := mustCheck(t, im, CheckOptions{}); !r.Clean() || r.ZoneTableClusters != 1 {
-		t.Error(text(r))
+	im := NewImage(t, ImageOptions{ClusterBits: 9, Order: 4})
+	if r := MustCheck(t, im, Options{}); !r.Clean() || r.ZoneTableClusters != 1 {
+		t.Error(Text(r))
 	}
-	im.setRefcount(im.zoneTable, 2)
-	if r := mustCheck(t, im, CheckOptions{}); r.Leaks != 1 {
-		t.Error(text(r))
+	im.SetRefcount(im.ZoneTable, 2)
+	if r := MustCheck(t, im, Options{}); r.Leaks != 1 {
+		t.Error(Text(r))
 	}
-	im.setRefcount(im.zoneTable, 0)
-	if r := mustCheck(t, im, CheckOptions{}); r.Corruptions != 1 {
-		t.Error(text(r))
+	im.SetRefcount(im.ZoneTable, 0)
+	if r := MustCheck(t, im, Options{}); r.Corruptions != 1 {
+		t.Error(Text(r))
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 // goroutine's.
 type ruledDisk struct {
 	*Image
-	entries zoneReader
+	entries ZoneReader
 }
 
-func (i *Image) ruled() *ruledDisk { return &ruledDisk{i, zoneReader{zoneTable: i.table}} }
+func (i *Image) ruled() *ruledDisk { return &ruledDisk{i, ZoneReader{ZoneTable: i.table}} }
 
 // nextStored is the first byte from off on that may be anything but zero, or
 // the end of the disk.
@@ -87,11 +87,11 @@ func (d *ruledDisk) ruledTo(off uint64) (end uint64, zero bool, err error) {
 	}
 	k := uint32(off / z.ZoneSize)
 	end = min(z.ZoneStart(k)+z.ZoneSize, d.size)
-	e, err := d.entries.entry(k)
+	e, err := d.entries.Entry(k)
 	switch {
 	case err != nil || e.Conventional:
 		return end, false, err
-	case d.private != nil && d.private.conditions.at(k) == ZoneOffline:
+	case d.private != nil && d.private.Conditions.At(k) == ZoneOffline:
 		return end, true, nil
 	}
 	if wp := min(e.WP, z.WritableEnd(k)); off < wp {

@@ -9,7 +9,7 @@ func (i *Image) ZoneConditions() []ConditionRun {
 	if i.private == nil {
 		return nil
 	}
-	return i.private.conditions
+	return i.private.Conditions
 }
 
 // judgeConditions compares the conditions with the zones there are.
@@ -17,9 +17,9 @@ func (i *Image) judgeConditions() {
 	if i.private == nil || i.zones == nil && i.isZoned() {
 		return
 	}
-	if err := i.private.conditions.fits(i.zones); err != nil {
+	if err := i.private.Conditions.Fits(i.zones); err != nil {
 		i.refuse(UseRead, err)
-		i.private.conditions = nil
+		i.private.Conditions = nil
 	}
 }
 
@@ -35,17 +35,17 @@ func (i *Image) SetZoneConditions(runs ...ConditionRun) error {
 	if i.private != nil {
 		p = *i.private
 	}
-	before := p.conditions
+	before := p.Conditions
 	for _, r := range runs {
 		if err := i.checkRun(r); err != nil {
 			return err
 		}
-		p.conditions = p.conditions.with(r)
+		p.Conditions = p.Conditions.With(r)
 	}
-	if slices.Equal(before, p.conditions) {
+	if slices.Equal(before, p.Conditions) {
 		return nil
 	}
-	if err := i.replaceExtension(Extension{ExtPrivate, p.encode()}); err != nil {
+	if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: p.Encode()}); err != nil {
 		return err
 	}
 	i.private = &p
@@ -56,11 +56,11 @@ func (i *Image) checkRun(r ConditionRun) error {
 	z := i.zones
 	switch {
 	case z == nil:
-		return &OptionError{"zone", r, "a plain image has no zones"}
-	case r.Zones == 0 || r.end() > uint64(z.Zones):
-		return &OptionError{"zone", r, "the image has zones 0 to " + lastOf(z)}
+		return &OptionError{Option: "zone", Value: r, Rule: "a plain image has no zones"}
+	case r.Zones == 0 || r.End() > uint64(z.Zones):
+		return &OptionError{Option: "zone", Value: r, Rule: "the image has zones 0 to " + lastOf(z)}
 	case r.First < z.Conventional:
-		return &OptionError{"zone", r, "conventional zones are neither read-only nor offline; the sequential ones are " + sequentialOf(z)}
+		return &OptionError{Option: "zone", Value: r, Rule: "conventional zones are neither read-only nor offline; the sequential ones are " + sequentialOf(z)}
 	}
 	return nil
 }

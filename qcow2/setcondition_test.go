@@ -26,10 +26,10 @@ func TestSetZoneConditions(t *testing.T) {
 		set  []ConditionRun
 		want []ConditionRun
 	}{
-		{[]ConditionRun{{3, 1, ZoneOffline}}, []ConditionRun{{3, 1, ZoneOffline}}},
-		{[]ConditionRun{{15, 1, ZoneReadOnly}, {2, 4, ZoneReadOnly}}, []ConditionRun{{2, 4, ZoneReadOnly}, {15, 1, ZoneReadOnly}}},
-		{[]ConditionRun{{4, 1, ZoneNormal}}, []ConditionRun{{2, 2, ZoneReadOnly}, {5, 1, ZoneReadOnly}, {15, 1, ZoneReadOnly}}},
-		{[]ConditionRun{{2, 14, ZoneNormal}}, nil},
+		{[]ConditionRun{{First: 3, Zones: 1, Condition: ZoneOffline}}, []ConditionRun{{First: 3, Zones: 1, Condition: ZoneOffline}}},
+		{[]ConditionRun{{First: 15, Zones: 1, Condition: ZoneReadOnly}, {First: 2, Zones: 4, Condition: ZoneReadOnly}}, []ConditionRun{{First: 2, Zones: 4, Condition: ZoneReadOnly}, {First: 15, Zones: 1, Condition: ZoneReadOnly}}},
+		{[]ConditionRun{{First: 4, Zones: 1, Condition: ZoneNormal}}, []ConditionRun{{First: 2, Zones: 2, Condition: ZoneReadOnly}, {First: 5, Zones: 1, Condition: ZoneReadOnly}, {First: 15, Zones: 1, Condition: ZoneReadOnly}}},
+		{[]ConditionRun{{First: 2, Zones: 14, Condition: ZoneNormal}}, nil},
 	} {
 		if err := i.SetZoneConditions(step.set...); err != nil {
 			t.Fatal(err)
@@ -39,8 +39,8 @@ func TestSetZoneConditions(t *testing.T) {
 				t.Errorf("%v: %s", step.set, diff)
 			}
 		}
-		if r := mustCheck(t, m, CheckOptions{}); !r.Clean() || len(r.Findings) > 0 {
-			t.Error(text(r))
+		if r := MustCheck(t, m, Options{}); !r.Clean() || len(r.Findings) > 0 {
+			t.Error(Text(r))
 		}
 	}
 	if diff := cmp.Diff(before, reopen(t, m).Header().Extensions); diff != "" {
@@ -51,13 +51,13 @@ func TestSetZoneConditions(t *testing.T) {
 // What is so already costs nothing.
 func TestSetZoneConditionsTwice(t *testing.T) {
 	m := zonedMem(t, sixteenZones)
-	if err := reopen(t, m).SetZoneConditions(ConditionRun{3, 2, ZoneOffline}); err != nil {
+	if err := reopen(t, m).SetZoneConditions(ConditionRun{First: 3, Zones: 2, Condition: ZoneOffline}); err != nil {
 		t.Fatal(err)
 	}
 	rec := storage.NewRecorder(m)
 	i := reopen(t, rec)
 	before := rec.Len()
-	if err := i.SetZoneConditions(ConditionRun{4, 1, ZoneOffline}, ConditionRun{9, 1, ZoneNormal}); err != nil || rec.Len() != before {
+	if err := i.SetZoneConditions(ConditionRun{First: 4, Zones: 1, Condition: ZoneOffline}, ConditionRun{First: 9, Zones: 1, Condition: ZoneNormal}); err != nil || rec.Len() != before {
 		t.Errorf("%d operations on the file, %v", rec.Len()-before, err)
 	}
 }
@@ -70,18 +70,18 @@ func TestSetZoneConditionsRefuses(t *testing.T) {
 		is   error
 		says string
 	}{
-		{"conventional", sixteenZones, ConditionRun{1, 2, ZoneOffline}, ErrOption, "zone=1-2: conventional zones are neither read-only nor offline; the sequential ones are 2-15"},
-		{"outside", sixteenZones, ConditionRun{16, 1, ZoneOffline}, ErrOption, "zone=16: the image has zones 0 to 15"},
-		{"partly outside", sixteenZones, ConditionRun{15, 2, ZoneOffline}, ErrOption, "zone=15-16:"},
-		{"far outside", sixteenZones, ConditionRun{1<<32 - 1, 1<<32 - 1, ZoneOffline}, ErrOption, "zones 0 to 15"},
-		{"none", sixteenZones, ConditionRun{3, 0, ZoneOffline}, ErrOption, "zones 0 to 15"},
-		{"plain", CreateOptions{Size: 1 << 20}, ConditionRun{0, 1, ZoneOffline}, ErrOption, "no zones"},
+		{"conventional", sixteenZones, ConditionRun{First: 1, Zones: 2, Condition: ZoneOffline}, ErrOption, "zone=1-2: conventional zones are neither read-only nor offline; the sequential ones are 2-15"},
+		{"outside", sixteenZones, ConditionRun{First: 16, Zones: 1, Condition: ZoneOffline}, ErrOption, "zone=16: the image has zones 0 to 15"},
+		{"partly outside", sixteenZones, ConditionRun{First: 15, Zones: 2, Condition: ZoneOffline}, ErrOption, "zone=15-16:"},
+		{"far outside", sixteenZones, ConditionRun{First: 1<<32 - 1, Zones: 1<<32 - 1, Condition: ZoneOffline}, ErrOption, "zones 0 to 15"},
+		{"none", sixteenZones, ConditionRun{First: 3, Zones: 0, Condition: ZoneOffline}, ErrOption, "zones 0 to 15"},
+		{"plain", CreateOptions{Size: 1 << 20}, ConditionRun{First: 0, Zones: 1, Condition: ZoneOffline}, ErrOption, "no zones"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := storage.NewRecorder(zonedMem(t, c.o))
 			i := reopen(t, rec)
 			before := rec.Len()
-			mustSay(t, i.SetZoneConditions(ConditionRun{5, 0, ZoneNormal}, c.run), c.is, "")
+			mustSay(t, i.SetZoneConditions(ConditionRun{First: 5, Zones: 0, Condition: ZoneNormal}, c.run), c.is, "")
 			mustSay(t, i.SetZoneConditions(c.run), c.is, c.says)
 			if rec.Len() != before || len(i.ZoneConditions()) > 0 {
 				t.Errorf("%d operations on the file, conditions %v", rec.Len()-before, i.ZoneConditions())
@@ -93,7 +93,7 @@ func TestSetZoneConditionsRefuses(t *testing.T) {
 func TestSetZoneConditionsReadOnly(t *testing.T) {
 	i, err := Open(zonedMem(t, sixteenZones), OpenOptions{ReadOnly: true})
 	if err == nil {
-		err = i.SetZoneConditions(ConditionRun{5, 1, ZoneOffline})
+		err = i.SetZoneConditions(ConditionRun{First: 5, Zones: 1, Condition: ZoneOffline})
 	}
 	if !errors.Is(err, ErrReadOnly) {
 		t.Error(err)
@@ -106,7 +106,7 @@ func TestSetZoneConditionsNoRoom(t *testing.T) {
 	m := zonedMem(t, CreateOptions{Size: 1 << 20, ClusterSize: 512, Zone: &ZoneOptions{Size: 1 << 14}})
 	i := reopen(t, m)
 	for n := uint32(0); ; n++ {
-		err := i.SetZoneConditions(ConditionRun{2 * n, 1, ZoneOffline})
+		err := i.SetZoneConditions(ConditionRun{First: 2 * n, Zones: 1, Condition: ZoneOffline})
 		if err == nil {
 			continue
 		}
@@ -124,7 +124,7 @@ func TestSetZoneConditionsMany(t *testing.T) {
 	m := zonedMem(t, CreateOptions{Size: 16384 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
 	var runs []ConditionRun
 	for n := uint32(0); n < 16384; n += 8 {
-		runs = append(runs, ConditionRun{n, 1, ZoneOffline})
+		runs = append(runs, ConditionRun{First: n, Zones: 1, Condition: ZoneOffline})
 	}
 	if err := reopen(t, m).SetZoneConditions(runs...); err != nil {
 		t.Fatal(err)
@@ -139,16 +139,16 @@ func TestSetZoneConditionsMany(t *testing.T) {
 func TestSetZoneConditionsCrash(t *testing.T) {
 	long := []ConditionRun{}
 	for n := uint32(2); n < 200; n += 2 {
-		long = append(long, ConditionRun{n, 1, ZoneReadOnly})
+		long = append(long, ConditionRun{First: n, Zones: 1, Condition: ZoneReadOnly})
 	}
-	one := []ConditionRun{{100, 1, ZoneOffline}}
+	one := []ConditionRun{{First: 100, Zones: 1, Condition: ZoneOffline}}
 	for _, c := range []struct {
 		name          string
 		before, after []ConditionRun
 	}{
 		{"first", nil, one},
 		{"longer", one, long},
-		{"shorter", long, []ConditionRun{{0, 256, ZoneNormal}}},
+		{"shorter", long, []ConditionRun{{First: 0, Zones: 256, Condition: ZoneNormal}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := zonedMem(t, CreateOptions{Size: 256 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
@@ -182,8 +182,8 @@ func TestSetZoneConditionsCrash(t *testing.T) {
 // crashed says whether an image has the new conditions, not the old ones.
 func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
 	t.Helper()
-	if r := mustCheck(t, m, CheckOptions{}); !r.Clean() {
-		t.Fatal(text(r))
+	if r := MustCheck(t, m, Options{}); !r.Clean() {
+		t.Fatal(Text(r))
 	}
 	i := reopen(t, m)
 	if i.Zoned() == nil || i.LogicalBlockSize() != DefaultZonedLogicalBlockSize || i.Header().FeatureNames() == nil {
@@ -193,8 +193,8 @@ func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
 	if now != fmt.Sprint(old) && now != fmt.Sprint(new) {
 		t.Fatalf("neither old nor new: %s", now)
 	}
-	again := ConditionRun{77, 1, ZoneOffline}
-	if err := i.SetZoneConditions(again); err != nil || reopen(t, m).private.conditions.at(77) != ZoneOffline {
+	again := ConditionRun{First: 77, Zones: 1, Condition: ZoneOffline}
+	if err := i.SetZoneConditions(again); err != nil || reopen(t, m).private.Conditions.At(77) != ZoneOffline {
 		t.Fatalf("the next change: %v", err)
 	}
 	for _, e := range reopen(t, m).Header().Extensions {
@@ -211,7 +211,7 @@ func TestSetZoneConditionsFails(t *testing.T) {
 		rec := storage.NewRecorder(zonedMem(t, sixteenZones))
 		i := reopen(t, rec)
 		rec.Inject(storage.Fault{Kind: storage.OpAny, Nth: n, Err: errors.New("no luck")})
-		if err := i.SetZoneConditions(ConditionRun{3, 1, ZoneOffline}); err == nil || len(i.ZoneConditions()) > 0 {
+		if err := i.SetZoneConditions(ConditionRun{First: 3, Zones: 1, Condition: ZoneOffline}); err == nil || len(i.ZoneConditions()) > 0 {
 			t.Errorf("operation %d failed: %v, %v", n, err, i.ZoneConditions())
 		}
 	}
@@ -223,17 +223,17 @@ func TestConditionsThatDoNotFit(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		o    CreateOptions
-		list conditionList
+		list ConditionList
 		says string
 	}{
-		{"too many", sixteenZones, conditionList{{15, 2, ZoneOffline}}, "conditions of zones 15-16, and there are 16"},
-		{"conventional", sixteenZones, conditionList{{1, 1, ZoneOffline}}, "makes zones 1 offline, and the first 2 are conventional"},
-		{"plain", CreateOptions{Size: 1 << 20}, conditionList{{0, 1, ZoneOffline}}, "the image has no zones"},
+		{"too many", sixteenZones, ConditionList{{First: 15, Zones: 2, Condition: ZoneOffline}}, "conditions of zones 15-16, and there are 16"},
+		{"conventional", sixteenZones, ConditionList{{First: 1, Zones: 1, Condition: ZoneOffline}}, "makes zones 1 offline, and the first 2 are conventional"},
+		{"plain", CreateOptions{Size: 1 << 20}, ConditionList{{First: 0, Zones: 1, Condition: ZoneOffline}}, "the image has no zones"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := zonedMem(t, c.o)
 			i := reopen(t, m)
-			if err := i.replaceExtension(Extension{ExtPrivate, (&PrivateExtension{conditions: c.list}).encode()}); err != nil {
+			if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: (&PrivateExtension{Conditions: c.list}).Encode()}); err != nil {
 				t.Fatal(err)
 			}
 			_, err := Open(m, OpenOptions{ReadOnly: true})
@@ -241,8 +241,8 @@ func TestConditionsThatDoNotFit(t *testing.T) {
 			if i, err = Open(m, OpenOptions{Lenient: true}); err != nil || len(i.ZoneConditions()) > 0 || len(i.Refusals()) == 0 {
 				t.Errorf("lenient: %v, %v", i.ZoneConditions(), err)
 			}
-			if r := mustCheck(t, m, CheckOptions{}); r.Corruptions != 1 {
-				t.Error(text(r))
+			if r := MustCheck(t, m, Options{}); r.Corruptions != 1 {
+				t.Error(Text(r))
 			}
 		})
 	}

@@ -25,12 +25,12 @@ func compressedImage(t *testing.T, clusters uint64) *storage.Mem {
 	for c := range clusters {
 		host := i.Lookup(c*4096, 1).Host
 		mem.WriteAt(deflated(bytes.Repeat([]byte{byte(c + 1)}, 4096)), int64(host))
-		mem.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(l2Compressed)), int64(table+c*8))
+		mem.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(L2Compressed)), int64(table+c*8))
 	}
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Check(mem, CheckOptions{}); err != nil || r.Corruptions+r.Leaks > 0 {
+	if r, err := Check(mem, Options{}); err != nil || r.Corruptions+r.Leaks > 0 {
 		t.Fatalf("the image made by hand is not sound: %+v, %v", r, err)
 	}
 	return mem
@@ -63,7 +63,7 @@ func judgeCuts(t *testing.T, rec *storage.Recorder, from int) {
 	for n := from; n <= rec.Len(); n++ {
 		for _, keep := range append(rec.Pending(n), -1) {
 			s := rec.Crash(n, func(op, _ int) bool { return op == keep })
-			r, err := Check(s, CheckOptions{})
+			r, err := Check(s, Options{})
 			if err != nil || r.Corruptions > 0 {
 				t.Fatalf("power cut after operation %d, operation %d kept: %d corruptions, %v", n, keep, r.Corruptions, err)
 			}
@@ -96,7 +96,7 @@ func TestC02_WhatAFailedSyncLostIsNotBelieved(t *testing.T) {
 
 func checked(t *testing.T, rec *storage.Recorder, mode Repair) {
 	t.Helper()
-	if r, err := Check(rec, CheckOptions{Repair: mode}); err != nil || r.Corruptions > 0 {
+	if r, err := Check(rec, Options{Repair: mode}); err != nil || r.Corruptions > 0 {
 		t.Fatalf("check: %+v, %v", r, err)
 	}
 }
@@ -142,7 +142,7 @@ func failBarrier(t *testing.T, nth int, seed uint64, look func(*testing.T, *stor
 func TestC02_UnsettledIsRefused(t *testing.T) {
 	for name, use := range map[string]func(rec *storage.Recorder) error{
 		"open":  func(rec *storage.Recorder) error { _, err := Open(rec, OpenOptions{}); return err },
-		"check": func(rec *storage.Recorder) error { _, err := Check(rec, CheckOptions{}); return err },
+		"check": func(rec *storage.Recorder) error { _, err := Check(rec, Options{}); return err },
 		"amend": func(rec *storage.Recorder) error { _, err := Amend(rec, AmendOptions{Revision: "v6"}); return err },
 	} {
 		rec := storage.NewRecorder(storage.NewMem(nil))

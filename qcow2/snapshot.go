@@ -14,16 +14,16 @@ func (i *Image) EachSnapshot(visit func(Snapshot) error) error {
 
 // eachSnapshot returns the length of the table in bytes, too.
 func (i *Image) eachSnapshot(visit func(Snapshot) error) (length uint64, err error) {
-	if i.header.SnapshotCount > maxSnapshots {
-		return 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, maxSnapshots)
+	if i.header.SnapshotCount > MaxSnapshots {
+		return 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, MaxSnapshots)
 	}
 	for range i.header.SnapshotCount {
 		s, n, err := i.readSnapshot(i.header.SnapshotsOffset + length)
 		if err != nil {
 			return length, err
 		}
-		if length += n; length > maxSnapshotBytes {
-			return length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", maxSnapshotBytes)
+		if length += n; length > MaxSnapshotBytes {
+			return length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", MaxSnapshotBytes)
 		}
 		if err := visit(s); err != nil {
 			return length, err
@@ -34,19 +34,19 @@ func (i *Image) eachSnapshot(visit func(Snapshot) error) (length uint64, err err
 
 // readSnapshot reads the entry at byte off and returns its padded length.
 func (i *Image) readSnapshot(off uint64) (Snapshot, uint64, error) {
-	b := make([]byte, snapshotFixed)
+	b := make([]byte, SnapshotFixed)
 	if err := i.readTable("snapshot table", b, off); err != nil {
 		return Snapshot{}, 0, err
 	}
-	n := snapshotLength(b)
-	if n > snapshotFixed+maxSnapshotExtra+2*65536 {
+	n := SnapshotLength(b)
+	if n > SnapshotFixed+MaxSnapshotExtra+2*65536 {
 		return Snapshot{}, 0, corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows", n)
 	}
 	b = make([]byte, n)
 	if err := i.readTable("snapshot table", b, off); err != nil {
 		return Snapshot{}, 0, err
 	}
-	return parseSnapshot(b), roundUp(n, 8), nil
+	return ParseSnapshot(b), RoundUp(n, 8), nil
 }
 
 // maxSnapshotWords bounds the entries of all L1 tables read when an image with
@@ -61,7 +61,7 @@ func (i *Image) claimSnapshots() error {
 	}
 	words := uint64(0)
 	length, err := i.eachSnapshot(func(s Snapshot) error {
-		if words += uint64(s.l1Size); words > maxSnapshotWords {
+		if words += uint64(s.L1Size); words > maxSnapshotWords {
 			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", ErrCorrupt, maxSnapshotWords)
 		}
 		if err := i.claimSnapshot(s); err != nil {
@@ -76,20 +76,20 @@ func (i *Image) claimSnapshots() error {
 }
 
 func (i *Image) claimSnapshot(s Snapshot) error {
-	if i.geo.inCluster(s.l1Offset) != 0 {
-		return corrupt("snapshot's L1 table", s.l1Offset, "does not start on a cluster")
+	if i.geo.InCluster(s.L1Offset) != 0 {
+		return corrupt("snapshot's L1 table", s.L1Offset, "does not start on a cluster")
 	}
-	if err := i.regions.add(regionSnapshots, s.l1Offset, uint64(s.l1Size)*8); err != nil {
+	if err := i.regions.add(regionSnapshots, s.L1Offset, uint64(s.L1Size)*8); err != nil {
 		return err
 	}
-	return i.claimL1(s.l1Offset, s.l1Size)
+	return i.claimL1(s.L1Offset, s.L1Size)
 }
 
 // claimL1 claims the L2 tables of entries at byte off. Tables the active L1 table
 // refers to are claimed already.
 func (i *Image) claimL1(off uint64, entries uint32) error {
 	for left := entries; left > 0; {
-		n := min(left, l1Piece)
+		n := min(left, L1Piece)
 		raw := make([]byte, n*8)
 		if err := i.readTable("L1 table", raw, off); err != nil {
 			return err
@@ -102,7 +102,7 @@ func (i *Image) claimL1(off uint64, entries uint32) error {
 			if err := i.checkTableOffset(off, e); err != nil {
 				return err
 			}
-			if err := i.regions.share(regionL2, e.Offset(), i.geo.clusterSize()); err != nil {
+			if err := i.regions.share(regionL2, e.Offset(), i.geo.ClusterSize()); err != nil {
 				return err
 			}
 		}

@@ -97,14 +97,14 @@ func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 	x, z := v.Extension, i.Zoned()
 	want := ZonedInfo{
 		Revision: v.Layout, ZoneSize: x.ZoneSize, ZoneCapacity: x.ZoneCapacity, Conventional: x.Conventional,
-		Zones: x.Zones, ZoneLimits: ZoneLimits{x.MaxOpen, x.MaxActive, x.MaxAppend},
-		Stored: ZoneLimits{x.MaxOpen, x.MaxActive, x.MaxAppend}, TableOffset: x.TableOffset,
+		Zones: x.Zones, ZoneLimits: ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend},
+		Stored: ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend}, TableOffset: x.TableOffset,
 		BigEndian: v.Layout == "v14", VirtualSize: v.VirtualSize,
 	}
 	if *z != want {
 		t.Errorf("zones described as %+v, want %+v", *z, want)
 	}
-	if i.table.order != i.table.layout.byteOrder() {
+	if i.table.Order != i.table.Layout.ByteOrder() {
 		t.Error("not in the order that this program writes")
 	}
 	if i.VirtualSize() != v.VirtualSize || i.LogicalBlockSize() != 512 {

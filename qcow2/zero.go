@@ -36,7 +36,7 @@ func (i *Image) zero(off, n uint64, discard bool) error {
 func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	x, err := i.ownResolved(off, min(n, batchClusters<<i.geo.clusterBits))
+	x, err := i.ownResolved(off, min(n, batchClusters<<i.geo.ClusterBits))
 	if err != nil {
 		return x, err
 	}
@@ -51,7 +51,7 @@ func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 	case x.Kind == Zero:
 		return x, nil
 	case x.Kind == Corrupt:
-		return x, i.damaged(i.poisonError(off >> i.geo.clusterBits))
+		return x, i.damaged(i.poisonError(off >> i.geo.ClusterBits))
 	}
 	return i.zeroRun(off, x, discard)
 }
@@ -85,21 +85,21 @@ func (i *Image) ownResolved(off, n uint64) (Extent, error) {
 // exclusivePart cuts a Data run to the leading clusters whose refcount really
 // is one; an L2 entry that lies about its first cluster is an error.
 func (i *Image) exclusivePart(x Extent) (Extent, error) {
-	if i.geo.external {
+	if i.geo.External {
 		return x, nil
 	}
-	first, last := x.Host>>i.geo.clusterBits, (x.Host+x.Len-1)>>i.geo.clusterBits
+	first, last := x.Host>>i.geo.ClusterBits, (x.Host+x.Len-1)>>i.geo.ClusterBits
 	for c := first; c <= last; c++ {
 		n, err := i.refs.get(c)
 		switch {
 		case err != nil:
 			return x, err
 		case n == 0:
-			return x, i.corrupted(corrupt("refcount", c<<i.geo.clusterBits, "is 0 for a cluster in use"))
+			return x, i.corrupted(corrupt("refcount", c<<i.geo.ClusterBits, "is 0 for a cluster in use"))
 		case n > 1 && c == first:
-			return x, i.corrupted(corrupt("L2 entry", c<<i.geo.clusterBits, "claims a cluster with refcount %d for itself", n))
+			return x, i.corrupted(corrupt("L2 entry", c<<i.geo.ClusterBits, "claims a cluster with refcount %d for itself", n))
 		case n > 1:
-			x.Len = c<<i.geo.clusterBits - x.Host
+			x.Len = c<<i.geo.ClusterBits - x.Host
 			return x, nil
 		}
 	}
@@ -110,26 +110,26 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 // say so, but is ours alone. It must not be given back: somebody may be reading
 // it. Once it is Data, it can be emptied in place.
 func (i *Image) onlyOurs(x Extent) (bool, error) {
-	if x.Kind != Shared || i.geo.external {
+	if x.Kind != Shared || i.geo.External {
 		return x.Kind == Shared, nil
 	}
-	n, err := i.refs.get(x.Host >> i.geo.clusterBits)
+	n, err := i.refs.get(x.Host >> i.geo.ClusterBits)
 	return n == 1, err
 }
 
 // zeroRun makes a run zero that is compressed, not ours alone or of the backing
 // file: whole clusters are unmapped; one in part is made ours first.
 func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
-	whole := x.Len &^ (i.geo.clusterSize() - 1)
+	whole := x.Len &^ (i.geo.ClusterSize() - 1)
 	if off+x.Len == i.size {
-		whole = roundUp(x.Len, i.geo.clusterSize())
+		whole = RoundUp(x.Len, i.geo.ClusterSize())
 	}
 	ours, err := i.onlyOurs(x)
 	if err != nil {
 		return x, err
 	}
-	if i.geo.inCluster(off) != 0 || whole == 0 || ours || discard && i.needsSpace() {
-		x.Len = min(x.Len, i.geo.clusterSize()-i.geo.inCluster(off))
+	if i.geo.InCluster(off) != 0 || whole == 0 || ours || discard && i.needsSpace() {
+		x.Len = min(x.Len, i.geo.ClusterSize()-i.geo.InCluster(off))
 		if discard && !ours {
 			return x, nil
 		}
@@ -138,7 +138,7 @@ func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
 		}
 		return Extent{}, nil
 	}
-	first, n := off>>i.geo.clusterBits, whole>>i.geo.clusterBits
+	first, n := off>>i.geo.ClusterBits, whole>>i.geo.ClusterBits
 	if i.busy(first, n) {
 		i.waitWhileBusy(first, n)
 		return Extent{}, nil
@@ -157,7 +157,7 @@ func (i *Image) zeroData(off uint64, x Extent, discard bool) error {
 		return nil
 	}
 	for x.Len > 0 {
-		n := min(x.Len, i.geo.clusterSize()-i.geo.inCluster(x.Host))
+		n := min(x.Len, i.geo.ClusterSize()-i.geo.InCluster(x.Host))
 		if err := i.zeroHost(off, x.Host, n, discard); err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (i *Image) zeroData(off uint64, x Extent, discard bool) error {
 func (i *Image) needsSpace() bool { return i.header.Version < 3 && i.base != nil }
 
 func (i *Image) zeroHost(off, host, n uint64, discard bool) error {
-	whole := n == i.geo.clusterSize() || i.geo.inCluster(off) == 0 && off+n == i.size
+	whole := n == i.geo.ClusterSize() || i.geo.InCluster(off) == 0 && off+n == i.size
 	if !whole || i.header.Version < 3 || i.header.RawData() {
 		if discard {
 			return nil
@@ -179,9 +179,9 @@ func (i *Image) zeroHost(off, host, n uint64, discard bool) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.waitWhileBusy(off>>i.geo.clusterBits, 1)
+	i.waitWhileBusy(off>>i.geo.ClusterBits, 1)
 	p := &placement{image: i}
-	if err := p.planZero(off>>i.geo.clusterBits, 1, true); err != nil {
+	if err := p.planZero(off>>i.geo.ClusterBits, 1, true); err != nil {
 		return err
 	}
 	return i.place(p)

@@ -12,13 +12,13 @@ func (i *Image) ZoneNotes() []string {
 		return nil
 	}
 	var notes []string
-	if n := i.tally.wrapped; n > 0 {
+	if n := i.tally.Wrapped; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d zones have wrapped entries, a 32-bit bug of the QEMU that made the image: they are EMPTY; `zqublkd check --repair all` rewrites them", n))
 	}
-	if n := i.tally.aboveEnd; n > 0 {
+	if n := i.tally.AboveEnd; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d full zones are stored above their writable end, as FINISH of older series did: no harm, but v14 would refuse them; `zqublkd check --repair all` rewrites them", n))
 	}
-	if i.table.order != i.table.layout.byteOrder() {
+	if i.table.Order != i.table.Layout.ByteOrder() {
 		notes = append(notes, fmt.Sprintf("the zone table is big-endian, as a host of that order left it, and written so: QEMU on others can't read it; `zqublkd amend -o zone.revision=%s` rewrites it", i.zones.Revision))
 	}
 	return notes
@@ -32,15 +32,15 @@ func (i *Image) judgeTableClusters() error {
 		return nil
 	}
 	table, err := i.readRefTable()
-	if isCorrupt(err) || errors.Is(err, ErrTruncated) {
+	if IsCorrupt(err) || errors.Is(err, ErrTruncated) {
 		return nil // whoever opens it for writing judges that
 	}
 	if err != nil {
 		return err
 	}
 	refs := newRefcounts(i, table)
-	first := i.zones.TableOffset >> i.geo.clusterBits
-	for c := range i.geo.clusters(i.zones.TableSize()) {
+	first := i.zones.TableOffset >> i.geo.ClusterBits
+	for c := range i.geo.Clusters(i.zones.TableSize()) {
 		n, err := refs.get(first + c)
 		if err != nil {
 			return err

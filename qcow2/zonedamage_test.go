@@ -55,14 +55,14 @@ var damages = []struct {
 	}, "without incompatible bit 5", "incompatible bit 5 is clear", false, false},
 	{"table freed", func(t *testing.T, m *storage.Mem, layout string) {
 		i := reopen(t, m)
-		i.refs.drop(run{i.zones.TableOffset >> i.geo.clusterBits, 1})
+		i.refs.drop(run{i.zones.TableOffset >> i.geo.ClusterBits, 1})
 	}, "counts as free", "has refcount 0 and 1 references: zone table", false, false},
 }
 
 // putWord stores an entry as it is.
 func putWord(t testing.TB, m *storage.Mem, i *Image, zone uint32, word uint64) {
 	b := make([]byte, 8)
-	i.table.order.PutUint64(b, word)
+	i.table.Order.PutUint64(b, word)
 	if _, err := m.WriteAt(b, int64(i.zones.TableOffset)+int64(zone)*8); err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +103,13 @@ func TestKnownDamage(t *testing.T) {
 					t.Errorf("opened for writing: %v", err)
 				}
 				for _, mode := range []Repair{RepairNone, RepairLeaks} {
-					r := mustCheck(t, m, CheckOptions{Repair: mode})
-					if !strings.Contains(text(r), d.check) || (r.Corruptions == 0) != d.notes {
-						t.Errorf("check in mode %d:\n%s\nwant %q", mode, text(r), d.check)
+					r := MustCheck(t, m, Options{Repair: mode})
+					if !strings.Contains(Text(r), d.check) || (r.Corruptions == 0) != d.notes {
+						t.Errorf("check in mode %d:\n%s\nwant %q", mode, Text(r), d.check)
 					}
 				}
-				if r := mustCheck(t, m, CheckOptions{Repair: RepairAll}); !r.Clean() || len(r.Findings) > 0 {
-					t.Fatalf("after repair:\n%s", text(r))
+				if r := MustCheck(t, m, Options{Repair: RepairAll}); !r.Clean() || len(r.Findings) > 0 {
+					t.Fatalf("after repair:\n%s", Text(r))
 				}
 				if _, said := lenient(t, m); said != "" {
 					t.Errorf("info still says %q", said)
@@ -143,9 +143,9 @@ func mustBeLost(t *testing.T, m *storage.Mem, before *Image, says string) {
 	if _, said := lenient(t, m); !strings.Contains(said, "zone table") {
 		t.Errorf("info says %q", said)
 	}
-	r := mustCheck(t, m.Clone(), CheckOptions{Repair: RepairAll})
-	if r.Clean() || !strings.Contains(text(r), says) {
-		t.Errorf("check, want %q:\n%s", says, text(r))
+	r := MustCheck(t, m.Clone(), Options{Repair: RepairAll})
+	if r.Clean() || !strings.Contains(Text(r), says) {
+		t.Errorf("check, want %q:\n%s", says, Text(r))
 	}
 	i, err := Open(m, OpenOptions{ReadOnly: true, IgnoreZones: true})
 	if err != nil || i.Zoned() != nil {
@@ -167,16 +167,16 @@ func TestBitOnPlainImage(t *testing.T) {
 	create(t, m, CreateOptions{Size: 1 << 20})
 	spoil(t, m, func(h *Header) { h.Incompatible |= IncompatZoned })
 	leaky := m.Clone()
-	if r := mustCheck(t, m, CheckOptions{Repair: RepairAll}); !r.Clean() || r.CorruptionsFixed != 1 {
-		t.Error(text(r))
+	if r := MustCheck(t, m, Options{Repair: RepairAll}); !r.Clean() || r.CorruptionsFixed != 1 {
+		t.Error(Text(r))
 	}
 	if i := reopen(t, m); i.Header().Incompatible != 0 {
 		t.Errorf("features %v", i.Header().Incompatible)
 	}
 	leaky.WriteAt([]byte{0, 1}, 2<<16+2*20) // the refcount block is the third cluster
 	leaky.Truncate(21 << 16)
-	if r := mustCheck(t, leaky, CheckOptions{Repair: RepairAll}); r.Clean() || r.Leaks != 1 {
-		t.Error(text(r))
+	if r := MustCheck(t, leaky, Options{Repair: RepairAll}); r.Clean() || r.Leaks != 1 {
+		t.Error(Text(r))
 	}
 }
 
@@ -184,8 +184,8 @@ func TestBigEndianTableIsSaid(t *testing.T) {
 	m := zonedIn(t, "v8")
 	i := mustOpen(t, m)
 	for k, e := range entriesOf(t, i.table) {
-		swapped := entryCodec{i.table.layout, i.zones, layoutV14.byteOrder()}
-		swapped.encodeSlots([]ZoneSlot{{uint32(k), e.WP}}, func(b []byte, at uint64) error {
+		swapped := EntryCodec{Layout: i.table.Layout, Info: i.zones, Order: LayoutV14.ByteOrder()}
+		swapped.EncodeSlots([]ZoneSlot{{Zone: uint32(k), WP: e.WP}}, func(b []byte, at uint64) error {
 			_, err := m.WriteAt(b, int64(at))
 			return err
 		})
@@ -193,8 +193,8 @@ func TestBigEndianTableIsSaid(t *testing.T) {
 	if _, said := lenient(t, m); !strings.Contains(said, "big-endian") {
 		t.Errorf("info says %q", said)
 	}
-	if r := mustCheck(t, m, CheckOptions{}); !r.Clean() || !strings.Contains(text(r), "zqublkd amend -o zone.revision=v8 rewrites it") {
-		t.Error(text(r))
+	if r := MustCheck(t, m, Options{}); !r.Clean() || !strings.Contains(Text(r), "zqublkd amend -o zone.revision=v8 rewrites it") {
+		t.Error(Text(r))
 	}
 	if _, err := Amend(m, AmendOptions{Revision: "v8"}); err != nil {
 		t.Fatal(err)

@@ -9,36 +9,36 @@ import (
 // (QCOW2_MAX_NR_ZONES of the series from v11 on).
 const MaxZones = 1 << 20
 
-// zoneContext is what a zoned extension is judged against. All bytes.
-type zoneContext struct {
-	virtualSize uint64
-	fileSize    uint64
-	clusterSize uint64
+// ZoneContext is what a zoned extension is judged against. All bytes.
+type ZoneContext struct {
+	VirtualSize uint64
+	FileSize    uint64
+	ClusterSize uint64
 }
 
-// detectLayout finds the one layout an extension's bytes make sense in. The
+// DetectLayout finds the one layout an extension's bytes make sense in. The
 // format has no version field: length tells most, content the rest.
-func detectLayout(data []byte, c zoneContext) (*zoneLayout, ZoneExtension, error) {
+func DetectLayout(data []byte, c ZoneContext) (*ZoneLayout, ZoneExtension, error) {
 	if err := foreignLength(len(data)); err != nil {
 		return nil, ZoneExtension{}, err
 	}
-	var found []*zoneLayout
+	var found []*ZoneLayout
 	var why []string
 	for _, l := range layouts {
 		if l.length != len(data) {
 			continue
 		}
-		if err := l.plausible(l.decode(data), c); err != nil {
-			why = append(why, fmt.Sprintf("not %s: %v", l.name, err))
+		if err := l.plausible(l.Decode(data), c); err != nil {
+			why = append(why, fmt.Sprintf("not %s: %v", l.Name, err))
 			continue
 		}
 		found = append(found, l)
 	}
 	if len(found) == 1 {
-		return found[0], found[0].decode(data), nil
+		return found[0], found[0].Decode(data), nil
 	}
 	if len(found) > 1 {
-		why = []string{fmt.Sprintf("both %s and %s", found[0].name, found[1].name)}
+		why = []string{fmt.Sprintf("both %s and %s", found[0].Name, found[1].Name)}
 	}
 	return nil, ZoneExtension{}, fmt.Errorf("zoned extension of %d bytes fits no single known layout (%s): %w",
 		len(data), strings.Join(why, "; "), ErrCorrupt)
@@ -59,39 +59,40 @@ func foreignLength(n int) error {
 }
 
 // plausible says why bytes decoded as this layout can't be meant so.
-func (l *zoneLayout) plausible(x ZoneExtension, c zoneContext) error {
+func (l *ZoneLayout) plausible(x ZoneExtension, c ZoneContext) error {
 	switch {
 	case x.ZoneSize == 0 || x.ZoneSize%512 != 0:
 		return fmt.Errorf("zone size %d is not a multiple of 512", x.ZoneSize)
-	case l.powerOfTwo && !isPowerOfTwo(x.ZoneSize):
+	case l.powerOfTwo && !IsPowerOfTwo(x.ZoneSize):
 		return fmt.Errorf("zone size %d is no power of two", x.ZoneSize)
-	case uint64(x.Zones) != divUp(c.virtualSize, x.ZoneSize):
-		return fmt.Errorf("%d zones of %d bytes don't make a disk of %d", x.Zones, x.ZoneSize, c.virtualSize)
+	case uint64(x.Zones) != DivUp(c.VirtualSize, x.ZoneSize):
+		return fmt.Errorf("%d zones of %d bytes don't make a disk of %d", x.Zones, x.ZoneSize, c.VirtualSize)
 	case l.powerOfTwo && x.ZoneCapacity > x.ZoneSize:
 		return fmt.Errorf("zone capacity %d is above zone size %d", x.ZoneCapacity, x.ZoneSize)
 	case l.powerOfTwo && x.Zones > MaxZones:
 		return fmt.Errorf("%d zones, at most %d are allowed", x.Zones, MaxZones)
-	case l.tableSize.width != 0 && x.TableSize != uint64(x.Zones)*zoneEntrySize:
+	case l.TableSize.Width != 0 && x.TableSize != uint64(x.Zones)*ZoneEntrySize:
 		return fmt.Errorf("table of %d bytes does not hold %d zones", x.TableSize, x.Zones)
 	}
-	return l.plausibleTable(x, c)
+	return l.PlausibleTable(x, c)
 }
 
-func (l *zoneLayout) plausibleTable(x ZoneExtension, c zoneContext) error {
-	size := uint64(x.Zones) * zoneEntrySize
+// PlausibleTable judges whether the zone table lies where it can.
+func (l *ZoneLayout) PlausibleTable(x ZoneExtension, c ZoneContext) error {
+	size := uint64(x.Zones) * ZoneEntrySize
 	switch {
-	case x.TableOffset%c.clusterSize != 0 || x.TableOffset == 0:
+	case x.TableOffset%c.ClusterSize != 0 || x.TableOffset == 0:
 		return fmt.Errorf("table offset %#x is no cluster of the file", x.TableOffset)
-	case x.TableOffset > c.fileSize || size > c.fileSize-x.TableOffset:
+	case x.TableOffset > c.FileSize || size > c.FileSize-x.TableOffset:
 		return fmt.Errorf("table at %#x lies past the end of the file", x.TableOffset)
 	}
 	return nil
 }
 
-// checkZoneRules judges a detected extension by the rules every layout has.
-func checkZoneRules(x ZoneExtension) error {
+// CheckZoneRules judges a detected extension by the rules every layout has.
+func CheckZoneRules(x ZoneExtension) error {
 	switch {
-	case x.Model != modelHostManaged:
+	case x.Model != ModelHostManaged:
 		return &UnsupportedError{fmt.Sprintf("zone model %d", x.Model), "only host-managed (1) is known"}
 	case x.Zones > MaxZones:
 		return &UnsupportedError{fmt.Sprintf("%d zones", x.Zones), fmt.Sprintf("at most %d are read", MaxZones)}

@@ -2,7 +2,7 @@ package qcow2
 
 import "encoding/binary"
 
-const zoneEntrySize = 8 // bytes of a zone table entry
+const ZoneEntrySize = 8 // bytes of a zone table entry
 
 // ZoneEntry is what the zone table says about one zone.
 type ZoneEntry struct {
@@ -21,44 +21,46 @@ type ZoneEntry struct {
 	Invalid bool
 }
 
-// entryCodec decodes the words of one zone table.
-type entryCodec struct {
-	layout *zoneLayout
-	info   *ZonedInfo
-	order  binary.ByteOrder // of the words on disk
+// EntryCodec decodes the words of one zone table.
+type EntryCodec struct {
+	Layout *ZoneLayout
+	Info   *ZonedInfo
+	Order  binary.ByteOrder // of the words on disk
 }
 
-func (c entryCodec) bigEndian() bool { return c.order == binary.BigEndian }
+// BigEndian reports whether the table is stored in big-endian order.
+func (c EntryCodec) BigEndian() bool { return c.Order == binary.BigEndian }
 
-func (c entryCodec) decode(i uint32, word uint64) ZoneEntry {
-	conventional := word>>c.layout.typeBit&1 != 0
-	wp := word &^ (1 << c.layout.typeBit)
-	if c.layout.conditioned {
-		wp &= 1<<c.layout.typeBit - 1
+// Decode reads the word of a zone.
+func (c EntryCodec) Decode(i uint32, word uint64) ZoneEntry {
+	conventional := word>>c.Layout.TypeBit&1 != 0
+	wp := word &^ (1 << c.Layout.TypeBit)
+	if c.Layout.Conditioned {
+		wp &= 1<<c.Layout.TypeBit - 1
 	}
-	start := c.info.ZoneStart(i)
-	wrapped := c.layout.wraps && start>>32 != 0 && wp == start&(1<<32-1)
+	start := c.Info.ZoneStart(i)
+	wrapped := c.Layout.wraps && start>>32 != 0 && wp == start&(1<<32-1)
 	if wrapped {
 		wp = start
 	}
 	return ZoneEntry{WP: wp, Conventional: conventional, Wrapped: wrapped, Invalid: !c.sound(i, wp, conventional)}
 }
 
-func (c entryCodec) sound(i uint32, wp uint64, conventional bool) bool {
-	start := c.info.ZoneStart(i)
-	return conventional == (i < c.info.Conventional) && wp >= start && wp-start <= c.info.ZoneSize && wp%512 == 0
+func (c EntryCodec) sound(i uint32, wp uint64, conventional bool) bool {
+	start := c.Info.ZoneStart(i)
+	return conventional == (i < c.Info.Conventional) && wp >= start && wp-start <= c.Info.ZoneSize && wp%512 == 0
 }
 
-// aboveEnd: a full zone, stored as FINISH of older series did.
-func (c entryCodec) aboveEnd(i uint32, e ZoneEntry) bool {
-	return !e.Invalid && !e.Conventional && e.WP > c.info.WritableEnd(i)
+// AboveEnd: a full zone, stored as FINISH of older series did.
+func (c EntryCodec) AboveEnd(i uint32, e ZoneEntry) bool {
+	return !e.Invalid && !e.Conventional && e.WP > c.Info.WritableEnd(i)
 }
 
 // encode stores a write pointer. FULL is min(start+capacity, disk size), the
 // one value every revision accepts.
-func (c entryCodec) encode(i uint32, wp uint64) uint64 {
-	if i < c.info.Conventional {
-		return c.info.ZoneStart(i) | 1<<c.layout.typeBit
+func (c EntryCodec) encode(i uint32, wp uint64) uint64 {
+	if i < c.Info.Conventional {
+		return c.Info.ZoneStart(i) | 1<<c.Layout.TypeBit
 	}
-	return min(wp, c.info.WritableEnd(i))
+	return min(wp, c.Info.WritableEnd(i))
 }

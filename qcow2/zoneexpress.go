@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// express says what about x the layout can't hold or its readers refuse, as an
-// *OptionError that names the revisions which take it. clusterSize is in bytes.
-func (l *zoneLayout) express(x ZoneExtension, clusterSize uint64) error {
+// Express says what about x the layout can't hold or its readers refuse, as an
+// *OptionError that names the revisions which take it. ClusterSize is in bytes.
+func (l *ZoneLayout) Express(x ZoneExtension, clusterSize uint64) error {
 	err := l.breaks(x, clusterSize)
 	if err == nil {
 		return nil
 	}
 	var others []string
 	for _, other := range layouts {
-		if !other.conditioned && other.breaks(x, clusterSize) == nil {
-			others = append(others, other.name)
+		if !other.Conditioned && other.breaks(x, clusterSize) == nil {
+			others = append(others, other.Name)
 		}
 	}
 	if len(others) > 0 {
@@ -25,16 +25,16 @@ func (l *zoneLayout) express(x ZoneExtension, clusterSize uint64) error {
 }
 
 // breaks is the first rule of the layout that x breaks.
-func (l *zoneLayout) breaks(x ZoneExtension, clusterSize uint64) *OptionError {
+func (l *ZoneLayout) breaks(x ZoneExtension, clusterSize uint64) *OptionError {
 	refuse := func(option string, value any, format string, args ...any) *OptionError {
-		return &OptionError{option, value, fmt.Sprintf("revision "+l.name+" can't have "+format, args...)}
+		return &OptionError{option, value, fmt.Sprintf("revision "+l.Name+" can't have "+format, args...)}
 	}
 	switch {
-	case !l.zoneSize.holds(x.ZoneSize):
-		return refuse("zone.size", x.ZoneSize, "zones of 4 GiB and more: it stores their size in %d bits", 8*l.zoneSize.width)
-	case !l.maxAppend.holds(uint64(x.MaxAppendBytes)):
+	case !l.ZoneSize.holds(x.ZoneSize):
+		return refuse("zone.size", x.ZoneSize, "zones of 4 GiB and more: it stores their size in %d bits", 8*l.ZoneSize.Width)
+	case !l.MaxAppend.holds(uint64(x.MaxAppendBytes)):
 		return refuse("zone.max_append_bytes", x.MaxAppendBytes, "an append limit")
-	case l.powerOfTwo && !isPowerOfTwo(x.ZoneSize):
+	case l.powerOfTwo && !IsPowerOfTwo(x.ZoneSize):
 		return refuse("zone.size", x.ZoneSize, "a zone size that is no power of two")
 	case l.wholeClusters && x.ZoneSize%clusterSize != 0:
 		return refuse("zone.size", x.ZoneSize, "a zone size that is no multiple of the cluster size %d", clusterSize)

@@ -20,69 +20,70 @@ type ZoneExtension struct {
 	TableOffset    uint64 // byte offset of the zone table in the file
 }
 
-const modelHostManaged = 1
+const ModelHostManaged = 1
 
-// zoneField places one big-endian field in the extension; width 0: absent.
-type zoneField struct{ at, width int }
+// ZoneField places one big-endian field in the extension; width 0: absent.
+type ZoneField struct{ At, Width int }
 
-func (f zoneField) get(b []byte) uint64 {
-	switch f.width {
+func (f ZoneField) get(b []byte) uint64 {
+	switch f.Width {
 	case 1:
-		return uint64(b[f.at])
+		return uint64(b[f.At])
 	case 4:
-		return uint64(binary.BigEndian.Uint32(b[f.at:]))
+		return uint64(binary.BigEndian.Uint32(b[f.At:]))
 	case 8:
-		return binary.BigEndian.Uint64(b[f.at:])
+		return binary.BigEndian.Uint64(b[f.At:])
 	}
 	return 0
 }
 
-func (f zoneField) put(b []byte, v uint64) {
-	switch f.width {
+// Put writes the field into the data of an extension.
+func (f ZoneField) Put(b []byte, v uint64) {
+	switch f.Width {
 	case 1:
-		b[f.at] = byte(v)
+		b[f.At] = byte(v)
 	case 4:
-		binary.BigEndian.PutUint32(b[f.at:], uint32(v))
+		binary.BigEndian.PutUint32(b[f.At:], uint32(v))
 	case 8:
-		binary.BigEndian.PutUint64(b[f.at:], v)
+		binary.BigEndian.PutUint64(b[f.At:], v)
 	}
 }
 
 // holds says whether the field can express v.
-func (f zoneField) holds(v uint64) bool {
-	return v == 0 || f.width == 8 || f.width > 0 && v>>(8*f.width) == 0
+func (f ZoneField) holds(v uint64) bool {
+	return v == 0 || f.Width == 8 || f.Width > 0 && v>>(8*f.Width) == 0
 }
 
-// decode reads exactly length bytes.
-func (l *zoneLayout) decode(b []byte) ZoneExtension {
+// Decode reads exactly length bytes.
+func (l *ZoneLayout) Decode(b []byte) ZoneExtension {
 	return ZoneExtension{
-		Model:          uint8(l.model.get(b)),
-		ZoneSize:       l.zoneSize.get(b),
-		ZoneCapacity:   l.zoneCapacity.get(b),
-		Conventional:   uint32(l.conventional.get(b)),
-		Zones:          uint32(l.zones.get(b)),
+		Model:          uint8(l.Model.get(b)),
+		ZoneSize:       l.ZoneSize.get(b),
+		ZoneCapacity:   l.ZoneCapacity.get(b),
+		Conventional:   uint32(l.Conventional.get(b)),
+		Zones:          uint32(l.Zones.get(b)),
 		MaxActive:      uint32(l.maxActive.get(b)),
 		MaxOpen:        uint32(l.maxOpen.get(b)),
-		MaxAppendBytes: uint32(min(l.maxAppend.get(b)*l.appendUnit, math.MaxUint32)),
-		TableSize:      l.tableSize.get(b),
-		TableOffset:    l.tableOffset.get(b),
+		MaxAppendBytes: uint32(min(l.MaxAppend.get(b)*l.appendUnit, math.MaxUint32)),
+		TableSize:      l.TableSize.get(b),
+		TableOffset:    l.TableOffset.get(b),
 	}
 }
 
-// encode stores what express has nothing against. The table size is derived.
-func (l *zoneLayout) encode(x ZoneExtension) []byte {
+// Encode stores what express has nothing against. The table size is derived.
+func (l *ZoneLayout) Encode(x ZoneExtension) []byte {
 	b := make([]byte, l.length)
-	l.model.put(b, uint64(x.Model))
-	l.zoneSize.put(b, x.ZoneSize)
-	l.zoneCapacity.put(b, x.ZoneCapacity)
-	l.conventional.put(b, uint64(x.Conventional))
-	l.zones.put(b, uint64(x.Zones))
-	l.maxActive.put(b, uint64(x.MaxActive))
-	l.maxOpen.put(b, uint64(x.MaxOpen))
-	if l.maxAppend.width != 0 {
-		l.maxAppend.put(b, uint64(x.MaxAppendBytes)/l.appendUnit)
+	l.Model.Put(b, uint64(x.Model))
+	l.ZoneSize.Put(b, x.ZoneSize)
+	l.ZoneCapacity.Put(b, x.ZoneCapacity)
+	l.Conventional.Put(b, uint64(x.Conventional))
+	l.Zones.Put(b, uint64(x.Zones))
+	l.maxActive.Put(b, uint64(x.MaxActive))
+	l.maxOpen.Put(b, uint64(x.MaxOpen))
+	if l.MaxAppend.Width != 0 {
+		l.MaxAppend.Put(b, uint64(x.MaxAppendBytes)/l.appendUnit)
 	}
-	l.tableSize.put(b, uint64(x.Zones)*zoneEntrySize)
-	l.tableOffset.put(b, x.TableOffset)
+	l.TableSize.Put(b, uint64(x.Zones)*ZoneEntrySize)
+	l.TableOffset.Put(b, x.TableOffset)
 	return b
 }

@@ -26,18 +26,19 @@ type ZonedInfo struct {
 // Series names the revisions of QEMU's zoned-qcow2 patches that use the layout:
 // "v5 to v7". Patches of other revisions refuse the image, as a released QEMU
 // does.
-func (z *ZonedInfo) Series() string { return layoutNamed(z.Revision).series }
+func (z *ZonedInfo) Series() string { return LayoutNamed(z.Revision).series }
 
-func newZonedInfo(l *zoneLayout, x ZoneExtension, virtualSize uint64) *ZonedInfo {
+// NewZonedInfo is what an extension says of a disk of size bytes.
+func NewZonedInfo(l *ZoneLayout, x ZoneExtension, virtualSize uint64) *ZonedInfo {
 	z := &ZonedInfo{
-		Revision:     l.name,
+		Revision:     l.Name,
 		ZoneSize:     x.ZoneSize,
 		ZoneCapacity: x.ZoneCapacity,
 		Conventional: x.Conventional,
 		Zones:        x.Zones,
 		Stored:       ZoneLimits{x.MaxOpen, x.MaxActive, x.MaxAppendBytes},
 		TableOffset:  x.TableOffset,
-		BigEndian:    l.bigEndian,
+		BigEndian:    l.BigEndian,
 		VirtualSize:  virtualSize,
 	}
 	z.ZoneLimits = z.clamped()
@@ -68,4 +69,4 @@ func (z *ZonedInfo) WritableEnd(i uint32) uint64 {
 }
 
 // TableSize is the length of the zone table in bytes.
-func (z *ZonedInfo) TableSize() uint64 { return uint64(z.Zones) * zoneEntrySize }
+func (z *ZonedInfo) TableSize() uint64 { return uint64(z.Zones) * ZoneEntrySize }

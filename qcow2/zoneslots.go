@@ -15,7 +15,7 @@ func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
 		return errors.New("a plain image has no zone table")
 	}
 	for _, s := range slots {
-		if err := i.table.checkSlot(s); err != nil {
+		if err := i.table.CheckSlot(s); err != nil {
 			return err
 		}
 	}
@@ -57,9 +57,9 @@ func (i *Image) restoreSlots(slots []ZoneSlot, before func(zone uint32) uint64) 
 // with that value.
 func (i *Image) astray(slots []ZoneSlot, before func(zone uint32) uint64) ([]ZoneSlot, error) {
 	var list []ZoneSlot
-	r := zoneReader{zoneTable: i.table}
+	r := ZoneReader{ZoneTable: i.table}
 	for _, s := range slots {
-		e, err := r.entry(s.Zone)
+		e, err := r.Entry(s.Zone)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +72,7 @@ func (i *Image) astray(slots []ZoneSlot, before func(zone uint32) uint64) ([]Zon
 }
 
 func (i *Image) storeSlots(slots []ZoneSlot) error {
-	return i.table.encodeSlots(slots, func(b []byte, at uint64) error {
+	return i.table.EncodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})
 }

@@ -47,7 +47,7 @@ clusters.`,
 				return checkFailed(err)
 			}
 			defer f.Close()
-			r, err := qcow2.Check(f, qcow2.CheckOptions{Repair: mode})
+			r, err := qcow2.Check(f, qcow2.Options{Repair: mode})
 			if err != nil {
 				if r != nil {
 					printCheck(c, r, asJSON) // as far as it got

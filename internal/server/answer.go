@@ -9,7 +9,7 @@ import (
 )
 
 // answer gives the request of s its one answer: success, or the errno of err.
-func (q *queue) answer(s *slot) {
+func (q *Queue) answer(s *slot) {
 	q.release(s)
 	if s.err != nil {
 		q.refuse(s, s.err)
@@ -33,7 +33,7 @@ func (q *queue) answer(s *slot) {
 }
 
 // refuse answers s with the errno of err and keeps the words for who asks.
-func (q *queue) refuse(s *slot, err error) {
+func (q *Queue) refuse(s *slot, err error) {
 	q.release(s)
 	q.disk.refusals.add(err)
 	q.answers = append(q.answers, s.tag)
@@ -42,7 +42,7 @@ func (q *queue) refuse(s *slot, err error) {
 }
 
 // release gives the buffer of s back.
-func (q *queue) release(s *slot) {
+func (q *Queue) release(s *slot) {
 	if s.buf != nil {
 		q.bufs.give(s.buf)
 		s.buf = nil
@@ -53,7 +53,7 @@ func (q *queue) release(s *slot) {
 // than it asks for and must get exactly the zones asked for (one report may
 // take several requests on some kernels); a result above its length is
 // understood as all of it everywhere.
-func (q *queue) report(s *slot) {
+func (q *Queue) report(s *slot) {
 	infos := q.disk.zones.Report(s.desc.Offset(), int(s.desc.Zones()))
 	if uint32(len(infos)) != s.desc.Zones() {
 		q.refuse(s, fmt.Errorf("report of %d zones at %d: outside the disk", s.desc.Zones(), s.desc.Offset()))

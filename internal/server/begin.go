@@ -11,7 +11,7 @@ import (
 )
 
 // begin asks the rules about the request of s and starts it.
-func (q *queue) begin(s *slot) {
+func (q *Queue) begin(s *slot) {
 	z := q.disk.zones
 	if err := q.disk.refuseChange(s.desc.Op()); err != nil {
 		q.refuse(s, err)
@@ -49,7 +49,7 @@ func (q *queue) begin(s *slot) {
 }
 
 // judged acts on a verdict; true: the request has been granted.
-func (q *queue) judged(s *slot, v zoned.Verdict, err error) bool {
+func (q *Queue) judged(s *slot, v zoned.Verdict, err error) bool {
 	switch v {
 	case zoned.Refused:
 		q.refuse(s, err)
@@ -63,7 +63,7 @@ func (q *queue) judged(s *slot, v zoned.Verdict, err error) bool {
 }
 
 // own starts the work of a request that has its zones for itself.
-func (q *queue) own(s *slot, v zoned.Verdict, err error, j job) {
+func (q *Queue) own(s *slot, v zoned.Verdict, err error, j job) {
 	if q.disk.revival.left.Load() > 0 {
 		q.disk.revival.changes(s.op.Zone, s.desc.Op() == ublk.OpZoneResetAll)
 	}
@@ -72,7 +72,7 @@ func (q *queue) own(s *slot, v zoned.Verdict, err error, j job) {
 	}
 }
 
-func (q *queue) beginRead(s *slot) {
+func (q *Queue) beginRead(s *slot) {
 	off, n := s.desc.Offset(), s.desc.Bytes()
 	v, readable, err := q.disk.zones.BeginRead(&s.op, off, n)
 	if !q.judged(s, v, err) {
@@ -90,7 +90,7 @@ func (q *queue) beginRead(s *slot) {
 	q.transfer(s)
 }
 
-func (q *queue) beginWrite(s *slot) {
+func (q *Queue) beginWrite(s *slot) {
 	if q.disk.revival.left.Load() > 0 && q.repeat(s) {
 		return
 	}
@@ -115,7 +115,7 @@ func (q *queue) beginWrite(s *slot) {
 }
 
 // move starts the I/O of a write whose place is known.
-func (q *queue) move(s *slot) {
+func (q *Queue) move(s *slot) {
 	if !q.pass(s) {
 		q.fetchData(s)
 	}
@@ -123,7 +123,7 @@ func (q *queue) move(s *slot) {
 
 // fetchData copies the data of a write out of the request and writes it: in
 // one submission where all of it is one piece of the file.
-func (q *queue) fetchData(s *slot) {
+func (q *Queue) fetchData(s *slot) {
 	q.copied.Add(1)
 	s.buf = q.bufs.take(s.tag, s.desc.Bytes()-s.there)
 	at := uint32(s.there)
@@ -143,7 +143,7 @@ func (q *queue) fetchData(s *slot) {
 }
 
 // beginZero is a discard or a write of zeros, which only a plain disk takes.
-func (q *queue) beginZero(s *slot) {
+func (q *Queue) beginZero(s *slot) {
 	v, err := q.disk.zones.BeginWrite(&s.op, s.desc.Offset(), s.desc.Bytes())
 	if q.judged(s, v, err) {
 		s.off = s.op.Start

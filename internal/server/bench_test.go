@@ -12,7 +12,7 @@ import (
 // benchLane completes file I/O at once, without doing any: what is left is the
 // path through rules, map and bookkeeping.
 type benchLane struct {
-	q     *queue
+	q     *Queue
 	desc  ublk.IODesc
 	io    int
 	done  bool
@@ -71,7 +71,7 @@ func newBench(b testing.TB) *benchLane {
 		}
 	}
 	s.disk.ahead.extend(1, 2<<30)
-	q, err := newQueue(s.disk, 0, 4, simMaxIO)
+	q, err := NewQueue(s.disk, 0, 4, simMaxIO)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func (s *served) serve() {
 // check: the image must be clean.
 func (s *served) check() error {
 	return s.withFile(func(f storage.File) error {
-		r, err := qcow2.Check(f, qcow2.CheckOptions{})
+		r, err := qcow2.Check(f, qcow2.Options{})
 		if err == nil && r.ExitCode() != 0 {
 			var text strings.Builder
 			r.WriteText(&text)

@@ -83,7 +83,7 @@ func lockLanes(t *testing.T, n int) (lanes []*benchLane) {
 			t.Fatal(err)
 		}
 		s.disk.ahead.extend(uint32(1+i), start+lockZone)
-		q, err := newQueue(s.disk, i, 4, simMaxIO)
+		q, err := NewQueue(s.disk, i, 4, simMaxIO)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func (r *crashRun) judgeImage(mem *storage.Mem, n int) error {
 
 // soundAfterCrash runs the check: a crash may leave leaks, never an error.
 func soundAfterCrash(mem *storage.Mem) (*qcow2.Report, error) {
-	rep, err := qcow2.Check(mem, qcow2.CheckOptions{MaxFindings: 4})
+	rep, err := qcow2.Check(mem, qcow2.Options{MaxFindings: 4})
 	if err == nil && rep.Corruptions > 0 {
 		var b bytes.Buffer
 		rep.WriteText(&b)

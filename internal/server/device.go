@@ -31,7 +31,7 @@ type Device struct {
 
 	supervisor process // brings the next daemon; no process: none
 
-	lanes    []*queue
+	lanes    []*Queue
 	queues   sync.WaitGroup
 	failed   chan error    // a queue that can't go on
 	stopping chan struct{} // closed: somebody asked for the end
@@ -159,7 +159,7 @@ func (d *Device) takeDown() error {
 func (d *Device) openDisk() (err error) {
 	o := DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
 	if d.keep {
-		d.disk, err = openTaken(d.cfg.Image, d.claim.path(stateName), o)
+		d.disk, err = OpenTaken(d.cfg.Image, d.claim.path(stateName), o)
 	} else {
 		d.disk, err = OpenDisk(d.cfg.Image, o)
 	}
@@ -208,7 +208,7 @@ func (d *Device) addDevice() error {
 		return err
 	}
 	return d.takeNumber(ublk.AddOptions{
-		Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: maxSectors * ublk.SectorBytes, Flags: need, Optional: like & has,
+		Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: MaxSectors * ublk.SectorBytes, Flags: need, Optional: like & has,
 	})
 }
 
@@ -252,7 +252,7 @@ func (d *Device) startDisk() error {
 }
 
 func (d *Device) describe() error {
-	p := params(d.disk.Image(), d.cfg.ReadOnly)
+	p := Params(d.disk.Image(), d.cfg.ReadOnly)
 	if d.zeroCopy() {
 		p.DMAAlignment = ublk.SectorBytes - 1 // as a drive has it; the image file is no less strict
 	}

@@ -138,7 +138,7 @@ func (d *Disk) Refused() []Refusal { return d.refusals.list() }
 // Start makes the disk ready for requests of at most tags at once. state may
 // be nil.
 func (d *Disk) Start(tags int, state *StateFile) error {
-	var flights []carriedFlight
+	var flights []CarriedFlight
 	if state != nil && state.Taken() {
 		flights = state.CarryOver()
 		if state.Frozen() {

@@ -117,8 +117,8 @@ func (c Drill) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 	request := func(op ublk.Op, off uint64) ublk.IODesc {
 		return ublk.NewIODesc(op, 0, off/ublk.SectorBytes, c.Block/ublk.SectorBytes)
 	}
-	if block == 0 || block%uint64(d.img.LogicalBlockSize()) != 0 || block > maxSectors*ublk.SectorBytes {
-		return nil, fmt.Errorf("blocks of %d bytes: must be a multiple of %d and at most %d", block, d.img.LogicalBlockSize(), maxSectors*ublk.SectorBytes)
+	if block == 0 || block%uint64(d.img.LogicalBlockSize()) != 0 || block > MaxSectors*ublk.SectorBytes {
+		return nil, fmt.Errorf("blocks of %d bytes: must be a multiple of %d and at most %d", block, d.img.LogicalBlockSize(), MaxSectors*ublk.SectorBytes)
 	}
 	if d.img.Zoned() != nil && c.Op != ublk.OpRead {
 		return c.zoneWriter(d, request)

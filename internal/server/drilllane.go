@@ -14,7 +14,7 @@ import (
 // drillLane plays the driver for one queue: requests come as fast as they are
 // answered, their data stays in the queue's buffers. File I/O is real.
 type drillLane struct {
-	q      *queue
+	q      *Queue
 	ring   *uring.Ring
 	wake   int        // eventfd
 	count  *uring.Mem // what is read from it
@@ -32,7 +32,7 @@ func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, er
 	for tag := range depth {
 		l.free = append(l.free, tag)
 	}
-	if l.q, err = newQueue(d, id, depth, block); err != nil {
+	if l.q, err = NewQueue(d, id, depth, block); err != nil {
 		return nil, err
 	}
 	l.q.lane = l

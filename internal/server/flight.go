@@ -80,7 +80,7 @@ func (s *StateFile) Flight(queue int, tag uint16) (Flight, bool) {
 // both places, which does no harm. When there is no room the oldest that were
 // committing give way: the kernel has long sent again what it wanted to. What is
 // not of a sequential zone is dropped: it needs no memory.
-func (s *StateFile) CarryOver() []carriedFlight {
+func (s *StateFile) CarryOver() []CarriedFlight {
 	free := 0
 	for i := range s.records {
 		f, ok := s.records[i].flight()
@@ -103,38 +103,38 @@ func (s *StateFile) CarryOver() []carriedFlight {
 		}
 		s.records[i].word.Store(uint64(recordFree))
 	}
-	var list []carriedFlight
+	var list []CarriedFlight
 	for i := range s.carried {
 		switch f, ok := s.carried[i].flight(); {
 		case ok && s.geo.IsConventional(f.Zone):
 			s.carried[i].word.Store(uint64(recordFree))
 		case ok:
-			list = append(list, carriedFlight{f, &s.carried[i]})
+			list = append(list, CarriedFlight{f, &s.carried[i]})
 		}
 	}
 	return list
 }
 
-// carriedFlight is a flight of a dead daemon and where it is recorded.
-type carriedFlight struct {
+// CarriedFlight is a flight of a dead daemon and where it is recorded.
+type CarriedFlight struct {
 	Flight
 	at *record
 }
 
-// forget frees the record.
-func (c carriedFlight) forget() { c.at.word.Store(uint64(recordFree)) }
+// Forget frees the record.
+func (c CarriedFlight) Forget() { c.at.word.Store(uint64(recordFree)) }
 
-// repeatedBy says that a request of n bytes at off may be f again.
-func (f Flight) repeatedBy(off, n uint64) bool {
+// RepeatedBy says that a request of n bytes at off may be f again.
+func (f Flight) RepeatedBy(off, n uint64) bool {
 	if f.Kind == zoned.OpWrite {
 		return f.Start == off && f.Length <= n
 	}
 	return f.Length == n
 }
 
-// acknowledged says that data of f lies below the write pointer of its zone. A
+// Acknowledged says that data of f lies below the write pointer of its zone. A
 // write may be there in part: what was merged into it came later.
-func (f Flight) acknowledged(wp uint64) bool {
+func (f Flight) Acknowledged(wp uint64) bool {
 	if f.Kind == zoned.OpWrite {
 		return f.Start < wp
 	}

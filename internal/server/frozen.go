@@ -33,13 +33,13 @@ func (d *Disk) freezeFor(err error) {
 	d.complain(wayOut, err, "")
 }
 
-// openTaken opens the image of a device that is taken over, whose state file is
+// OpenTaken opens the image of a device that is taken over, whose state file is
 // at state. If the disk was frozen, the image is opened for reading: nothing of it
 // is mended, no mark is taken away, and what reads have shown so far they go on
 // showing. If it was not, but what the daemon before has acknowledged can't be made
 // durable now, it is frozen from here on.
-func openTaken(image, state string, o DiskOptions) (*Disk, error) {
-	frozen, err := frozenState(state)
+func OpenTaken(image, state string, o DiskOptions) (*Disk, error) {
+	frozen, err := FrozenState(state)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func openTaken(image, state string, o DiskOptions) (*Disk, error) {
 		return d, err
 	}
 	o.Log.WithError(err).Error("what the daemon before has acknowledged did not reach the disk")
-	if err := freezeState(state); err != nil {
+	if err := FreezeState(state); err != nil {
 		return nil, err
 	}
 	o.ReadOnly = true

@@ -11,9 +11,9 @@ func TestHandOverRefused(t *testing.T) {
 		frozen   bool
 		version  int
 	}{
-		"no recovery":          {RecoveryOff, false, stateVersion},
-		"read-only by failure": {RecoveryReissue, true, stateVersion},
-		"other state files":    {RecoveryReissue, false, stateVersion + 1},
+		"no recovery":          {RecoveryOff, false, StateVersion},
+		"read-only by failure": {RecoveryReissue, true, StateVersion},
+		"other state files":    {RecoveryReissue, false, StateVersion + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk, err := OpenDisk(newWorld(t).image, DiskOptions{ReadOnly: c.frozen, Log: silent()})

@@ -15,7 +15,7 @@ import (
 // leftPointers reports whether a dead daemon has left write pointers that the
 // image may not have.
 func (r Record) leftPointers() bool {
-	return !r.ReadOnly && r.Zoned && stateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
+	return !r.ReadOnly && r.Zoned && StateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
 }
 
 // awaited reports whether r has left write pointers of an image that is still there.
@@ -47,7 +47,7 @@ func (d *Device) inherit(r Record) error {
 	}
 	defer s.Close()
 	switch err := d.disk.Inherit(s); {
-	case errors.Is(err, errOvertaken):
+	case errors.Is(err, ErrOvertaken):
 		d.log.WithError(err).Warn("the write pointers of a dead daemon are not used")
 	case err != nil:
 		return fmt.Errorf("write pointers that a dead daemon has left: %w", err)

@@ -20,8 +20,8 @@ func (d *Disk) Inherit(s *StateFile) error {
 	if err != nil {
 		return err
 	}
-	if s.foreign(saved.sum()) {
-		return errOvertaken
+	if s.Foreign(saved.sum()) {
+		return ErrOvertaken
 	}
 	t := newTracker(d.geo.Zones(), nil, d.log)
 	zones, err := zonesFrom(d.img, func(yield func(zoned.Entry) bool) {
@@ -49,7 +49,7 @@ func (d *Disk) completeResets(state *StateFile, saved pointers) error {
 	}
 	for i := range saved.sectors {
 		zone := uint32(i)
-		if !state.emptied(zone, saved.of(zone)) {
+		if !state.Emptied(zone, saved.of(zone)) {
 			continue
 		}
 		if err := d.sweepRange(d.geo.Start(zone), d.geo.Start(zone)+d.geo.Length(zone)); err != nil {
@@ -59,5 +59,5 @@ func (d *Disk) completeResets(state *StateFile, saved pointers) error {
 	return nil
 }
 
-// errOvertaken is a state file of an image that others have written since.
-var errOvertaken = errors.New("the image has been written by another program since")
+// ErrOvertaken is a state file of an image that others have written since.
+var ErrOvertaken = errors.New("the image has been written by another program since")

@@ -17,7 +17,7 @@ const (
 // pass starts the file I/O of s without a copy: where the driver has
 // registered the request's pages, and all of it is one piece of the file that
 // direct I/O can reach. False: it has to be copied.
-func (q *queue) pass(s *slot) bool {
+func (q *Queue) pass(s *slot) bool {
 	n := s.desc.Bytes()
 	if !q.disk.Direct() || s.there > 0 || !q.lane.Registered(s.tag) {
 		return false
@@ -39,7 +39,7 @@ func (q *queue) pass(s *slot) bool {
 // passed ends what pass began. Whatever went wrong, the copying way tries all
 // of it again, and finds out whether it was the file or the pages (their
 // place in memory may not suit it).
-func (q *queue) passed(s *slot, res int32) {
+func (q *Queue) passed(s *slot, res int32) {
 	switch n := s.desc.Bytes(); {
 	case res >= 0 && uint64(res) == n:
 		q.end(s)

@@ -13,7 +13,7 @@ type pause struct {
 
 // rest notes, on the queue's thread, that a paused queue has nothing left to
 // answer and the kernel has heard its last answer.
-func (q *queue) rest() {
+func (q *Queue) rest() {
 	if q.resting || len(q.answers) > 0 {
 		return
 	}
@@ -28,7 +28,7 @@ func (q *queue) rest() {
 
 // Drain stops beginning requests, waits up to timeout for those in flight on
 // queues, and makes the image durable. It reports whether all were answered.
-func (d *Disk) Drain(queues []*queue, timeout time.Duration) (answered bool, err error) {
+func (d *Disk) Drain(queues []*Queue, timeout time.Duration) (answered bool, err error) {
 	d.pause.on.Store(true)
 	end := time.Now().Add(timeout)
 	for int(d.pause.idle.Load()) < len(queues) {

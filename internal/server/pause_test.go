@@ -25,7 +25,7 @@ func TestDrain(t *testing.T) {
 	for acked[0].Load() < 5 {
 		time.Sleep(time.Millisecond)
 	}
-	var queues []*queue
+	var queues []*Queue
 	for _, q := range d.queues {
 		queues = append(queues, q.q)
 	}

@@ -27,9 +27,9 @@ type lane interface {
 	Wake()
 }
 
-// queue serves one queue of the driver. All its methods but post run on the
+// Queue serves one queue of the driver. All its methods but post run on the
 // queue's thread.
-type queue struct {
+type Queue struct {
 	disk  *Disk
 	id    int
 	lane  lane
@@ -43,13 +43,13 @@ type queue struct {
 	resting bool          // paused, and everything begun has been answered
 }
 
-// newQueue prepares queue id with depth tags of at most maxIO bytes.
-func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
+// NewQueue prepares queue id with depth tags of at most maxIO bytes.
+func NewQueue(d *Disk, id int, depth uint16, maxIO uint32) (*Queue, error) {
 	bufs, err := newBuffers(int(depth), maxIO)
 	if err != nil {
 		return nil, err
 	}
-	q := &queue{disk: d, id: id, slots: make([]slot, depth), bufs: bufs, answers: make([]uint16, 0, 2*int(depth))}
+	q := &Queue{disk: d, id: id, slots: make([]slot, depth), bufs: bufs, answers: make([]uint16, 0, 2*int(depth))}
 	for i := range q.slots {
 		s := &q.slots[i]
 		s.q, s.tag = q, uint16(i)
@@ -60,21 +60,21 @@ func newQueue(d *Disk, id int, depth uint16, maxIO uint32) (*queue, error) {
 
 // Options are those that the queue needs of the driver's, whose thread runs on
 // cpus.
-func (q *queue) Options(cpus ublk.CPUSet) ublk.QueueOptions {
+func (q *Queue) Options(cpus ublk.CPUSet) ublk.QueueOptions {
 	return ublk.QueueOptions{OnSubmit: q.submitting, CPUs: cpus, Files: q.disk.descriptors(), Memory: q.bufs.small.Bytes()}
 }
 
 // Attach gives the queue the driver's, before the first request.
-func (q *queue) Attach(l lane) { q.lane = l }
+func (q *Queue) Attach(l lane) { q.lane = l }
 
 // Copied counts the requests whose data went through a buffer of ours.
-func (q *queue) Copied() uint64 { return q.copied.Load() }
+func (q *Queue) Copied() uint64 { return q.copied.Load() }
 
 // Close gives the buffers back, once the driver's queue has ended.
-func (q *queue) Close() error { return q.bufs.close() }
+func (q *Queue) Close() error { return q.bufs.close() }
 
 // Request implements ublk.Handler: a new request is on tag.
-func (q *queue) Request(_ *ublk.Queue, tag uint16) {
+func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	defer q.guard()
 	if q.disk.pause.on.Load() {
 		return // it is sent again to the next daemon
@@ -91,7 +91,7 @@ func (q *queue) Request(_ *ublk.Queue, tag uint16) {
 }
 
 // Done implements ublk.Handler: the file I/O of tag has ended.
-func (q *queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
+func (q *Queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
 	defer q.guard()
 	s := &q.slots[tag]
 	q.current = s
@@ -111,14 +111,14 @@ func (q *queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
 }
 
 // Woken implements ublk.Handler: somebody has handed slots back.
-func (q *queue) Woken(*ublk.Queue) {
+func (q *Queue) Woken(*ublk.Queue) {
 	defer q.guard()
 	q.drain()
 }
 
 // submitting notes, right before the kernel hears of them, that answers are on
 // their way: from then on an append's address may be known.
-func (q *queue) submitting() {
+func (q *Queue) submitting() {
 	for _, tag := range q.answers {
 		q.disk.state.Commit(q.id, tag)
 	}
@@ -126,7 +126,7 @@ func (q *queue) submitting() {
 }
 
 // guard makes a panic of ours an I/O error of the request it happened in.
-func (q *queue) guard() {
+func (q *Queue) guard() {
 	v := recover()
 	if v == nil {
 		return
@@ -147,14 +147,14 @@ func (q *queue) guard() {
 }
 
 // post hands s back to its queue, from any goroutine.
-func (q *queue) post(s *slot, then step) {
+func (q *Queue) post(s *slot, then step) {
 	s.then = then
 	q.inbox.push(s)
 	q.lane.Wake()
 }
 
 // drain goes on with the slots that were handed back.
-func (q *queue) drain() {
+func (q *Queue) drain() {
 	for s := q.inbox.take(); s != nil; s = q.inbox.take() {
 		for s != nil {
 			next := s.posted
@@ -168,7 +168,7 @@ func (q *queue) drain() {
 	}
 }
 
-func (q *queue) resume(s *slot) {
+func (q *Queue) resume(s *slot) {
 	q.current = s
 	switch s.then {
 	case thenBegin:
@@ -186,7 +186,7 @@ func (q *queue) resume(s *slot) {
 
 // dispatch goes on with the requests that an End of the rules gave back. self
 // is the queue whose thread this is, nil on a worker.
-func (d *Disk) dispatch(list *zoned.Op, self *queue) {
+func (d *Disk) dispatch(list *zoned.Op, self *Queue) {
 	for o := list; o != nil; {
 		next := o.Next()
 		s := o.Owner.(*slot)

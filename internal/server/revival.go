@@ -34,11 +34,11 @@ type revival struct {
 // zoneFlights are the flights of one zone that are not matched yet.
 type zoneFlights struct {
 	mu   sync.Mutex
-	list []carriedFlight
+	list []CarriedFlight
 	left *atomic.Int64 // of all zones
 }
 
-func newRevival(flights []carriedFlight) *revival {
+func newRevival(flights []CarriedFlight) *revival {
 	r := &revival{zones: map[uint32]*zoneFlights{}}
 	for _, f := range flights {
 		z := r.zones[f.Zone]
@@ -56,14 +56,14 @@ func newRevival(flights []carriedFlight) *revival {
 // an append off is the start of its zone. done is the acknowledged write
 // pointer of the zone. The flight is forgotten when the caller has recorded
 // the request as its own.
-func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f carriedFlight, ok bool) {
+func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f CarriedFlight, ok bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	at, strict := -1, -1
 	for i, f := range z.list {
 		switch {
-		case f.Kind != kind || !f.repeatedBy(off, n):
-		case !f.acknowledged(done):
+		case f.Kind != kind || !f.RepeatedBy(off, n):
+		case !f.Acknowledged(done):
 			strict = i
 		case kind == zoned.OpWrite || !f.Committing:
 			at = i
@@ -77,7 +77,7 @@ func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f carrie
 		z.drop(at)
 		return f, true
 	case strict >= 0:
-		z.list[strict].forget()
+		z.list[strict].Forget()
 		z.drop(strict)
 	default:
 		z.forget()
@@ -86,7 +86,7 @@ func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f carrie
 }
 
 // back takes a flight again that has been matched in vain.
-func (z *zoneFlights) back(f carriedFlight) {
+func (z *zoneFlights) back(f CarriedFlight) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.list = append(z.list, f)
@@ -102,7 +102,7 @@ func (z *zoneFlights) drop(at int) {
 // forget drops all flights; mu is held.
 func (z *zoneFlights) forget() {
 	for _, f := range z.list {
-		f.forget()
+		f.Forget()
 	}
 	z.left.Add(-int64(len(z.list)))
 	z.list = nil
@@ -121,7 +121,7 @@ func (r *revival) changes(zone uint32, all bool) {
 
 // repeat serves the request of s if it repeats a flight whose data counts as
 // written; else it is judged as any other, for what of it is not there yet.
-func (q *queue) repeat(s *slot) bool {
+func (q *Queue) repeat(s *slot) bool {
 	d := q.disk
 	zone := d.geo.ZoneOf(min(s.desc.Offset(), d.geo.Size-1))
 	flights := d.revival.zones[zone]
@@ -142,7 +142,7 @@ func (q *queue) repeat(s *slot) bool {
 		return true
 	}
 	d.state.Begin(q.id, s.tag, f.Flight)
-	f.forget()
+	f.Forget()
 	if kind == zoned.OpWrite {
 		return q.repeatWrite(s, wp-f.Start)
 	}
@@ -154,20 +154,20 @@ func (q *queue) repeat(s *slot) bool {
 // holdZone begins the rewriting of an append that has its place. To the rules it
 // is a read of that place: it changes no write pointer, but a reset or finish has
 // to wait for it. False: it waits itself, and then asks again what it repeats.
-func (q *queue) holdZone(s *slot, f carriedFlight, flights *zoneFlights) bool {
+func (q *Queue) holdZone(s *slot, f CarriedFlight, flights *zoneFlights) bool {
 	v, _, err := q.disk.zones.BeginRead(&s.op, f.Start, f.Length)
 	switch v {
 	case zoned.Parked:
 		flights.back(f)
 	case zoned.Refused:
-		f.forget()
+		f.Forget()
 	}
 	return q.judged(s, v, err)
 }
 
 // repeatWrite answers a write that lies below the write pointer, there bytes
 // above its start; of one that reaches higher the rest is to be written.
-func (q *queue) repeatWrite(s *slot, there uint64) bool {
+func (q *Queue) repeatWrite(s *slot, there uint64) bool {
 	if there < s.desc.Bytes() {
 		s.there = there
 		return false

@@ -56,7 +56,7 @@ func (d *death) die() {
 
 func (d *death) revive() {
 	d.t.Helper()
-	disk, err := openTaken(d.image, d.state, DiskOptions{Log: silent()})
+	disk, err := OpenTaken(d.image, d.state, DiskOptions{Log: silent()})
 	d.serve(disk, err, func(s StateShape) (*StateFile, error) { return TakeState(d.state, s) })
 }
 

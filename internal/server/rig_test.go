@@ -18,7 +18,7 @@ type rig struct {
 	drv    *ublktest.Driver
 	disk   *Disk
 	queues int
-	bufs   []*queue
+	bufs   []*Queue
 	ended  sync.WaitGroup
 	said   chan error // of each queue, nil when it is up and what it ended with
 }
@@ -38,7 +38,7 @@ func newRig(t testing.TB, d *Disk, queues, depth int) *rig {
 	r := &rig{t: t, drv: drv, disk: d, queues: queues, said: make(chan error, 2*queues)}
 	ublk.EnsureProcs(queues)
 	for id := range queues {
-		q, err := newQueue(d, id, uint16(depth), simMaxIO)
+		q, err := NewQueue(d, id, uint16(depth), simMaxIO)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func newRig(t testing.TB, d *Disk, queues, depth int) *rig {
 }
 
 // serve runs a queue.
-func (r *rig) serve(id int, q *queue) error {
+func (r *rig) serve(id int, q *Queue) error {
 	o := ublk.QueueOptions{OnSubmit: q.submitting, Files: r.disk.descriptors(), Memory: q.bufs.small.Bytes()}
 	return r.drv.Device().Serve(id, o, q, func(ring *ublk.Queue) {
 		q.lane = ring

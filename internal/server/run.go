@@ -23,7 +23,7 @@ func (d *Device) startQueues() (err error) {
 		return err
 	})
 	ublk.EnsureProcs(int(d.info.Queues))
-	d.lanes = make([]*queue, d.info.Queues)
+	d.lanes = make([]*Queue, d.info.Queues)
 	up := make(chan error, d.info.Queues)
 	for id := range int(d.info.Queues) {
 		d.queues.Add(1)
@@ -41,7 +41,7 @@ func (d *Device) startQueues() (err error) {
 // the start, what goes wrong later the device.
 func (d *Device) runQueue(id int, up chan<- error) {
 	defer d.queues.Done()
-	q, err := newQueue(d.disk, id, d.info.Depth, d.info.MaxIOBytes)
+	q, err := NewQueue(d.disk, id, d.info.Depth, d.info.MaxIOBytes)
 	if err != nil {
 		up <- fmt.Errorf("queue %d: buffers: %w", id, err)
 		return

@@ -7,9 +7,9 @@ import (
 	"zqublkd/ublk"
 )
 
-// maxSectors is the largest request, in 512-byte sectors: the most that keeps
+// MaxSectors is the largest request, in 512-byte sectors: the most that keeps
 // zone reports in one request safe on every kernel.
-const maxSectors = ublk.MaxZonedSectors
+const MaxSectors = ublk.MaxZonedSectors
 
 // maxZoneSectors is the largest zone, in 512-byte sectors: a power of two that
 // struct queue_limits (include/linux/blkdev.h) has an unsigned int for.
@@ -51,8 +51,8 @@ func checkZones(img *qcow2.Image) error {
 		return errTooLarge(z)
 	case z.Conventional >= z.Zones:
 		return fmt.Errorf("all %d zones are conventional, which the kernel does not take as a zoned device: %s", z.Zones, export)
-	case z.Zones > ublk.MaxZones(maxSectors):
-		return fmt.Errorf("%d zones are more than the %d the ublk driver can report: create the image with larger zones", z.Zones, ublk.MaxZones(maxSectors))
+	case z.Zones > ublk.MaxZones(MaxSectors):
+		return fmt.Errorf("%d zones are more than the %d the ublk driver can report: create the image with larger zones", z.Zones, ublk.MaxZones(MaxSectors))
 	case z.ZoneCapacity%block != 0:
 		return fmt.Errorf("zone capacity %d is no multiple of the logical block size %d: create the image with --logical-block-size 512", z.ZoneCapacity, block)
 	case z.ZoneSize < block:
@@ -99,11 +99,11 @@ func checkLimits(img *qcow2.Image) error {
 	return nil
 }
 
-// params describes the disk to the driver.
-func params(img *qcow2.Image, readOnly bool) *ublk.Params {
+// Params describes the disk to the driver.
+func Params(img *qcow2.Image, readOnly bool) *ublk.Params {
 	p := &ublk.Params{
 		LogicalBlockBytes: img.LogicalBlockSize(),
-		MaxSectors:        maxSectors,
+		MaxSectors:        MaxSectors,
 		DevSectors:        img.VirtualSize() / ublk.SectorBytes,
 		ReadOnly:          readOnly,
 		VolatileCache:     true,
@@ -117,7 +117,7 @@ func params(img *qcow2.Image, readOnly bool) *ublk.Params {
 	p.ChunkSectors = uint32(z.ZoneSize / ublk.SectorBytes)
 	p.MaxSectors = min(p.MaxSectors, max(p.ChunkSectors, ublk.MinSectors))
 	if z.Zones > ublk.MaxZones(p.MaxSectors) { // small zones: reports need larger requests
-		p.MaxSectors = maxSectors
+		p.MaxSectors = MaxSectors
 	}
 	p.Zoned = &ublk.ZonedParams{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppendSectors: appendSectors(img)}
 	return p
@@ -128,9 +128,9 @@ func appendSectors(img *qcow2.Image) uint32 {
 	z := img.Zoned()
 	n := z.MaxAppendBytes - z.MaxAppendBytes%img.LogicalBlockSize()
 	if n == 0 {
-		n = maxSectors * ublk.SectorBytes
+		n = MaxSectors * ublk.SectorBytes
 	}
-	return uint32(min(uint64(n), uint64(maxSectors*ublk.SectorBytes), z.ZoneCapacity) / ublk.SectorBytes)
+	return uint32(min(uint64(n), uint64(MaxSectors*ublk.SectorBytes), z.ZoneCapacity) / ublk.SectorBytes)
 }
 
 // plainDiscard lets an ordinary disk give space back, block by block of most

@@ -12,7 +12,7 @@ func (d *Device) shape() (StateShape, error) {
 	if err := unix.Fstat(d.disk.File().Fd(), &st); err != nil {
 		return StateShape{}, fmt.Errorf("%s: %w", d.cfg.Image, err)
 	}
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return StateShape{}, err
 	}

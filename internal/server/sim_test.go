@@ -38,7 +38,7 @@ type simTag struct {
 // simQueue is one queue: its goroutine plays the locked thread.
 type simQueue struct {
 	sim    *sim
-	q      *queue
+	q      *Queue
 	events chan func()
 	quit   chan struct{}
 	reqs   []simRequest
@@ -120,7 +120,7 @@ func serveWith(t testing.TB, d *Disk, nq, depth int, state *StateFile) (*sim, er
 }
 
 func (s *sim) addQueue(id, depth int) {
-	q, err := newQueue(s.disk, id, uint16(depth), simMaxIO)
+	q, err := NewQueue(s.disk, id, uint16(depth), simMaxIO)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func checkImage(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := qcow2.Check(f, qcow2.CheckOptions{})
+	r, err := qcow2.Check(f, qcow2.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

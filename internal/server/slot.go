@@ -10,7 +10,7 @@ import (
 // slot is the state of one tag of one queue: the request on it and how far it
 // has come. It lives as long as the queue.
 type slot struct {
-	q    *queue
+	q    *Queue
 	tag  uint16
 	desc ublk.IODesc
 

@@ -61,7 +61,7 @@ const carriedPerTag = 2
 
 const (
 	stateMagic   = 0x7a71_7562_7374_6174
-	stateVersion = 1
+	StateVersion = 1
 	stateHeader  = 4096
 	frozenAt     = stateHeader - 8
 	recordBytes  = int(unsafe.Sizeof(record{}))
@@ -81,7 +81,7 @@ func (s StateShape) bytes() int {
 
 func (s StateShape) header() []byte {
 	var b []byte
-	for _, v := range []uint64{stateMagic, stateVersion, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
+	for _, v := range []uint64{stateMagic, StateVersion, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
 		s.Geometry.ZoneCapacity, uint64(s.Geometry.Conventional), uint64(s.Queues), uint64(s.Tag)} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
@@ -167,9 +167,9 @@ func (s *StateFile) SetSlots(now, next uint64) {
 	}
 }
 
-// foreign reports whether others have changed slots of the image since: its slots
+// Foreign reports whether others have changed slots of the image since: its slots
 // are not those the daemon left, and it was not writing any.
-func (s *StateFile) foreign(sum uint64) bool {
+func (s *StateFile) Foreign(sum uint64) bool {
 	now, next := s.word(4064).Load(), s.word(4072).Load()
 	return now == next && sum != now
 }
@@ -203,9 +203,9 @@ func (s *StateFile) BeginReset(i uint32) { s.zones[i].Or(resetting) }
 // AbortReset publishes that it has failed, and the zone is what it was.
 func (s *StateFile) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
 
-// emptied reports whether the reset of zone i has begun and has emptied its slot
+// Emptied reports whether the reset of zone i has begun and has emptied its slot
 // in the image, which holds the write pointer saved.
-func (s *StateFile) emptied(i uint32, saved uint64) bool {
+func (s *StateFile) Emptied(i uint32, saved uint64) bool {
 	return s.zones[i].Load()&resetting != 0 && saved == s.geo.Start(i)
 }
 
@@ -225,7 +225,7 @@ func (s *StateFile) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry
 		for i := range uint32(len(s.zones)) {
 			w := s.zones[i].Load() &^ resetting
 			e := zoned.Entry{WP: s.geo.Start(i) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
-			if saved != nil && s.emptied(i, saved(i)) {
+			if saved != nil && s.Emptied(i, saved(i)) {
 				e = zoned.Entry{WP: s.geo.Start(i)}
 			}
 			if !yield(e) {

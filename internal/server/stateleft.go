@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-func bootID() (id [16]byte, err error) {
+// BootID is the kernel's id of this boot.
+func BootID() (id [16]byte, err error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return id, err
@@ -20,16 +21,16 @@ func bootID() (id [16]byte, err error) {
 	return id, err
 }
 
-// stateLeft reports whether at path is a state file of this boot whose state
+// StateLeft reports whether at path is a state file of this boot whose state
 // nobody has gone on with.
-func stateLeft(path string) bool {
+func StateLeft(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	var head [stateHeader]byte
-	boot, err := bootID()
+	boot, err := BootID()
 	if _, readErr := f.ReadAt(head[:], 0); err != nil || readErr != nil {
 		return false
 	}
@@ -37,8 +38,8 @@ func stateLeft(path string) bool {
 	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[4080:]) != 0
 }
 
-// frozenState says whether the state file at path says that its disk was frozen.
-func frozenState(path string) (bool, error) {
+// FrozenState says whether the state file at path says that its disk was frozen.
+func FrozenState(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
@@ -51,8 +52,8 @@ func frozenState(path string) (bool, error) {
 	return binary.NativeEndian.Uint64(word[:]) != 0, nil
 }
 
-// freezeState makes the state file at path say so.
-func freezeState(path string) error {
+// FreezeState makes the state file at path say so.
+func FreezeState(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err

@@ -127,7 +127,7 @@ func (h *thin) check() {
 			h.t.Fatal(err)
 		}
 		defer f.Close()
-		return qcow2.Check(f, qcow2.CheckOptions{Repair: qcow2.RepairLeaks})
+		return qcow2.Check(f, qcow2.Options{Repair: qcow2.RepairLeaks})
 	}
 	r, err := look()
 	if errors.Is(err, storage.ErrUnsettled) {

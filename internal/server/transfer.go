@@ -11,7 +11,7 @@ import (
 
 // transfer moves the data of s from upto on: it starts the next piece of file
 // I/O, hands s to a worker, or ends it when nothing is left.
-func (q *queue) transfer(s *slot) {
+func (q *Queue) transfer(s *slot) {
 	if s.desc.Op() == ublk.OpRead {
 		q.read(s)
 	} else {
@@ -19,7 +19,7 @@ func (q *queue) transfer(s *slot) {
 	}
 }
 
-func (q *queue) read(s *slot) {
+func (q *Queue) read(s *slot) {
 	for s.left() > 0 {
 		e := q.disk.img.Lookup(s.off+s.upto, s.left())
 		piece := s.buf[s.upto : s.upto+e.Len]
@@ -48,7 +48,7 @@ func (q *queue) read(s *slot) {
 	q.end(s)
 }
 
-func (q *queue) write(s *slot) {
+func (q *Queue) write(s *slot) {
 	if s.left() == 0 {
 		q.end(s)
 		return
@@ -79,7 +79,7 @@ func (q *queue) write(s *slot) {
 // landed goes on after a piece of file I/O. A short one, or one that was
 // interrupted, is finished by a worker: it is the end of the file, or a device's
 // trouble it will name.
-func (q *queue) landed(s *slot, res int32) {
+func (q *Queue) landed(s *slot, res int32) {
 	if errno := unix.Errno(-res); errno == unix.EINTR || errno == unix.EAGAIN {
 		q.hand(s, jobRest)
 		return
@@ -100,7 +100,7 @@ func (q *queue) landed(s *slot, res int32) {
 
 // end tells the rules that the I/O of s has ended, and answers what they say
 // can be answered.
-func (q *queue) end(s *slot) {
+func (q *Queue) end(s *slot) {
 	d := q.disk
 	s.begun = false
 	switch {
@@ -120,7 +120,7 @@ func (q *queue) end(s *slot) {
 }
 
 // answerZeros answers a granted read of n bytes that hold nothing.
-func (q *queue) answerZeros(s *slot, n uint64) {
+func (q *Queue) answerZeros(s *slot, n uint64) {
 	s.begun = false
 	q.disk.dispatch(q.disk.zones.EndRead(&s.op), q)
 	q.answerRead(s, q.disk.zeros[:n])
@@ -129,7 +129,7 @@ func (q *queue) answerZeros(s *slot, n uint64) {
 // answerRead copies data into the request of s and answers it. The kernel does
 // both when it hears of them, so that the buffer of s stays until the next
 // request on its tag.
-func (q *queue) answerRead(s *slot, data []byte) {
+func (q *Queue) answerRead(s *slot, data []byte) {
 	q.copied.Add(1)
 	q.answers = append(q.answers, s.tag)
 	q.lane.CompleteRead(s.tag, byAnswer, data)

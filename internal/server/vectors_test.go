@@ -106,7 +106,7 @@ func looked(t testing.TB, f storage.File) *qcow2.Image {
 
 func mustCheck(t testing.TB, f storage.File, mode qcow2.Repair) {
 	t.Helper()
-	r, err := qcow2.Check(f, qcow2.CheckOptions{Repair: mode})
+	r, err := qcow2.Check(f, qcow2.Options{Repair: mode})
 	if err != nil || !r.Clean() {
 		var b bytes.Buffer
 		r.WriteText(&b)

@@ -35,7 +35,7 @@ const workers = 8
 
 // hand gives s to a worker. The channel has room for every tag, so this never
 // waits.
-func (q *queue) hand(s *slot, j job) { q.disk.tasks <- task{s, j} }
+func (q *Queue) hand(s *slot, j job) { q.disk.tasks <- task{s, j} }
 
 func (d *Disk) startWorkers(tags int) {
 	d.tasks = make(chan task, tags)

@@ -26,7 +26,7 @@ func (r *Recorder) PassCache(align int, silent bool) {
 
 // WriteDirect is a write by PastCache.
 func (r *Recorder) WriteDirect(p []byte, off int64) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	pages := pagesOf(off, int64(len(p)))

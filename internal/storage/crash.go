@@ -47,7 +47,7 @@ func (r *Recorder) Paged(n int, seed uint64) Survives {
 		}
 		at := ops[op].Off
 		if ops[op].Kind == OpWrite {
-			at = at/sectorBytes*sectorBytes + int64(sector)*sectorBytes
+			at = at/SectorBytes*SectorBytes + int64(sector)*SectorBytes
 		}
 		return op < upTo(at/memPage)
 	}
@@ -208,7 +208,7 @@ func (op Op) applyPart(m *Mem, survives func(sector int) bool) {
 	}
 	data, off := op.Data, op.Off
 	for sector := 0; len(data) > 0; sector++ {
-		n := min(sectorBytes-off%sectorBytes, int64(len(data)))
+		n := min(SectorBytes-off%SectorBytes, int64(len(data)))
 		if survives(sector) {
 			m.WriteAt(data[:n], off)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	sectorBytes    = 512
+	SectorBytes    = 512
 	maxProbedAlign = 4096
 )
 
@@ -80,7 +80,7 @@ func directAlign(fd int) int {
 	if st.Dio_offset_align == 0 {
 		return 0
 	}
-	return int(max(st.Dio_offset_align, st.Dio_mem_align, sectorBytes))
+	return int(max(st.Dio_offset_align, st.Dio_mem_align, SectorBytes))
 }
 
 // probeAlign reads with growing alignment until the kernel agrees. Reads at
@@ -88,7 +88,7 @@ func directAlign(fd int) int {
 // nothing and is taken for the worst case.
 func probeAlign(fd int) int {
 	buf := alignedBuffer(4 * maxProbedAlign)
-	for align := sectorBytes; align < maxProbedAlign; align *= 2 {
+	for align := SectorBytes; align < maxProbedAlign; align *= 2 {
 		// Aligned to align and to nothing larger, in memory and in the file.
 		n, err := unix.Pread(fd, buf[align:2*align], int64(align))
 		if err == nil && n == align {

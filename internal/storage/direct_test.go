@@ -42,7 +42,7 @@ func testDirect(t *testing.T, dir string) {
 	if flags, _ := unix.FcntlInt(uintptr(f.Fd()), unix.F_GETFL, 0); flags&(unix.O_DIRECT|unix.O_NONBLOCK) != 0 {
 		t.Errorf("page-cache flags %#x", flags)
 	}
-	align := max(f.DirectAlign(), sectorBytes)
+	align := max(f.DirectAlign(), SectorBytes)
 	buf := alignedBuffer(2 * maxProbedAlign)[align : 2*align]
 	copy(buf, "direct")
 	if n, err := unix.Pwrite(f.DirectFd(), buf, int64(align)); n != align || err != nil {

@@ -84,9 +84,9 @@ var (
 	ErrReadOnly = errors.New("opened read-only")
 )
 
-// checkRange refuses negative offsets and lengths and ranges that pass the
+// CheckRange refuses negative offsets and lengths and ranges that pass the
 // largest offset.
-func checkRange(off, n int64) error {
+func CheckRange(off, n int64) error {
 	if off < 0 || n < 0 || off+n < 0 {
 		return fmt.Errorf("range of %d bytes at byte %d is outside every file", n, off)
 	}

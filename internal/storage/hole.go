@@ -16,7 +16,7 @@ func (f *OSFile) PunchHole(off, n int64) error {
 }
 
 func (f *OSFile) punch(off, n int64) error {
-	if err := checkRange(off, n); err != nil {
+	if err := CheckRange(off, n); err != nil {
 		return err
 	}
 	if f.readOnly {

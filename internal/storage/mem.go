@@ -46,7 +46,7 @@ func (m *Mem) Bytes() []byte {
 
 // ReadAt implements File.
 func (m *Mem) ReadAt(p []byte, off int64) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	m.mu.RLock()
@@ -73,7 +73,7 @@ func (m *Mem) copyOut(p []byte, off int64) {
 
 // WriteAt implements File.
 func (m *Mem) WriteAt(p []byte, off int64) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	m.mu.Lock()
@@ -102,7 +102,7 @@ func (m *Mem) Size() (int64, error) {
 
 // Truncate implements File.
 func (m *Mem) Truncate(size int64) error {
-	if err := checkRange(size, 0); err != nil {
+	if err := CheckRange(size, 0); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -115,11 +115,11 @@ func (m *Mem) Truncate(size int64) error {
 }
 
 // Reserve implements File: memory has no space to take.
-func (m *Mem) Reserve(off, n int64) error { return checkRange(off, n) }
+func (m *Mem) Reserve(off, n int64) error { return CheckRange(off, n) }
 
 // PunchHole implements File.
 func (m *Mem) PunchHole(off, n int64) error {
-	if err := checkRange(off, n); err != nil {
+	if err := CheckRange(off, n); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -130,7 +130,7 @@ func (m *Mem) PunchHole(off, n int64) error {
 
 // SeekData implements File, with pages of 4096 bytes as the grain.
 func (m *Mem) SeekData(off int64) (int64, error) {
-	if err := checkRange(off, 0); err != nil {
+	if err := CheckRange(off, 0); err != nil {
 		return 0, err
 	}
 	m.mu.RLock()
@@ -144,7 +144,7 @@ func (m *Mem) SeekData(off int64) (int64, error) {
 
 // SeekHole implements File, with the same grain.
 func (m *Mem) SeekHole(off int64) (int64, error) {
-	if err := checkRange(off, 0); err != nil {
+	if err := CheckRange(off, 0); err != nil {
 		return 0, err
 	}
 	m.mu.RLock()

@@ -103,7 +103,7 @@ func (f *OSFile) Truncate(size int64) error {
 }
 
 func (f *OSFile) truncate(size int64) error {
-	if err := checkRange(size, 0); err != nil {
+	if err := CheckRange(size, 0); err != nil {
 		return err
 	}
 	if f.readOnly {
@@ -134,7 +134,7 @@ func (f *OSFile) SeekData(off int64) (int64, error) { return f.seek(off, unix.SE
 func (f *OSFile) SeekHole(off int64) (int64, error) { return f.seek(off, unix.SEEK_HOLE) }
 
 func (f *OSFile) seek(off int64, whence int) (int64, error) {
-	if err := checkRange(off, 0); err != nil {
+	if err := CheckRange(off, 0); err != nil {
 		return 0, f.failed("seek", off, err)
 	}
 	at, err := unix.Seek(f.fd, off, whence)

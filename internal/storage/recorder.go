@@ -114,7 +114,7 @@ func (r *Recorder) ReadAt(p []byte, off int64) (int, error) {
 
 // WriteAt implements File.
 func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	r.mu.Lock()
@@ -290,5 +290,5 @@ func (r *Recorder) Sectors(op int) int {
 	if o.Kind != OpWrite {
 		return 1
 	}
-	return int((o.Off+int64(len(o.Data))-1)/sectorBytes - o.Off/sectorBytes + 1)
+	return int((o.Off+int64(len(o.Data))-1)/SectorBytes - o.Off/SectorBytes + 1)
 }

@@ -11,14 +11,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-func sectors(c string, n int) string { return strings.Repeat(c, n*sectorBytes) }
+func sectors(c string, n int) string { return strings.Repeat(c, n*SectorBytes) }
 
 // story: base, write a, sync, write b, truncate, punch.
 func story(t *testing.T) *Recorder {
 	t.Helper()
 	r := NewRecorder(NewMem([]byte(sectors(".", 4))))
 	mustWrite(t, r, sectors("a", 2), 0)
-	for _, err := range []error{r.Datasync(), write(r, sectors("b", 2), sectorBytes), r.Truncate(6 * sectorBytes), r.PunchHole(0, sectorBytes)} {
+	for _, err := range []error{r.Datasync(), write(r, sectors("b", 2), SectorBytes), r.Truncate(6 * SectorBytes), r.PunchHole(0, SectorBytes)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func write(f File, p string, off int64) error {
 // short writes one letter per sector, 0 for zeros.
 func short(m *Mem) string {
 	var b strings.Builder
-	for p := m.Bytes(); len(p) > 0; p = p[sectorBytes:] {
+	for p := m.Bytes(); len(p) > 0; p = p[SectorBytes:] {
 		c := p[0]
 		if c == 0 {
 			c = '0'
@@ -128,10 +128,10 @@ func TestPause(t *testing.T) {
 
 func TestCrashTearsAtFileSectors(t *testing.T) {
 	r := NewRecorder(NewMem([]byte(sectors(".", 2))))
-	mustWrite(t, r, "xxxx", sectorBytes-2)
+	mustWrite(t, r, "xxxx", SectorBytes-2)
 	got := r.Crash(1, TornAt(0, 1)).Bytes()
-	if want := "..xx...."; string(got[sectorBytes-4:sectorBytes+4]) != want {
-		t.Errorf("%q, want %q", got[sectorBytes-4:sectorBytes+4], want)
+	if want := "..xx...."; string(got[SectorBytes-4:SectorBytes+4]) != want {
+		t.Errorf("%q, want %q", got[SectorBytes-4:SectorBytes+4], want)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestFailedSyncCoversNothingLater(t *testing.T) {
 	if err := r.Datasync(); err != unix.EIO {
 		t.Fatalf("sync: %v", err)
 	}
-	mustWrite(t, r, sectors("b", 1), sectorBytes)
+	mustWrite(t, r, sectors("b", 1), SectorBytes)
 	if err := r.Datasync(); err != nil {
 		t.Fatal(err)
 	}
@@ -206,8 +206,8 @@ func TestCrashProperties(t *testing.T) {
 		synced := new(Mem)
 		seen := map[byte]bool{0: true}
 		for i := range rapid.IntRange(0, 30).Draw(t, "ops") {
-			off := rapid.Int64Range(0, 8*sectorBytes).Draw(t, "off")
-			n := rapid.IntRange(1, 3*sectorBytes).Draw(t, "len")
+			off := rapid.Int64Range(0, 8*SectorBytes).Draw(t, "off")
+			n := rapid.IntRange(1, 3*SectorBytes).Draw(t, "len")
 			switch rapid.IntRange(0, 5).Draw(t, "kind") {
 			case 0:
 				r.Datasync()
@@ -270,7 +270,7 @@ func TestC02_SettleShowsTheDisk(t *testing.T) {
 	if err := r.Datasync(); err != unix.EIO {
 		t.Fatal(err)
 	}
-	mustWrite(t, r, sectors("b", 1), 3*sectorBytes)
+	mustWrite(t, r, sectors("b", 1), 3*SectorBytes)
 	if err := r.Datasync(); err != nil {
 		t.Fatal(err)
 	}
@@ -385,14 +385,14 @@ func TestPagedKeepsPagesWhole(t *testing.T) {
 func TestCollision(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		r := NewRecorder(NewMem([]byte(strings.Repeat(".", 2*memPage))))
-		r.PassCache(sectorBytes, silent)
+		r.PassCache(SectorBytes, silent)
 		r.Pause(func(k OpKind) {
 			if k == OpDirect {
 				mustWrite(t, r, "cached", 0)
 			}
 		})
 		direct := strings.Repeat("d", memPage)
-		if n, err := r.WriteDirect([]byte(direct), sectorBytes); n != memPage || err != nil {
+		if n, err := r.WriteDirect([]byte(direct), SectorBytes); n != memPage || err != nil {
 			t.Fatal(n, err)
 		}
 		if err := r.Datasync(); (err != nil) == silent {

@@ -20,7 +20,7 @@ func (f *OSFile) inMemory() bool {
 
 // Reserve implements File.
 func (f *OSFile) Reserve(off, n int64) error {
-	if err := checkRange(off, n); err != nil {
+	if err := CheckRange(off, n); err != nil {
 		return f.failed("reserve", off, err)
 	}
 	switch {

@@ -13,7 +13,7 @@ type transferFunc func(p []byte, off int64) (int, error)
 // file for a read and a device that takes no more for a write; atEnd says
 // which error that is.
 func transferAll(fn transferFunc, p []byte, off int64, atEnd error) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	done := 0

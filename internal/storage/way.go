@@ -111,7 +111,7 @@ var bounces = sync.Pool{New: func() any { b := alignedBuffer(bounceBytes); retur
 
 // moveAll moves p piece by piece, each by move, which says how much that was.
 func (w *Way) moveAll(p []byte, off int64, move transferFunc) (int, error) {
-	if err := checkRange(off, int64(len(p))); err != nil {
+	if err := CheckRange(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	for done := 0; ; {

@@ -47,13 +47,13 @@ func TestC01_WayIsOneForAllData(t *testing.T) {
 		align  int
 		direct bool
 	}{
-		{Grain{65536, 512}, 512, true},
-		{Grain{4096, 4096}, 4096, true},
-		{Grain{2048, 512}, 512, false},   // a page holds two clusters
-		{Grain{512, 512}, 512, false},    // or eight
-		{Grain{65536, 512}, 4096, false}, // requests of 512 bytes to a disk of 4096
-		{Grain{Apart, 512}, 512, true},   // an external data file
-		{Grain{Apart, 256}, 512, false},  // which ends within a block
+		{Grain{Meta: 65536, Data: 512}, 512, true},
+		{Grain{Meta: 4096, Data: 4096}, 4096, true},
+		{Grain{Meta: 2048, Data: 512}, 512, false},   // a page holds two clusters
+		{Grain{Meta: 512, Data: 512}, 512, false},    // or eight
+		{Grain{Meta: 65536, Data: 512}, 4096, false}, // requests of 512 bytes to a disk of 4096
+		{Grain{Meta: Apart, Data: 512}, 512, true},   // an external data file
+		{Grain{Meta: Apart, Data: 256}, 512, false},  // which ends within a block
 	} {
 		w := NewWay(aligned{f, c.align}, c.grain)
 		if w.Direct() != c.direct || (w.Why() == "") != c.direct {
@@ -63,7 +63,7 @@ func TestC01_WayIsOneForAllData(t *testing.T) {
 			t.Errorf("%+v: descriptor %d, want %d", c.grain, w.Fd(), want)
 		}
 	}
-	if w := NewWay(new(Mem), Grain{65536, 4096}); w.Direct() || w.Fd() != -1 {
+	if w := NewWay(new(Mem), Grain{Meta: 65536, Data: 4096}); w.Direct() || w.Fd() != -1 {
 		t.Error("memory has no descriptor")
 	}
 }
@@ -76,7 +76,7 @@ func TestWayMovesAnything(t *testing.T) {
 	if f.DirectFd() < 0 {
 		t.Skip("no direct I/O in the temporary folder")
 	}
-	w := NewWay(aligned{f, 4096}, Grain{65536, 4096})
+	w := NewWay(aligned{f, 4096}, Grain{Meta: 65536, Data: 4096})
 	if !w.Direct() {
 		t.Fatal(w.Why())
 	}

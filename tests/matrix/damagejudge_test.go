@@ -71,7 +71,7 @@ func (j *judge) checked(name string, mode qcow2.Repair) (*qcow2.Report, error) {
 		j.Fatal(err)
 	}
 	defer f.Close()
-	return qcow2.Check(f, qcow2.CheckOptions{Repair: mode})
+	return qcow2.Check(f, qcow2.Options{Repair: mode})
 }
 
 func findings(r *qcow2.Report) string {

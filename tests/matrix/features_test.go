@@ -74,7 +74,7 @@ func TestDirty(t *testing.T) {
 	if _, err := qcow2.Open(f, qcow2.OpenOptions{}); !errors.Is(err, qcow2.ErrDirty) || !strings.Contains(err.Error(), "check --repair all") {
 		t.Fatalf("opened for writing: %v", err)
 	}
-	if r, err := qcow2.Check(f, qcow2.CheckOptions{Repair: qcow2.RepairAll}); err != nil || !r.Clean() || r.Dirty {
+	if r, err := qcow2.Check(f, qcow2.Options{Repair: qcow2.RepairAll}); err != nil || !r.Clean() || r.Dirty {
 		t.Fatalf("repair: %v, %+v", err, r)
 	}
 	i, err := qcow2.Open(f, qcow2.OpenOptions{})

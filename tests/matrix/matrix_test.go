@@ -161,7 +161,7 @@ func (b *bench) check() {
 	b.run("qemu-img", "check", "-q", "-f", "qcow2", image)
 	o := b.open(true)
 	defer o.Close()
-	r, err := qcow2.Check(o.File, qcow2.CheckOptions{})
+	r, err := qcow2.Check(o.File, qcow2.Options{})
 	if err != nil || !r.Clean() {
 		b.Errorf("our check: %v, %+v", err, r)
 	}
