@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/format"
+)
 
 // takeWhole is take for a table: n clusters in one run, and no fewer.
 func (r *refcounts) takeWhole(n uint64) (run, error) {
@@ -30,5 +34,5 @@ func (r *refcounts) takeTail(n uint64) (run, error) {
 		r.tail = x.end() // the rest of what the blocks count stays free
 	}
 	return run{}, fmt.Errorf("no %d clusters in a row can be counted at once: %w", n,
-		&UnsupportedError{Feature: "so large a zone table in clusters of this size", WayOut: "copy the disk to an image with larger clusters"})
+		&format.UnsupportedError{Feature: "so large a zone table in clusters of this size", WayOut: "copy the disk to an image with larger clusters"})
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
 )
 
 // AmendOptions say what Amend changes.
@@ -29,7 +31,7 @@ type Amended struct {
 //
 // No other user may have the image open.
 func Amend(f storage.File, o AmendOptions) (*Amended, error) {
-	to, err := LayoutToWrite(o.Revision)
+	to, err := format.LayoutToWrite(o.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 	}
 	if i.zones == nil {
 		i.Close()
-		return nil, &OptionError{Option: "zone.revision", Value: o.Revision, Rule: "the image is a plain one, it has no zones; zqublkd import makes a zoned one of its disk"}
+		return nil, &format.OptionError{Option: "zone.revision", Value: o.Revision, Rule: "the image is a plain one, it has no zones; zqublkd import makes a zoned one of its disk"}
 	}
 	from := i.table.Layout
 	done := &Amended{From: from.Name, To: to.Name}
@@ -64,10 +66,10 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 // amender is one conversion.
 type amender struct {
 	image *Image
-	to    *ZoneLayout
+	to    *format.ZoneLayout
 	done  *Amended
-	next  ZoneExtension // to be stored
-	table run           // clusters of the new zone table
+	next  format.ZoneExtension // to be stored
+	table run                  // clusters of the new zone table
 }
 
 // allowed says what the new layout or the image has against it.
@@ -78,7 +80,7 @@ func (a *amender) allowed() error {
 		return err
 	}
 	if i.header.Version < 3 {
-		return &UnsupportedError{Feature: "amending an image of qcow2 version 2", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
+		return &format.UnsupportedError{Feature: "amending an image of qcow2 version 2", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
 	}
 	_, _, _, err := i.planExtensions(a.extensions(a.next))
 	return err
@@ -87,9 +89,9 @@ func (a *amender) allowed() error {
 // mustBeClean refuses an image whose refcounts can't be trusted to tell which
 // clusters are free.
 func mustBeClean(f storage.File) error {
-	r, err := CheckSettled(f, Options{MaxFindings: 1})
+	r, err := check.CheckSettled(f, check.Options{MaxFindings: 1})
 	if err == nil && r.Corruptions > 0 {
-		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", ErrCorrupt, r.Corruptions)
+		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", format.ErrCorrupt, r.Corruptions)
 	}
 	return err
 }
@@ -128,9 +130,9 @@ func (a *amender) prepare() error {
 
 // extension is that of the image as the new layout can have it, with the table
 // where it was.
-func (a *amender) extension() ZoneExtension {
+func (a *amender) extension() format.ZoneExtension {
 	i := a.image
-	x := i.table.Layout.Decode(FindExtensions(i.header.Extensions, ExtZoned)[0])
+	x := i.table.Layout.Decode(format.FindExtensions(i.header.Extensions, format.ExtZoned)[0])
 	if a.to.MaxAppend.Width == 0 && x.MaxAppendBytes != 0 {
 		a.lose("the append limit of %d bytes: layout %s has no field for it, appends may be as large as a request", x.MaxAppendBytes, a.to.Name)
 		x.MaxAppendBytes = 0
@@ -166,16 +168,16 @@ func (a *amender) place() error {
 // before anything refers to it.
 func (a *amender) fill() error {
 	i := a.image
-	info := NewZonedInfo(a.to, a.next, i.size)
-	slots := make([]ZoneSlot, 0, info.Zones)
-	err := i.EachZone(func(zone uint32, e ZoneEntry) error {
-		slots = append(slots, ZoneSlot{Zone: zone, WP: e.WP})
+	info := format.NewZonedInfo(a.to, a.next, i.size)
+	slots := make([]format.ZoneSlot, 0, info.Zones)
+	err := i.EachZone(func(zone uint32, e format.ZoneEntry) error {
+		slots = append(slots, format.ZoneSlot{Zone: zone, WP: e.WP})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	codec := EntryCodec{Layout: a.to, Info: info, Order: a.to.ByteOrder()}
+	codec := format.EntryCodec{Layout: a.to, Info: info, Order: a.to.ByteOrder()}
 	err = codec.EncodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})
@@ -187,13 +189,13 @@ func (a *amender) fill() error {
 
 // extensions are the image's with the new one in the first place, where one
 // write can replace it, and the feature names, which are long, in the last.
-func (a *amender) extensions(x ZoneExtension) []Extension {
-	next := []Extension{{Type: ExtZoned, Data: a.to.Encode(x)}}
-	var names []Extension
+func (a *amender) extensions(x format.ZoneExtension) []format.Extension {
+	next := []format.Extension{{Type: format.ExtZoned, Data: a.to.Encode(x)}}
+	var names []format.Extension
 	for _, e := range a.image.header.Extensions {
 		switch e.Type {
-		case ExtZoned, ExtVoid:
-		case ExtFeatureNames:
+		case format.ExtZoned, format.ExtVoid:
+		case format.ExtFeatureNames:
 			names = append(names, e)
 		default:
 			next = append(next, e)
@@ -205,10 +207,10 @@ func (a *amender) extensions(x ZoneExtension) []Extension {
 // flag sets incompatible bit 5, which layout v3 is without and may be with.
 func (a *amender) flag() error {
 	i := a.image
-	if i.marks.has(IncompatZoned) {
+	if i.marks.has(format.IncompatZoned) {
 		return nil
 	}
-	if err := i.mark(IncompatZoned, 0); err != nil {
+	if err := i.mark(format.IncompatZoned, 0); err != nil {
 		return err
 	}
 	return i.datasync()

@@ -8,16 +8,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // zonesAndBytes is all that a conversion must keep.
 type zonesAndBytes struct {
-	Zones   []ZoneEntry // but for how they are stored
+	Zones   []format.ZoneEntry // but for how they are stored
 	Content string
-	Other   []Extension // but for the zoned one
+	Other   []format.Extension // but for the zoned one
 }
 
-func contentsOf(t testing.TB, f storage.File) (*ZonedInfo, zonesAndBytes) {
+func contentsOf(t testing.TB, f storage.File) (*format.ZonedInfo, zonesAndBytes) {
 	t.Helper()
 	i, err := Open(f, OpenOptions{ReadOnly: true})
 	if err != nil {
@@ -25,11 +28,11 @@ func contentsOf(t testing.TB, f storage.File) (*ZonedInfo, zonesAndBytes) {
 	}
 	s := zonesAndBytes{Content: content(t, i)}
 	for k, e := range entriesOf(t, i.table) {
-		s.Zones = append(s.Zones, ZoneEntry{WP: min(e.WP, i.Zoned().WritableEnd(uint32(k))), Conventional: e.Conventional})
+		s.Zones = append(s.Zones, format.ZoneEntry{WP: min(e.WP, i.Zoned().WritableEnd(uint32(k))), Conventional: e.Conventional})
 	}
-	for _, kind := range []ExtensionType{ExtPrivate, 77, ExtFeatureNames} {
-		for _, data := range FindExtensions(i.Header().Extensions, kind) {
-			s.Other = append(s.Other, Extension{Type: kind, Data: data})
+	for _, kind := range []format.ExtensionType{format.ExtPrivate, 77, format.ExtFeatureNames} {
+		for _, data := range format.FindExtensions(i.Header().Extensions, kind) {
+			s.Other = append(s.Other, format.Extension{Type: kind, Data: data})
 		}
 	}
 	return i.Zoned(), s
@@ -39,7 +42,7 @@ func contentsOf(t testing.TB, f storage.File) (*ZonedInfo, zonesAndBytes) {
 var round = []string{"v8", "v11", "v14", "v6", "v14", "v8", "v6", "v11", "v6"}
 
 // amendRound converts m through all layouts; after each it holds the same.
-func amendRound(t *testing.T, m *storage.Mem) {
+func amendRound(t *testing.T, m *storagetest.Mem) {
 	before, want := contentsOf(t, m)
 	limits := before.Stored
 	for _, to := range round {
@@ -60,11 +63,11 @@ func amendRound(t *testing.T, m *storage.Mem) {
 		expect := *before
 		expect.Revision, expect.Stored = to, limits
 		expect.MaxAppendBytes = limits.MaxAppendBytes
-		expect.TableOffset, expect.BigEndian = after.TableOffset, LayoutNamed(to).BigEndian
+		expect.TableOffset, expect.BigEndian = after.TableOffset, format.LayoutNamed(to).BigEndian
 		if *after != expect {
 			t.Fatalf("to %s: %+v, want %+v", to, after, expect)
 		}
-		MustBeSound(t, m, true)
+		qcow2test.MustBeSound(t, m, true)
 		before = after
 	}
 }
@@ -105,8 +108,8 @@ func amendImages() map[string]CreateOptions {
 
 // newAmendImage has written, full and empty zones, and an extension nobody
 // knows.
-func newAmendImage(t testing.TB, o CreateOptions) *storage.Mem {
-	m := new(storage.Mem)
+func newAmendImage(t testing.TB, o CreateOptions) *storagetest.Mem {
+	m := new(storagetest.Mem)
 	i := create(t, m, o)
 	z := i.Zoned()
 	last := z.Zones - 1
@@ -114,15 +117,15 @@ func newAmendImage(t testing.TB, o CreateOptions) *storage.Mem {
 		if err := i.WriteAt(pattern(uint64(k), n), z.ZoneStart(k)); err != nil {
 			t.Fatal(err)
 		}
-		if err := i.WriteZoneSlots([]ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}}); err != nil {
+		if err := i.WriteZoneSlots([]format.ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	spoil(t, m, func(h *Header) {
-		h.Extensions = append(h.Extensions, Extension{Type: 77, Data: []byte("who knows")})
+	spoil(t, m, func(h *format.Header) {
+		h.Extensions = append(h.Extensions, format.Extension{Type: 77, Data: []byte("who knows")})
 	})
 	return m
 }
@@ -145,7 +148,7 @@ func TestAmendCrash(t *testing.T) {
 				if _, err := Amend(m, AmendOptions{Revision: way[0]}); err != nil {
 					t.Fatal(err)
 				}
-				rec := storage.NewRecorder(m)
+				rec := storagetest.NewRecorder(m)
 				if _, err := Amend(rec, AmendOptions{Revision: way[1]}); err != nil {
 					t.Fatal(err)
 				}
@@ -155,16 +158,16 @@ func TestAmendCrash(t *testing.T) {
 	}
 }
 
-func crashAmend(t *testing.T, rec *storage.Recorder, after *storage.Mem, way [2]string) {
+func crashAmend(t *testing.T, rec *storagetest.Recorder, after *storagetest.Mem, way [2]string) {
 	info, want := contentsOf(t, after)
 	if info.Revision != way[1] {
 		t.Fatalf("converted to %s", info.Revision)
 	}
 	seen := map[string]bool{}
-	look := func(n int, survives storage.Survives) {
+	look := func(n int, survives storagetest.Survives) {
 		t.Helper()
 		m := rec.Crash(n, survives)
-		MustBeSound(t, m, false)
+		qcow2test.MustBeSound(t, m, false)
 		info, got := contentsOf(t, m)
 		if info.Revision != way[0] && info.Revision != way[1] {
 			t.Fatalf("crash after %d operations: an image of layout %s", n, info.Revision)
@@ -177,14 +180,14 @@ func crashAmend(t *testing.T, rec *storage.Recorder, after *storage.Mem, way [2]
 	}
 	ops := rec.Ops()
 	for n := range len(ops) + 1 {
-		look(n, storage.All)
-		look(n, storage.None)
+		look(n, storagetest.All)
+		look(n, storagetest.None)
 		for seed := range uint64(4) {
-			look(n, storage.Shuffled(seed))
+			look(n, storagetest.Shuffled(seed))
 		}
 		if n > 0 {
 			for cut := range min(len(ops[n-1].Data)/512, 4) {
-				look(n, storage.TornAt(n-1, cut))
+				look(n, storagetest.TornAt(n-1, cut))
 			}
 		}
 	}
@@ -199,41 +202,41 @@ func TestAmendRefuses(t *testing.T) {
 		name  string
 		o     CreateOptions
 		to    string
-		spoil func(*Header)
+		spoil func(*format.Header)
 		says  string
 	}{
 		{"plain", CreateOptions{Size: 1 << 20}, "v8", nil, "no zones"},
 		{"unknown", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v9", nil, "must be one of v6, v8, v11, v14"},
 		{"v3", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v3", nil, "must be one of"},
 		{"large zones", zoned(CreateOptions{Size: 8 << 30}, ZoneOptions{Size: 4 << 30, Revision: "v14"}), "v6", nil, "in 32 bits; zone.revision=v8 or v11 or v14 can"},
-		{"no power of two", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v14", func(h *Header) {
-			changeZones(h, func(x *ZoneExtension) {
+		{"no power of two", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v14", func(h *format.Header) {
+			changeZones(h, func(x *format.ZoneExtension) {
 				x.ZoneSize, x.ZoneCapacity, h.Size = 3<<19, 3<<19, uint64(x.Zones)*(3<<19)
 			})
 		}, "no power of two; zone.revision=v6 or v8 can"},
-		{"all conventional", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20, Conventional: 15}), "v11", func(h *Header) {
-			changeZones(h, func(x *ZoneExtension) { x.Conventional = 16 })
+		{"all conventional", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20, Conventional: 15}), "v11", func(h *format.Header) {
+			changeZones(h, func(x *format.ZoneExtension) { x.Conventional = 16 })
 		}, "all of its 16 zones"},
-		{"append limit at the capacity", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v8", func(h *Header) {
-			changeZones(h, func(x *ZoneExtension) { x.MaxAppendBytes = 1 << 20 })
+		{"append limit at the capacity", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v8", func(h *format.Header) {
+			changeZones(h, func(x *format.ZoneExtension) { x.MaxAppendBytes = 1 << 20 })
 		}, "within 512 bytes"},
-		{"long header", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v8", func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{Type: 77, Data: make([]byte, 40000)})
+		{"long header", zoned(CreateOptions{Size: 16 << 20}, ZoneOptions{Size: 1 << 20}), "v8", func(h *format.Header) {
+			h.Extensions = append(h.Extensions, format.Extension{Type: 77, Data: make([]byte, 40000)})
 		}, "a header of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			create(t, m, c.o)
 			if c.spoil != nil {
 				spoil(t, m, c.spoil)
-				h, _ := ParseHeader(m.Bytes()[:1<<16])
+				h, _ := format.ParseHeader(m.Bytes()[:1<<16])
 				remakeZones(m, h)
 			}
 			before := m.Bytes()
 			_, err := Amend(m, AmendOptions{Revision: c.to})
-			is := ErrOption
+			is := format.ErrOption
 			if c.name == "long header" {
-				is = ErrUnsupported
+				is = format.ErrUnsupported
 			}
 			mustSay(t, err, is, c.says)
 			if !bytes.Equal(before, m.Bytes()) {
@@ -244,20 +247,20 @@ func TestAmendRefuses(t *testing.T) {
 }
 
 // changeZones changes the zoned extension of a v6 image.
-func changeZones(h *Header, change func(*ZoneExtension)) {
-	x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
+func changeZones(h *format.Header, change func(*format.ZoneExtension)) {
+	x := format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])
 	change(&x)
-	putExtension(h, ExtZoned, LayoutV6.Encode(x))
+	putExtension(h, format.ExtZoned, format.LayoutV6.Encode(x))
 }
 
 // remakeZones makes every zone of a v6 image EMPTY or conventional.
-func remakeZones(m *storage.Mem, h *Header) {
-	data := FindExtensions(h.Extensions, ExtZoned)[0]
-	x := LayoutV6.Decode(data)
-	info := NewZonedInfo(LayoutV6, x, h.Size)
-	codec := EntryCodec{Layout: LayoutV6, Info: info, Order: LayoutV6.ByteOrder()}
+func remakeZones(m *storagetest.Mem, h *format.Header) {
+	data := format.FindExtensions(h.Extensions, format.ExtZoned)[0]
+	x := format.LayoutV6.Decode(data)
+	info := format.NewZonedInfo(format.LayoutV6, x, h.Size)
+	codec := format.EntryCodec{Layout: format.LayoutV6, Info: info, Order: format.LayoutV6.ByteOrder()}
 	for k := range x.Zones {
-		codec.EncodeSlots([]ZoneSlot{{Zone: k, WP: info.ZoneStart(k)}}, func(b []byte, at uint64) error {
+		codec.EncodeSlots([]format.ZoneSlot{{Zone: k, WP: info.ZoneStart(k)}}, func(b []byte, at uint64) error {
 			_, err := m.WriteAt(b, int64(at))
 			return err
 		})
@@ -285,9 +288,9 @@ func TestAmendOldTables(t *testing.T) {
 	if info, got := contentsOf(t, m); info.BigEndian || cmp.Diff(want, got) != "" {
 		t.Errorf("%+v %s", info, cmp.Diff(want, got))
 	}
-	spoil(t, m, func(h *Header) {
-		putExtension(h, ExtZoned, LayoutV3.Encode(LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])))
-		h.Incompatible &^= IncompatZoned
+	spoil(t, m, func(h *format.Header) {
+		putExtension(h, format.ExtZoned, format.LayoutV3.Encode(format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])))
+		h.Incompatible &^= format.IncompatZoned
 	})
 	done, err = Amend(m, AmendOptions{Revision: "v14"})
 	if err != nil || len(done.Lost) != 2 {
@@ -296,5 +299,5 @@ func TestAmendOldTables(t *testing.T) {
 	if info, got := contentsOf(t, m); info.Revision != "v14" || cmp.Diff(want, got) != "" {
 		t.Errorf("%+v %s", info, cmp.Diff(want, got))
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 }

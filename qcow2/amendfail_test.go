@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // mustFreeLeaks opens an image for writing and closes it: nothing is leaked then.
@@ -17,7 +21,7 @@ func mustFreeLeaks(t *testing.T, f storage.File) {
 	if err := reopen(t, f).Close(); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, f, true)
+	qcow2test.MustBeSound(t, f, true)
 }
 
 // An amend that finds no room, at whatever operation, gives back what it took, or
@@ -28,8 +32,8 @@ func TestC10_AmendWithoutRoom(t *testing.T) {
 			m := newAmendImage(t, o)
 			_, want := contentsOf(t, m)
 			for nth := 1; ; nth++ {
-				rec := storage.NewRecorder(m.Clone())
-				rec.Inject(storage.Fault{Kind: storage.OpWrite, Nth: nth, Err: unix.ENOSPC, Moved: 8 * (nth % 2), Stuck: stuck})
+				rec := storagetest.NewRecorder(m.Clone())
+				rec.Inject(storagetest.Fault{Kind: storagetest.OpWrite, Nth: nth, Err: unix.ENOSPC, Moved: 8 * (nth % 2), Stuck: stuck})
 				_, err := Amend(rec, AmendOptions{Revision: "v14"})
 				if err == nil {
 					if nth < 4 {
@@ -39,8 +43,8 @@ func TestC10_AmendWithoutRoom(t *testing.T) {
 				}
 				rec.Heal()
 				mustNameRoom(t, err)
-				if r := MustCheck(t, rec, Options{}); r.Corruptions > 0 || r.Leaks > 0 && !r.Dirty {
-					t.Errorf("%s, write %d failed: not dirty, and\n%s", name, nth, Text(r))
+				if r := qcow2test.MustCheck(t, rec, check.Options{}); r.Corruptions > 0 || r.Leaks > 0 && !r.Dirty {
+					t.Errorf("%s, write %d failed: not dirty, and\n%s", name, nth, qcow2test.Text(r))
 				}
 				mustFreeLeaks(t, rec)
 				if _, got := contentsOf(t, rec); cmp.Diff(want, got) != "" {
@@ -62,19 +66,19 @@ func mustNameRoom(t *testing.T, err error) {
 // nothing that the next open for writing does not free.
 func TestC35_AmendKilled(t *testing.T) {
 	for name, o := range amendImages() {
-		rec := storage.NewRecorder(newAmendImage(t, o))
+		rec := storagetest.NewRecorder(newAmendImage(t, o))
 		if _, err := Amend(rec, AmendOptions{Revision: "v14"}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range rec.Len() + 1 {
 			for seed := range uint64(6) {
-				survives := storage.Shuffled(seed)
+				survives := storagetest.Shuffled(seed)
 				if seed == 0 {
-					survives = storage.All
+					survives = storagetest.All
 				}
 				m := rec.Crash(n, survives)
-				if r := MustCheck(t, m, Options{}); r.Leaks > 0 && !r.Dirty {
-					t.Fatalf("%s: killed after %d of %d operations: not dirty, and\n%s", name, n, rec.Len(), Text(r))
+				if r := qcow2test.MustCheck(t, m, check.Options{}); r.Leaks > 0 && !r.Dirty {
+					t.Fatalf("%s: killed after %d of %d operations: not dirty, and\n%s", name, n, rec.Len(), qcow2test.Text(r))
 				}
 				mustFreeLeaks(t, m)
 			}
@@ -93,8 +97,8 @@ func TestC34_AmendLooksFirst(t *testing.T) {
 			return i.refs.drop(run{i.header.L1TableOffset >> i.geo.ClusterBits, 1})
 		},
 		"copied flag": func(i *Image) error {
-			e := L1Entry(i.l1[0].entry.Load())
-			return i.writeMeta(regionL1, binary.BigEndian.AppendUint64(nil, uint64(e)^CopiedFlag), i.header.L1TableOffset)
+			e := format.L1Entry(i.l1[0].entry.Load())
+			return i.writeMeta(regionL1, binary.BigEndian.AppendUint64(nil, uint64(e)^format.CopiedFlag), i.header.L1TableOffset)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,19 +109,19 @@ func TestC34_AmendLooksFirst(t *testing.T) {
 			}
 			_, want := contentsOf(t, m)
 			_, err := Amend(m, AmendOptions{Revision: "v14"})
-			mustSay(t, err, ErrCorrupt, "`zqublkd check --repair all`")
+			mustSay(t, err, format.ErrCorrupt, "`zqublkd check --repair all`")
 			info, got := contentsOf(t, m)
 			if info.Revision != "v6" || cmp.Diff(want, got) != "" {
 				t.Errorf("layout %s, %s", info.Revision, cmp.Diff(want, got))
 			}
-			MustCheck(t, m, Options{Repair: RepairAll})
+			qcow2test.MustCheck(t, m, check.Options{Repair: check.RepairAll})
 			if _, err := Amend(m, AmendOptions{Revision: "v14"}); err != nil {
 				t.Errorf("after the repair: %v", err)
 			}
 			if _, got := contentsOf(t, m); cmp.Diff(want, got) != "" {
 				t.Error(cmp.Diff(want, got))
 			}
-			MustBeSound(t, m, true)
+			qcow2test.MustBeSound(t, m, true)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // Base is the disk of a backing file: what an image reads where it says
@@ -22,10 +23,10 @@ const MaxLayers = 200
 // BaseImage makes a base of an image opened read-only.
 func BaseImage(i *Image) (*Base, error) {
 	if !i.readOnly {
-		return nil, fmt.Errorf("a backing file opened for writing: %w", ErrOption)
+		return nil, fmt.Errorf("a backing file opened for writing: %w", format.ErrOption)
 	}
 	if i.isZoned() {
-		return nil, &UnsupportedError{Feature: "a zoned image as a backing file", WayOut: "export it first"}
+		return nil, &format.UnsupportedError{Feature: "a zoned image as a backing file", WayOut: "export it first"}
 	}
 	return &Base{image: i, size: i.size}, nil
 }

@@ -3,7 +3,7 @@ package qcow2
 import (
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
 )
 
 func BenchmarkLookup(b *testing.B) {
@@ -12,7 +12,7 @@ func BenchmarkLookup(b *testing.B) {
 		"4K":    {Size: 1 << 30, ClusterSize: 4096},
 		"extL2": {Size: 1 << 30, ExtendedL2: true},
 	} {
-		i := create(b, new(storage.Mem), o)
+		i := create(b, new(storagetest.Mem), o)
 		if err := i.Ensure(0, i.size, 0); err != nil {
 			b.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func BenchmarkLookup(b *testing.B) {
 
 // A lookup on the hot path must not allocate; the benchmark only shows it.
 func TestLookupDoesNotAllocate(t *testing.T) {
-	i := create(t, new(storage.Mem), CreateOptions{Size: 1 << 26, ExtendedL2: true})
+	i := create(t, new(storagetest.Mem), CreateOptions{Size: 1 << 26, ExtendedL2: true})
 	if err := i.Ensure(0, i.size/2, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +49,9 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 func BenchmarkEnsure(b *testing.B) {
 	for _, size := range []uint64{64 << 10, 8 << 20} {
 		b.Run(map[uint64]string{64 << 10: "64K", 8 << 20: "8M"}[size], func(b *testing.B) {
-			i := create(b, new(storage.Mem), CreateOptions{Size: 1 << 50, ClusterSize: 2 << 20})
+			i := create(b, new(storagetest.Mem), CreateOptions{Size: 1 << 50, ClusterSize: 2 << 20})
 			if size < 1<<20 {
-				i = create(b, new(storage.Mem), CreateOptions{Size: 1 << 40})
+				i = create(b, new(storagetest.Mem), CreateOptions{Size: 1 << 40})
 			}
 			off := uint64(0)
 			b.SetBytes(int64(size))

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // TestCheckVectors: images made by patched QEMUs are sound, and stock QEMU
@@ -16,17 +19,17 @@ func TestCheckVectors(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		t.Run(v.File, func(t *testing.T) {
 			f := v.image(t)
-			r := MustCheck(t, f, Options{})
-			if v.File == "v6/g10-gt4g.qcow2.gz" && strings.Count(Text(r), "wrapped entry") != 11 {
+			r := qcow2test.MustCheck(t, f, check.Options{})
+			if v.File == "v6/g10-gt4g.qcow2.gz" && strings.Count(qcow2test.Text(r), "wrapped entry") != 11 {
 				t.Error("of 12 zones from 4 GiB on one has been written to")
 			}
 			i := mustOpen(t, f)
 			odd := i.tally.Wrapped + i.tally.AboveEnd
-			if !r.Clean() || len(r.Findings) != odd || r.ZoneTableClusters != DivUp(8*uint64(v.Extension.Zones), r.ClusterSize) {
-				t.Error(Text(r))
+			if !r.Clean() || len(r.Findings) != odd || r.ZoneTableClusters != format.DivUp(8*uint64(v.Extension.Zones), r.ClusterSize) {
+				t.Error(qcow2test.Text(r))
 			}
-			if HaveQEMU() {
-				Agree(t, f, r)
+			if qcow2test.HaveQEMU() {
+				qcow2test.Agree(t, f, r)
 			}
 		})
 	}
@@ -39,9 +42,9 @@ func TestRepairVector(t *testing.T) {
 		f := v.image(t)
 		before := mustOpen(t, f)
 		zones := entriesOf(t, before.table)
-		r := MustCheck(t, f, Options{Repair: RepairAll})
+		r := qcow2test.MustCheck(t, f, check.Options{Repair: check.RepairAll})
 		if !r.Clean() || len(r.Findings) != 0 {
-			t.Errorf("%s: %s", v.File, Text(r))
+			t.Errorf("%s: %s", v.File, qcow2test.Text(r))
 		}
 		after, err := Open(f, OpenOptions{})
 		if err != nil {
@@ -78,11 +81,11 @@ func TestCheckCreatedImages(t *testing.T) {
 }
 
 func checkCreated(t *testing.T, o CreateOptions) {
-	f := new(storage.Mem)
+	f := new(storagetest.Mem)
 	if err := Create(f, o); err != nil {
 		t.Fatal(err)
 	}
-	fresh := MustCheck(t, f, Options{})
+	fresh := qcow2test.MustCheck(t, f, check.Options{})
 	i, err := Open(f, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,32 +101,32 @@ func checkCreated(t *testing.T, o CreateOptions) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	written := MustCheck(t, f, Options{})
-	for _, r := range []*Report{fresh, written} {
+	written := qcow2test.MustCheck(t, f, check.Options{})
+	for _, r := range []*check.Report{fresh, written} {
 		if len(r.Findings) != 0 {
-			t.Error(Text(r))
+			t.Error(qcow2test.Text(r))
 		}
 	}
-	if HaveQEMU() {
-		Agree(t, f, written)
+	if qcow2test.HaveQEMU() {
+		qcow2test.Agree(t, f, written)
 	}
 }
 
 func TestRepairRewritesWrappedEntries(t *testing.T) {
 	im := wrappedImage(t)
-	r := MustCheck(t, im, Options{Repair: RepairLeaks})
-	if n := strings.Count(Text(r), "wrapped entry"); n != 3 || !r.Clean() {
-		t.Errorf("%d wrapped entries, want 3:\n%s", n, Text(r))
+	r := qcow2test.MustCheck(t, im, check.Options{Repair: check.RepairLeaks})
+	if n := strings.Count(qcow2test.Text(r), "wrapped entry"); n != 3 || !r.Clean() {
+		t.Errorf("%d wrapped entries, want 3:\n%s", n, qcow2test.Text(r))
 	}
 	if _, err := Open(im, OpenOptions{}); !errors.Is(err, ErrWrapped) {
 		t.Errorf("opening for writing: %v", err)
 	}
-	r = MustCheck(t, im, Options{Repair: RepairAll})
+	r = qcow2test.MustCheck(t, im, check.Options{Repair: check.RepairAll})
 	if len(r.Findings) != 0 || r.NotesFixed != 3 {
-		t.Error(Text(r))
+		t.Error(qcow2test.Text(r))
 	}
-	raw := readAt(t, im, int64(im.ZoneTable), Zones*8)
-	for i := range uint64(Zones) {
+	raw := readAt(t, im, int64(im.ZoneTable), qcow2test.Zones*8)
+	for i := range uint64(qcow2test.Zones) {
 		want := i << 30
 		if i == 5 {
 			want += 4096
@@ -134,14 +137,14 @@ func TestRepairRewritesWrappedEntries(t *testing.T) {
 	}
 }
 
-func wrappedImage(t *testing.T) *handImage {
-	im := NewImage(t, ImageOptions{ClusterBits: 16, Order: 4})
+func wrappedImage(t *testing.T) *qcow2test.Image {
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 16, Order: 4})
 	im.H.Size = 8 << 30
 	im.H.L1Size = uint32(im.G.L1Needed(im.H.Size))
-	x := ZoneExtension{Model: ModelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: Zones, TableOffset: im.ZoneTable}
-	im.H.Extensions = []Extension{{Type: ExtZoned, Data: LayoutV6.Encode(x)}}
+	x := format.ZoneExtension{Model: format.ModelHostManaged, ZoneSize: 1 << 30, ZoneCapacity: 1 << 30, Zones: qcow2test.Zones, TableOffset: im.ZoneTable}
+	im.H.Extensions = []format.Extension{{Type: format.ExtZoned, Data: format.LayoutV6.Encode(x)}}
 	im.WriteHeader()
-	for i := range uint64(Zones) {
+	for i := range uint64(qcow2test.Zones) {
 		im.PutZone(i, i<<30&(1<<32-1))
 	}
 	im.PutZone(5, 5<<30+4096)

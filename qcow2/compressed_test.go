@@ -9,7 +9,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 func deflated(b []byte) []byte {
@@ -51,13 +53,13 @@ func TestUnpack(t *testing.T) {
 func TestBrokenCompressedCluster(t *testing.T) {
 	m := compressedSeed()
 	i := reopen(t, m)
-	host := L2Entry(binary.BigEndian.Uint64(m.Bytes()[L1Entry(i.l1[0].entry.Load()).Offset():]))
+	host := format.L2Entry(binary.BigEndian.Uint64(m.Bytes()[format.L1Entry(i.l1[0].entry.Load()).Offset():]))
 	off, _ := host.CompressedRange(9)
 	m.WriteAt(bytes.Repeat([]byte{0xff}, 64), int64(off))
-	if err := i.ReadAt(make([]byte, 1), 5); !errors.Is(err, ErrCorrupt) {
+	if err := i.ReadAt(make([]byte, 1), 5); !errors.Is(err, format.ErrCorrupt) {
 		t.Errorf("read: %v", err)
 	}
-	if err := i.WriteAt([]byte{1}, 5); !errors.Is(err, ErrCorrupt) {
+	if err := i.WriteAt([]byte{1}, 5); !errors.Is(err, format.ErrCorrupt) {
 		t.Errorf("write: %v", err)
 	}
 	if err := i.MakeZero(0, 512); err != nil {
@@ -69,7 +71,7 @@ func TestBrokenCompressedCluster(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 }
 
 // The clusters of compressed data are given back, but not before a flush.
@@ -100,12 +102,12 @@ func TestCompressedSpaceComesBack(t *testing.T) {
 	if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read back wrong (%v)", err)
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 }
 
 // Shared clusters, as others may leave them, are copied before they change.
 func TestSharedClusters(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512})
 	if err := i.WriteAt(pattern(0, 512), 0); err != nil {
 		t.Fatal(err)
@@ -127,18 +129,18 @@ func TestSharedClusters(t *testing.T) {
 	if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read back wrong (%v)", err)
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 }
 
 // share points the first three clusters of the disk to the host cluster of the
 // first.
-func share(t *testing.T, i *Image, m *storage.Mem) {
+func share(t *testing.T, i *Image, m *storagetest.Mem) {
 	host := i.Lookup(0, 1).Host
 	var entries []byte
 	for range 3 {
 		entries = binary.BigEndian.AppendUint64(entries, host)
 	}
-	m.WriteAt(entries, int64(L1Entry(i.l1[0].entry.Load()).Offset()))
+	m.WriteAt(entries, int64(format.L1Entry(i.l1[0].entry.Load()).Offset()))
 	for range 2 {
 		if err := i.refs.adjust(run{host >> 9, 1}, func(n uint64) uint64 { return n + 1 }); err != nil {
 			t.Fatal(err)

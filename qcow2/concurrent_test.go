@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // Goroutines write parts of the disk of their own while others look at all of
@@ -22,7 +23,7 @@ func TestConcurrentUse(t *testing.T) {
 		"extended L2":    {Size: 2<<20 + 4096, ClusterSize: 16384, ExtendedL2: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			if err := Create(m, o); err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +38,7 @@ func TestConcurrentUse(t *testing.T) {
 			if err := i.Close(); err != nil {
 				t.Fatal(err)
 			}
-			MustBeSound(t, m, true)
+			qcow2test.MustBeSound(t, m, true)
 			got := make([]byte, i.size)
 			if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, disk) {
 				t.Errorf("the disk is not what was written (%v)", err)
@@ -145,7 +146,7 @@ func watch(i *Image, done *atomic.Bool, seed uint64) error {
 
 // slowFile takes its time to flush, as a disk does.
 type slowFile struct {
-	*storage.Mem
+	*storagetest.Mem
 	flushes atomic.Int32
 }
 
@@ -158,7 +159,7 @@ func (f *slowFile) Datasync() error {
 // Space taken at the same time shares its flushes, whether the L2 tables exist
 // or not, and doesn't end up in the same place.
 func TestEnsuresShareFlushes(t *testing.T) {
-	f := &slowFile{Mem: new(storage.Mem)}
+	f := &slowFile{Mem: new(storagetest.Mem)}
 	i := create(t, f, CreateOptions{Size: 64 << 20, ClusterSize: 4096})
 	for round := range 2 {
 		f.flushes.Store(0)
@@ -183,12 +184,12 @@ func TestEnsuresShareFlushes(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, f, true)
+	qcow2test.MustBeSound(t, f, true)
 }
 
 // Two callers that want the same space get it once.
 func TestEnsureTheSameTwice(t *testing.T) {
-	f := &slowFile{Mem: new(storage.Mem)}
+	f := &slowFile{Mem: new(storagetest.Mem)}
 	i := create(t, f, CreateOptions{Size: 64 << 20, ClusterSize: 4096})
 	var all sync.WaitGroup
 	for range 8 {
@@ -202,12 +203,12 @@ func TestEnsureTheSameTwice(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, f, true)
+	qcow2test.MustBeSound(t, f, true)
 }
 
 // What Lookup gave as Data stays in place while the map changes around it.
 func TestDataStaysInPlace(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 1 << 20, ClusterSize: 4096})
 	if err := i.Ensure(0, 64<<10, 0); err != nil {
 		t.Fatal(err)
@@ -232,7 +233,7 @@ func TestDataStaysInPlace(t *testing.T) {
 }
 
 func TestClosedImageRefusesWrites(t *testing.T) {
-	i := create(t, new(storage.Mem), CreateOptions{Size: 1 << 20})
+	i := create(t, new(storagetest.Mem), CreateOptions{Size: 1 << 20})
 	for range 2 {
 		if err := i.Close(); err != nil {
 			t.Fatal(err)

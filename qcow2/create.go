@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // Create writes an empty image of version 3 to f, whatever was there. The header
@@ -27,7 +28,7 @@ func Create(f storage.File, o CreateOptions) error {
 // this order: header, refcount table, refcount blocks, zone table, L1 table.
 type builder struct {
 	options CreateOptions
-	geo     Geometry
+	geo     format.Geometry
 
 	refTable, refBlocks, zoneTable, l1Table run
 }
@@ -52,14 +53,14 @@ func (b *builder) arrange() {
 }
 
 func (b *builder) zoneTableBytes() uint64 {
-	return DivUp(b.options.Size, b.options.Zone.Size) * ZoneEntrySize
+	return format.DivUp(b.options.Size, b.options.Zone.Size) * format.ZoneEntrySize
 }
 
 func (b *builder) offset(x run) uint64 { return x.first << b.geo.ClusterBits }
 
 func (b *builder) header() ([]byte, error) {
 	o := &b.options
-	h := &Header{
+	h := &format.Header{
 		Version:               3,
 		ClusterBits:           uint32(b.geo.ClusterBits),
 		Size:                  o.Size,
@@ -70,16 +71,16 @@ func (b *builder) header() ([]byte, error) {
 		RefcountOrder:         uint32(b.geo.RefOrder),
 	}
 	if o.ExtendedL2 {
-		h.Incompatible |= IncompatExtendedL2
+		h.Incompatible |= format.IncompatExtendedL2
 	}
 	if o.Zone != nil {
-		h.Incompatible |= IncompatZoned
-		h.Extensions = append(h.Extensions, Extension{Type: ExtZoned, Data: b.zoneExtension()})
+		h.Incompatible |= format.IncompatZoned
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtZoned, Data: b.zoneExtension()})
 	}
-	private := PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
-	h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: private.Encode()})
+	private := format.PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
+	h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: private.Encode()})
 	if o.ClusterSize > 4096 { // smaller headers have no room for it
-		h.Extensions = append(h.Extensions, Extension{Type: ExtFeatureNames, Data: EncodeFeatureNames(FeatureNames)})
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtFeatureNames, Data: format.EncodeFeatureNames(format.FeatureNames)})
 	}
 	return h.Encode()
 }
@@ -87,7 +88,7 @@ func (b *builder) header() ([]byte, error) {
 func (b *builder) zoneExtension() []byte {
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
-	return LayoutNamed(b.options.Zone.Revision).Encode(x)
+	return format.LayoutNamed(b.options.Zone.Revision).Encode(x)
 }
 
 // write puts everything but the header into an emptied file, then the header.
@@ -142,7 +143,7 @@ func (b *builder) writeRefcounts(d *disk) error {
 	if err := d.write(table, b.offset(b.refTable)); err != nil {
 		return err
 	}
-	block := RefcountBlock{Order: b.geo.RefOrder, Data: make([]byte, b.geo.ClusterSize())}
+	block := format.RefcountBlock{Order: b.geo.RefOrder, Data: make([]byte, b.geo.ClusterSize())}
 	for first, k := uint64(0), uint64(0); k < b.refBlocks.n; k++ {
 		clear(block.Data)
 		for index := uint64(0); index < block.Len() && first+index < b.l1Table.end(); index++ {
@@ -161,14 +162,14 @@ func (b *builder) writeZoneTable(d *disk) error {
 	if b.options.Zone == nil {
 		return nil
 	}
-	l := LayoutNamed(b.options.Zone.Revision)
+	l := format.LayoutNamed(b.options.Zone.Revision)
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
-	info := NewZonedInfo(l, x, b.options.Size)
-	slots := make([]ZoneSlot, info.Zones)
+	info := format.NewZonedInfo(l, x, b.options.Size)
+	slots := make([]format.ZoneSlot, info.Zones)
 	for k := range slots {
-		slots[k] = ZoneSlot{Zone: uint32(k), WP: info.ZoneStart(uint32(k))}
+		slots[k] = format.ZoneSlot{Zone: uint32(k), WP: info.ZoneStart(uint32(k))}
 	}
-	codec := EntryCodec{Layout: l, Info: info, Order: l.ByteOrder()}
+	codec := format.EntryCodec{Layout: l, Info: info, Order: l.ByteOrder()}
 	return codec.EncodeSlots(slots, d.write)
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 func TestCreateRefuses(t *testing.T) {
@@ -50,10 +52,10 @@ func TestCreateRefuses(t *testing.T) {
 			if c.o.Zone = c.z; c.z != nil && c.o.Size == 0 {
 				c.o.Size = 64 << 20
 			}
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			err := Create(m, c.o)
-			mustSay(t, err, ErrOption, c.says)
-			var option *OptionError
+			mustSay(t, err, format.ErrOption, c.says)
+			var option *format.OptionError
 			if errors.As(err, &option) && option.Option != c.opt {
 				t.Errorf("blames %s, not %s", option.Option, c.opt)
 			}
@@ -65,7 +67,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestCreateDefaults(t *testing.T) {
-	i := create(t, new(storage.Mem), CreateOptions{Size: 1 << 40, Zone: &ZoneOptions{}})
+	i := create(t, new(storagetest.Mem), CreateOptions{Size: 1 << 40, Zone: &ZoneOptions{}})
 	z := i.Zoned()
 	if i.ClusterSize() != 65536 || i.LogicalBlockSize() != 4096 || i.Header().RefcountOrder != 4 || i.Header().Version != 3 {
 		t.Errorf("cluster %d, block %d, refcount order %d", i.ClusterSize(), i.LogicalBlockSize(), i.Header().RefcountOrder)
@@ -73,7 +75,7 @@ func TestCreateDefaults(t *testing.T) {
 	if z.Revision != "v6" || z.ZoneSize != 256<<20 || z.ZoneCapacity != z.ZoneSize || z.Zones != 4096 || z.TableOffset != 0x30000 {
 		t.Errorf("zones %+v", z)
 	}
-	if len(i.Header().FeatureNames()) != 9 || i.Header().Incompatible != IncompatZoned {
+	if len(i.Header().FeatureNames()) != 9 || i.Header().Incompatible != format.IncompatZoned {
 		t.Errorf("features %v, names %v", i.Header().Incompatible, i.Header().FeatureNames())
 	}
 }
@@ -92,11 +94,11 @@ func TestCreateAsQEMUDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		x := v.Extension
-		ours := create(t, new(storage.Mem), CreateOptions{Size: v.VirtualSize, Zone: &ZoneOptions{
+		ours := create(t, new(storagetest.Mem), CreateOptions{Size: v.VirtualSize, Zone: &ZoneOptions{
 			Revision: v.Layout, Size: x.ZoneSize, MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend}})
-		for _, kind := range []ExtensionType{ExtZoned, ExtFeatureNames} {
-			want := FindExtensions(theirs.Header().Extensions, kind)
-			if diff := cmp.Diff(want, FindExtensions(ours.Header().Extensions, kind)); diff != "" {
+		for _, kind := range []format.ExtensionType{format.ExtZoned, format.ExtFeatureNames} {
+			want := format.FindExtensions(theirs.Header().Extensions, kind)
+			if diff := cmp.Diff(want, format.FindExtensions(ours.Header().Extensions, kind)); diff != "" {
 				t.Errorf("extension %#x: %s", uint32(kind), diff)
 			}
 		}
@@ -122,19 +124,19 @@ func TestCreateLimits(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		open, active uint32
-		want         ZoneLimits
+		want         format.ZoneLimits
 	}{
-		{"none", 0, 0, ZoneLimits{}},
-		{"active only", 0, 5, ZoneLimits{MaxOpen: 5, MaxActive: 5, MaxAppendBytes: 8192}},
-		{"open only", 5, 0, ZoneLimits{MaxOpen: 5, MaxActive: 0, MaxAppendBytes: 8192}},
-		{"both", 4, 5, ZoneLimits{MaxOpen: 4, MaxActive: 5, MaxAppendBytes: 8192}},
-		{"all sequential", 60, 60, ZoneLimits{}},
-		{"all zones", 64, 64, ZoneLimits{}},
-		{"active all", 7, 60, ZoneLimits{MaxOpen: 7, MaxActive: 0, MaxAppendBytes: 8192}},
+		{"none", 0, 0, format.ZoneLimits{}},
+		{"active only", 0, 5, format.ZoneLimits{MaxOpen: 5, MaxActive: 5, MaxAppendBytes: 8192}},
+		{"open only", 5, 0, format.ZoneLimits{MaxOpen: 5, MaxActive: 0, MaxAppendBytes: 8192}},
+		{"both", 4, 5, format.ZoneLimits{MaxOpen: 4, MaxActive: 5, MaxAppendBytes: 8192}},
+		{"all sequential", 60, 60, format.ZoneLimits{}},
+		{"all zones", 64, 64, format.ZoneLimits{}},
+		{"active all", 7, 60, format.ZoneLimits{MaxOpen: 7, MaxActive: 0, MaxAppendBytes: 8192}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			z := &ZoneOptions{Size: 1 << 20, Conventional: 4, MaxOpen: c.open, MaxActive: c.active, MaxAppendBytes: 8192}
-			i := create(t, new(storage.Mem), CreateOptions{Size: 64 << 20, Zone: z})
+			i := create(t, new(storagetest.Mem), CreateOptions{Size: 64 << 20, Zone: z})
 			c.want.MaxAppendBytes = 8192
 			if got := i.Zoned(); got.Stored != c.want || got.ZoneLimits != c.want {
 				t.Errorf("stored %+v, in force %+v, want %+v", got.Stored, got.ZoneLimits, c.want)
@@ -146,25 +148,25 @@ func TestCreateLimits(t *testing.T) {
 // Whatever the file held, a create that is cut short leaves no image, and one
 // that isn't leaves a sound and empty one.
 func TestCreateIsAllOrNothing(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20, ClusterSize: 4096})
 	m.WriteAt(make([]byte, 1<<20), 1<<20)
-	f := storage.NewRecorder(m)
+	f := storagetest.NewRecorder(m)
 	o := CreateOptions{Size: 16 << 20, ClusterSize: 512, RefcountBits: 64, LogicalBlockSize: 512, Zone: &ZoneOptions{Size: 4096}}
 	if err := Create(f, o); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n < f.Len(); n++ {
 		for seed := range uint64(4) {
-			left := f.Crash(n, storage.Shuffled(seed))
+			left := f.Crash(n, storagetest.Shuffled(seed))
 			if _, err := Open(left, OpenOptions{}); err == nil {
-				MustBeSound(t, left, true)
-			} else if !errors.Is(err, ErrNotQcow2) {
+				qcow2test.MustBeSound(t, left, true)
+			} else if !errors.Is(err, format.ErrNotQcow2) {
 				t.Fatalf("after %d operations: %v", n, err)
 			}
 		}
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 }
 
 // The structures of tiny clusters and huge disks count each other right.
@@ -179,7 +181,7 @@ func TestCreateExtremes(t *testing.T) {
 		"zones in tiny cluster": {Size: 1 << 30, ClusterSize: 512, Zone: &ZoneOptions{Size: 4096 * 16}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			i := create(t, m, o)
 			for _, off := range []uint64{0, o.Size / 3 / 512 * 512, o.Size - 512} {
 				if err := i.WriteAt(pattern(off, 512), off); err != nil {
@@ -189,7 +191,7 @@ func TestCreateExtremes(t *testing.T) {
 			if err := i.Close(); err != nil {
 				t.Fatal(err)
 			}
-			MustBeSound(t, m, true)
+			qcow2test.MustBeSound(t, m, true)
 		})
 	}
 }

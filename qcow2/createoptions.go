@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/format"
+)
 
 // CreateOptions describe an image to be made. Sizes are bytes; 0 stands for the
 // default where one is named.
@@ -38,7 +42,7 @@ func (o CreateOptions) withDefaults() CreateOptions {
 	setDefault(&o.ClusterSize, DefaultClusterSize)
 	setDefault(&o.RefcountBits, DefaultRefcountBits)
 	if o.Zone == nil {
-		setDefault(&o.LogicalBlockSize, DefaultLogicalBlockSize)
+		setDefault(&o.LogicalBlockSize, format.DefaultLogicalBlockSize)
 		return o
 	}
 	setDefault(&o.LogicalBlockSize, DefaultZonedLogicalBlockSize)
@@ -75,14 +79,14 @@ func (o CreateOptions) Validate() error {
 
 func (o *CreateOptions) validateCluster() error {
 	switch {
-	case !IsPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<MinClusterBits || o.ClusterSize > 1<<MaxClusterBits:
-		return &OptionError{Option: "cluster_size", Value: o.ClusterSize, Rule: "must be a power of two from 512 to 2M"}
-	case !IsPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
-		return &OptionError{Option: "refcount_bits", Value: o.RefcountBits, Rule: "must be a power of two from 1 to 64"}
-	case !ValidLogicalBlock(o.LogicalBlockSize):
-		return &OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: "must be 512 or 4096"}
-	case o.ExtendedL2 && o.ClusterSize < 1<<MinExtL2ClusterBt:
-		return &OptionError{Option: "extended_l2", Value: "on", Rule: "needs a cluster_size of 16K or more"}
+	case !format.IsPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<format.MinClusterBits || o.ClusterSize > 1<<format.MaxClusterBits:
+		return &format.OptionError{Option: "cluster_size", Value: o.ClusterSize, Rule: "must be a power of two from 512 to 2M"}
+	case !format.IsPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
+		return &format.OptionError{Option: "refcount_bits", Value: o.RefcountBits, Rule: "must be a power of two from 1 to 64"}
+	case !format.ValidLogicalBlock(o.LogicalBlockSize):
+		return &format.OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: "must be 512 or 4096"}
+	case o.ExtendedL2 && o.ClusterSize < 1<<format.MinExtL2ClusterBt:
+		return &format.OptionError{Option: "extended_l2", Value: "on", Rule: "needs a cluster_size of 16K or more"}
 	}
 	return nil
 }
@@ -90,11 +94,11 @@ func (o *CreateOptions) validateCluster() error {
 func (o *CreateOptions) validateSize() error {
 	switch {
 	case o.Size == 0:
-		return &OptionError{Option: "size", Value: o.Size, Rule: "an image needs a size"}
+		return &format.OptionError{Option: "size", Value: o.Size, Rule: "an image needs a size"}
 	case o.Size%uint64(o.LogicalBlockSize) != 0:
-		return &OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
+		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
 	case o.Size > o.largestSize():
-		return &OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("clusters of %d bytes map at most %d bytes; use a larger cluster_size", o.ClusterSize, o.largestSize())}
+		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("clusters of %d bytes map at most %d bytes; use a larger cluster_size", o.ClusterSize, o.largestSize())}
 	}
 	return nil
 }
@@ -102,15 +106,15 @@ func (o *CreateOptions) validateSize() error {
 // largestSize is the virtual size the largest L1 table maps; bytes.
 func (o *CreateOptions) largestSize() uint64 {
 	g := o.geometry()
-	return min(MaxL1Bytes/8*g.L2Coverage(), MaxVirtualSize&^(1<<MaxClusterBits-1))
+	return min(format.MaxL1Bytes/8*g.L2Coverage(), format.MaxVirtualSize&^(1<<format.MaxClusterBits-1))
 }
 
-func (o *CreateOptions) geometry() Geometry {
-	h := &Header{ClusterBits: log2(o.ClusterSize), RefcountOrder: log2(uint64(o.RefcountBits))}
+func (o *CreateOptions) geometry() format.Geometry {
+	h := &format.Header{ClusterBits: log2(o.ClusterSize), RefcountOrder: log2(uint64(o.RefcountBits))}
 	if o.ExtendedL2 {
-		h.Incompatible = IncompatExtendedL2
+		h.Incompatible = format.IncompatExtendedL2
 	}
-	return GeometryOf(h)
+	return format.GeometryOf(h)
 }
 
 func log2(n uint64) uint32 {

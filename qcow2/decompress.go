@@ -8,6 +8,8 @@ import (
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
+
+	"zqublkd/qcow2/format"
 )
 
 // zstdWindow bounds what a frame may ask for; frames of one cluster need less.
@@ -17,7 +19,7 @@ const zstdWindow = 8 << 20
 // come in rows.
 type unpackedCluster struct {
 	mu    sync.Mutex
-	entry L2Entry
+	entry format.L2Entry
 	data  []byte // nil: none
 }
 
@@ -30,7 +32,7 @@ func (u *unpackedCluster) forget() {
 
 // unpack returns the bytes of a compressed cluster, not to be changed. The caller
 // makes sure that its space is not given back meanwhile.
-func (i *Image) unpack(e L2Entry) ([]byte, error) {
+func (i *Image) unpack(e format.L2Entry) ([]byte, error) {
 	u := &i.unpacked
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,19 +48,19 @@ func (i *Image) unpack(e L2Entry) ([]byte, error) {
 
 // decompress returns a cluster of bytes. What follows the compressed stream, up
 // to the next multiple of 512, is not looked at.
-func (i *Image) decompress(e L2Entry) ([]byte, error) {
+func (i *Image) decompress(e format.L2Entry) ([]byte, error) {
 	off, n := e.CompressedRange(i.geo.ClusterBits)
 	packed := make([]byte, n)
 	if err := i.disk.read(packed, off); err != nil {
 		return nil, err
 	}
 	unpack := inflate
-	if i.header.Compression == CompressionZstd {
+	if i.header.Compression == format.CompressionZstd {
 		unpack = unpackZstd
 	}
 	data := make([]byte, i.geo.ClusterSize())
 	if err := unpack(data, packed); err != nil {
-		return nil, fmt.Errorf("%v data at byte %#x of the file: %w: %w", i.header.Compression, off, ErrCorrupt, err)
+		return nil, fmt.Errorf("%v data at byte %#x of the file: %w: %w", i.header.Compression, off, format.ErrCorrupt, err)
 	}
 	return data, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
 )
 
 // The dirty bit (incompatible bit 0) is set while refcounts may be higher than
@@ -15,10 +17,10 @@ import (
 // markDirty sets the bit, durably, before the first refcount changes. The
 // caller holds mu.
 func (i *Image) markDirty() error {
-	if i.header.Version < 3 || i.marks.has(IncompatDirty) {
+	if i.header.Version < 3 || i.marks.has(format.IncompatDirty) {
 		return nil
 	}
-	if err := i.mark(IncompatDirty, 0); err != nil {
+	if err := i.mark(format.IncompatDirty, 0); err != nil {
 		return err
 	}
 	return i.datasync()
@@ -29,13 +31,13 @@ func (i *Image) markDirty() error {
 func (i *Image) markClean() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.marks.has(IncompatDirty) || i.leaky {
+	if !i.marks.has(format.IncompatDirty) || i.leaky {
 		return nil
 	}
 	if err := i.datasync(); err != nil {
 		return err
 	}
-	if err := i.mark(0, IncompatDirty); err != nil {
+	if err := i.mark(0, format.IncompatDirty); err != nil {
 		return err
 	}
 	return i.datasync()
@@ -44,12 +46,12 @@ func (i *Image) markClean() error {
 // leftDirty says whether the dirty bit is all that keeps an image from being
 // written.
 func (i *Image) leftDirty() bool {
-	return i.header.Incompatible&IncompatDirty != 0 && len(i.refusals) == 1
+	return i.header.Incompatible&format.IncompatDirty != 0 && len(i.refusals) == 1
 }
 
 // mend frees what a crash has leaked and takes the dirty bit away.
 func mend(f storage.File) error {
-	r, err := CheckSettled(f, Options{Repair: RepairLeaks})
+	r, err := check.CheckSettled(f, check.Options{Repair: check.RepairLeaks})
 	if err == nil && !r.Clean() {
 		err = fmt.Errorf("%d corruptions", r.Corruptions)
 	}

@@ -5,11 +5,15 @@ import (
 	"testing"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 func dirtyBit(t *testing.T, f storage.File) bool {
 	t.Helper()
-	r, err := Check(f, Options{})
+	r, err := check.Check(f, check.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,9 +23,9 @@ func dirtyBit(t *testing.T, f storage.File) bool {
 // The dirty bit is on the disk before any refcount changes, stays there until
 // Close, and opening for writing alone does not set it.
 func TestDirtyWhileOpen(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20})
-	rec := storage.NewRecorder(m)
+	rec := storagetest.NewRecorder(m)
 	i := reopen(t, rec)
 	if dirtyBit(t, rec) {
 		t.Error("dirty as soon as it is open")
@@ -31,7 +35,7 @@ func TestDirtyWhileOpen(t *testing.T) {
 	}
 	for n := range rec.Len() + 1 {
 		for seed := range uint64(20) {
-			r, err := Check(rec.Crash(n, storage.Shuffled(seed)), Options{})
+			r, err := check.Check(rec.Crash(n, storagetest.Shuffled(seed)), check.Options{})
 			if err != nil || r.Leaks > 0 && !r.Dirty {
 				t.Fatalf("after %d operations, %d leaks, dirty %v: %v", n, r.Leaks, r.Dirty, err)
 			}
@@ -43,7 +47,7 @@ func TestDirtyWhileOpen(t *testing.T) {
 	if err := i.Close(); err != nil || dirtyBit(t, rec) {
 		t.Errorf("dirty after Close (%v)", err)
 	}
-	MustBeSound(t, rec.Crash(rec.Len(), storage.None), true)
+	qcow2test.MustBeSound(t, rec.Crash(rec.Len(), storagetest.None), true)
 }
 
 // An image that was left dirty is freed of leaks when it is opened for writing;
@@ -59,7 +63,7 @@ func TestOpenAfterCrash(t *testing.T) {
 		{"a refcount too low", func(i *Image) error { return i.refs.drop(run{i.Lookup(0, 1).Host >> 16, 1}) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			i := create(t, m, CreateOptions{Size: 1 << 20})
 			if err := errors.Join(i.WriteAt(pattern(0, 5000), 0), c.spoil(i), i.Sync()); err != nil {
 				t.Fatal(err)
@@ -70,7 +74,7 @@ func TestOpenAfterCrash(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				MustBeSound(t, m, true)
+				qcow2test.MustBeSound(t, m, true)
 				mustBePattern(t, m, 5000)
 				return
 			}
@@ -86,9 +90,9 @@ func TestOpenAfterCrash(t *testing.T) {
 }
 
 func TestVersion2IsNeverDirty(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20})
-	spoil(t, m, func(h *Header) { h.Version = 2 })
+	spoil(t, m, func(h *format.Header) { h.Version = 2 })
 	i := reopen(t, m)
 	if err := errors.Join(i.WriteAt([]byte("data"), 0), i.Sync()); err != nil {
 		t.Fatal(err)

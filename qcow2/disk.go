@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // disk is the image file and what is known of its length in bytes. The length
@@ -59,7 +60,7 @@ func (d *disk) whole() error {
 	length := d.length.Load() // before the size, which grows first
 	size, err := d.Size()
 	if err == nil && uint64(size) < length {
-		err = fmt.Errorf("%w while it is in use: it ends at byte %d and had %d", ErrTruncated, size, length)
+		err = fmt.Errorf("%w while it is in use: it ends at byte %d and had %d", format.ErrTruncated, size, length)
 	}
 	return err
 }

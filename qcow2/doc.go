@@ -1,7 +1,8 @@
-// Package qcow2 places a virtual disk in a qcow2 image file: header, header
-// extensions, the two-level cluster map, refcounts, allocation, and the zone
-// table of the zoned format extension. It knows where bytes are, not whether a
-// zone may be written: rules of zones belong to its callers.
+// Package qcow2 places a virtual disk in a qcow2 image file: the two-level
+// cluster map, refcounts, allocation, and the zone table of the zoned format
+// extension. It knows where bytes are, not whether a zone may be written: rules
+// of zones belong to its callers. The bytes themselves are package format, what
+// `qemu-img check` does is package check.
 //
 // Facts come from the qcow2 specification (docs/interop/qcow2 in QEMU) and, for
 // zones, from the layouts of the "zoned storage emulation" patch series, v3 to

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // ExportOptions of Export; the zero value is good.
@@ -82,7 +83,7 @@ func (e *exporter) step(p []byte, off uint64) error {
 	if err := e.src.readByRule(p, off); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	whole := e.buf[:RoundUp(uint64(len(p)), e.out.geo.ClusterSize())]
+	whole := e.buf[:format.RoundUp(uint64(len(p)), e.out.geo.ClusterSize())]
 	clear(whole[len(p):])
 	if err := e.out.put(whole, off); err != nil {
 		return fmt.Errorf("export: writing the new image: %w", err)

@@ -15,6 +15,10 @@ import (
 	"pgregory.net/rapid"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 func mustOpen(t testing.TB, f storage.File) *Image {
@@ -27,9 +31,9 @@ func mustOpen(t testing.TB, f storage.File) *Image {
 }
 
 // qemuSHA converts an image to raw with qemu-img and returns its sha256.
-func qemuSHA(t testing.TB, f *storage.Mem) string {
+func qemuSHA(t testing.TB, f *storagetest.Mem) string {
 	t.Helper()
-	NeedQEMU(t)
+	qcow2test.NeedQEMU(t)
 	dir := t.TempDir()
 	image, raw := filepath.Join(dir, "i.qcow2"), filepath.Join(dir, "i.raw")
 	if err := os.WriteFile(image, f.Bytes(), 0o600); err != nil {
@@ -84,11 +88,11 @@ func readDisk(t testing.TB, i *Image, off, n uint64) []byte {
 
 // soundExport checks what every export has to be: clean, plain, and without
 // a cluster that isn't needed.
-func soundExport(t testing.TB, out *storage.Mem) {
+func soundExport(t testing.TB, out *storagetest.Mem) {
 	t.Helper()
-	r := MustCheck(t, out, Options{})
+	r := qcow2test.MustCheck(t, out, check.Options{})
 	if len(r.Findings) != 0 || r.ZoneTableClusters != 0 || r.FileSize != r.ImageEndOffset {
-		t.Errorf("%s%d bytes of file", Text(r), r.FileSize)
+		t.Errorf("%s%d bytes of file", qcow2test.Text(r), r.FileSize)
 	}
 	i := mustOpen(t, out)
 	if i.Zoned() != nil || i.Header().Incompatible != 0 {
@@ -102,7 +106,7 @@ func TestExportVectors(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		t.Run(v.File, func(t *testing.T) {
 			t.Parallel()
-			out := new(storage.Mem)
+			out := new(storagetest.Mem)
 			src := mustOpen(t, v.image(t))
 			if err := Export(src, out, ExportOptions{}); err != nil {
 				t.Fatal(err)
@@ -124,11 +128,11 @@ func TestExportVectors(t *testing.T) {
 
 // TestExportShapes: any image, as QEMU reads it and its export.
 func TestExportShapes(t *testing.T) {
-	for name, o := range Shapes {
+	for name, o := range qcow2test.Shapes {
 		t.Run(name, func(t *testing.T) {
-			im := NewImage(t, o)
+			im := qcow2test.NewImage(t, o)
 			im.H.Size = min(im.H.Size, 4<<20)
-			im.H.Incompatible &^= IncompatZoned
+			im.H.Incompatible &^= format.IncompatZoned
 			im.H.Extensions = nil
 			im.WriteHeader()
 			im.PutEntry(4, 0, 0) // its data is not really compressed
@@ -136,7 +140,7 @@ func TestExportShapes(t *testing.T) {
 			src := mustOpen(t, im)
 			want := qemuSHA(t, im.Mem)
 			for _, cluster := range []uint64{2048, 64 << 10} {
-				out := new(storage.Mem)
+				out := new(storagetest.Mem)
 				if err := Export(src, out, ExportOptions{ClusterSize: cluster}); err != nil {
 					t.Fatal(err)
 				}
@@ -156,37 +160,37 @@ func TestExportShapes(t *testing.T) {
 // TestExportZeroesAboveWritePointers: stale clusters above a write pointer are
 // not exported, those of conventional zones are.
 func TestExportZeroesAboveWritePointers(t *testing.T) {
-	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 	im.PutEntry(4, 0, 0)
 	im.PutEntry(5, 0, 0)
-	zone := im.H.Size / Zones // zone 1 starts at this byte
+	zone := im.H.Size / qcow2test.Zones // zone 1 starts at this byte
 	for k, c := range []byte("AB") {
 		cluster := uint64(k+1) * zone >> im.G.ClusterBits
 		host := im.Grow(1)
 		im.Fill(host, c)
 		im.SetRefcount(host, 1)
-		im.PutEntry(cluster, host|CopiedFlag, 0)
+		im.PutEntry(cluster, host|format.CopiedFlag, 0)
 	}
 	im.PutZone(1, zone+512)
 	cases := []struct {
 		name         string
 		zone2        uint64
-		condition    ZoneCondition
+		condition    format.ZoneCondition
 		first, other byte // of zone 2, at 0 and 512 bytes
 	}{
-		{"empty", 2 * zone, ZoneNormal, 0, 0},
-		{"written", 2*zone + 512, ZoneNormal, 'B', 0},
-		{"full", 3 * zone, ZoneNormal, 'B', 'B'},
-		{"read-only", 2*zone + 512, ZoneReadOnly, 'B', 0},
-		{"offline", 3 * zone, ZoneOffline, 0, 0},
+		{"empty", 2 * zone, format.ZoneNormal, 0, 0},
+		{"written", 2*zone + 512, format.ZoneNormal, 'B', 0},
+		{"full", 3 * zone, format.ZoneNormal, 'B', 'B'},
+		{"read-only", 2*zone + 512, format.ZoneReadOnly, 'B', 0},
+		{"offline", 3 * zone, format.ZoneOffline, 0, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			im.PutZone(2, c.zone2)
-			if err := reopen(t, im).SetZoneConditions(ConditionRun{First: 2, Zones: 1, Condition: c.condition}); err != nil {
+			if err := reopen(t, im).SetZoneConditions(format.ConditionRun{First: 2, Zones: 1, Condition: c.condition}); err != nil {
 				t.Fatal(err)
 			}
-			out := new(storage.Mem)
+			out := new(storagetest.Mem)
 			if err := Export(mustOpen(t, im), out, ExportOptions{ClusterSize: 4096}); err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +209,7 @@ func TestExportZeroesAboveWritePointers(t *testing.T) {
 func TestExportModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Uint64Range(1, 64).Draw(t, "sectors") * 4096
-		f := new(storage.Mem)
+		f := new(storagetest.Mem)
 		if err := Create(f, CreateOptions{Size: size, ClusterSize: 1 << rapid.IntRange(9, 13).Draw(t, "cluster")}); err != nil {
 			t.Fatal(err)
 		}
@@ -223,14 +227,14 @@ func TestExportModel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		out := storage.NewMem(bytes.Repeat([]byte{0xee}, 5000))
+		out := storagetest.NewMem(bytes.Repeat([]byte{0xee}, 5000))
 		done := uint64(0)
 		o := ExportOptions{ClusterSize: 1 << rapid.IntRange(9, 13).Draw(t, "out"), Progress: func(n uint64) { done = n }}
 		if err := Export(src, out, o); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Check(out, Options{}); err != nil || len(r.Findings) != 0 {
-			t.Fatal(err, Text(r))
+		if r, err := check.Check(out, check.Options{}); err != nil || len(r.Findings) != 0 {
+			t.Fatal(err, qcow2test.Text(r))
 		}
 		exported, err := Open(out, OpenOptions{ReadOnly: true})
 		if err != nil {
@@ -244,7 +248,7 @@ func TestExportModel(t *testing.T) {
 }
 
 func TestExportIsSparse(t *testing.T) {
-	f := new(storage.Mem)
+	f := new(storagetest.Mem)
 	if err := Create(f, CreateOptions{Size: 1 << 40}); err != nil {
 		t.Fatal(err)
 	}
@@ -260,12 +264,12 @@ func TestExportIsSparse(t *testing.T) {
 	if err := src.WriteAt(make([]byte, 1<<20), 1<<35); err != nil { // zeros, stored
 		t.Fatal(err)
 	}
-	out := new(storage.Mem)
+	out := new(storagetest.Mem)
 	if err := Export(src, out, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	soundExport(t, out)
-	r := MustCheck(t, out, Options{})
+	r := qcow2test.MustCheck(t, out, check.Options{})
 	if r.AllocatedClusters != 3 || r.FileSize > 2<<20 {
 		t.Errorf("%d clusters in %d bytes", r.AllocatedClusters, r.FileSize)
 	}
@@ -273,7 +277,7 @@ func TestExportIsSparse(t *testing.T) {
 
 // TestExportPassesOverHoles: space set aside and never written is not read.
 func TestExportPassesOverHoles(t *testing.T) {
-	f := new(storage.Mem)
+	f := new(storagetest.Mem)
 	if err := Create(f, CreateOptions{Size: 8 << 30}); err != nil {
 		t.Fatal(err)
 	}
@@ -288,28 +292,28 @@ func TestExportPassesOverHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps := 0
-	out := new(storage.Mem)
+	out := new(storagetest.Mem)
 	if err := Export(src, out, ExportOptions{Progress: func(uint64) { steps++ }}); err != nil {
 		t.Fatal(err)
 	}
 	if got := readDisk(t, mustOpen(t, out), 8<<30-4, 4); string(got) != "\x00end" {
 		t.Errorf("the disk ends with %q", got)
 	}
-	if r := MustCheck(t, out, Options{}); steps > 2 || r.AllocatedClusters != 1 {
-		t.Errorf("%d steps to copy one cluster:\n%s", steps, Text(r))
+	if r := qcow2test.MustCheck(t, out, check.Options{}); steps > 2 || r.AllocatedClusters != 1 {
+		t.Errorf("%d steps to copy one cluster:\n%s", steps, qcow2test.Text(r))
 	}
 }
 
 // TestExportFails: an error of either file is returned, and what was written
 // till then is no image.
 func TestExportFails(t *testing.T) {
-	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 	im.PutEntry(4, 0, 0)
 	im.PutEntry(5, 0, 0)
 	src := mustOpen(t, im)
 	for n := 1; ; n++ {
-		out := storage.NewRecorder(storage.NewMem(im.Bytes()))
-		out.Inject(storage.Fault{Nth: n, Err: unix.ENOSPC, Moved: 100, Stuck: true})
+		out := storagetest.NewRecorder(storagetest.NewMem(im.Bytes()))
+		out.Inject(storagetest.Fault{Nth: n, Err: unix.ENOSPC, Moved: 100, Stuck: true})
 		err := Export(src, out, ExportOptions{})
 		if err == nil {
 			return
@@ -327,22 +331,22 @@ func TestExportFails(t *testing.T) {
 // TestExportRefusesSenselessZones: without write pointers nobody knows what
 // to export.
 func TestExportRefusesSenselessZones(t *testing.T) {
-	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 	im.PutZone(2, 1)
 	src, err := Open(im, OpenOptions{ReadOnly: true, Lenient: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := storage.NewRecorder(new(storage.Mem))
-	if err := Export(src, out, ExportOptions{}); !errors.Is(err, ErrCorrupt) || out.Len() != 0 {
+	out := storagetest.NewRecorder(new(storagetest.Mem))
+	if err := Export(src, out, ExportOptions{}); !errors.Is(err, format.ErrCorrupt) || out.Len() != 0 {
 		t.Errorf("%v after %d writes", err, out.Len())
 	}
 }
 
 func TestExportRefusesClusterSizes(t *testing.T) {
-	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 	for _, size := range []uint64{1, 1000, 4 << 20} {
-		if err := Export(mustOpen(t, im), new(storage.Mem), ExportOptions{ClusterSize: size}); !errors.Is(err, ErrOption) {
+		if err := Export(mustOpen(t, im), new(storagetest.Mem), ExportOptions{ClusterSize: size}); !errors.Is(err, format.ErrOption) {
 			t.Errorf("cluster size %d: %v", size, err)
 		}
 	}
@@ -351,12 +355,12 @@ func TestExportRefusesClusterSizes(t *testing.T) {
 func TestIsZero(t *testing.T) {
 	for n := range 70 {
 		b := make([]byte, n)
-		if !IsZero(b) {
+		if !format.IsZero(b) {
 			t.Errorf("%d zeros are not zero", n)
 		}
 		for k := range b {
 			b[k] = 1
-			if IsZero(b) {
+			if format.IsZero(b) {
 				t.Errorf("byte %d of %d overlooked", k, n)
 			}
 			b[k] = 0

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // plainWriter writes a plain image in one pass over the disk: header and L1
@@ -12,7 +13,7 @@ import (
 // remembered is where the file ends.
 type plainWriter struct {
 	f     storage.File
-	geo   Geometry
+	geo   format.Geometry
 	size  uint64   // of the disk, in bytes
 	block uint32   // logical block size to be recorded, bytes; 0 or the default: none
 	next  uint64   // first cluster of the file not used yet
@@ -25,7 +26,7 @@ type plainWriter struct {
 
 func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, error) {
 	o := CreateOptions{Size: max(size, 512), ClusterSize: clusterSize, LogicalBlockSize: 512}.withDefaults()
-	o.Size = RoundUp(o.Size, 512)
+	o.Size = format.RoundUp(o.Size, 512)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (w *plainWriter) put(p []byte, off uint64) error {
 	size := w.geo.ClusterSize()
 	for len(p) > 0 {
 		n := uint64(0)
-		for n < uint64(len(p)) && !IsZero(p[n:n+size]) && (n == 0 || !w.startsTable(off+n)) {
+		for n < uint64(len(p)) && !format.IsZero(p[n:n+size]) && (n == 0 || !w.startsTable(off+n)) {
 			n += size
 		}
 		if n > 0 {
@@ -74,7 +75,7 @@ func (w *plainWriter) store(p []byte, off uint64) error {
 	}
 	first := off >> w.geo.ClusterBits & (w.geo.L2Entries() - 1)
 	for k := range uint64(len(p)) >> w.geo.ClusterBits {
-		entry := NewL2Entry(host + k<<w.geo.ClusterBits)
+		entry := format.NewL2Entry(host + k<<w.geo.ClusterBits)
 		binary.BigEndian.PutUint64(w.l2[(first+k)*8:], uint64(entry))
 		w.next++
 	}
@@ -90,7 +91,7 @@ func (w *plainWriter) openTable(index uint64) error {
 		return err
 	}
 	w.l2Index, w.l2Off = index, w.next<<w.geo.ClusterBits
-	w.l1[index] = uint64(NewL1Entry(w.l2Off))
+	w.l1[index] = uint64(format.NewL1Entry(w.l2Off))
 	w.next++
 	return nil
 }
@@ -133,7 +134,7 @@ func (w *plainWriter) finish() error {
 
 // writeWords writes a table, filled up with zeros to whole clusters.
 func (w *plainWriter) writeWords(words []uint64, off uint64) error {
-	b := make([]byte, RoundUp(uint64(len(words))*8, w.geo.ClusterSize()))
+	b := make([]byte, format.RoundUp(uint64(len(words))*8, w.geo.ClusterSize()))
 	for k, word := range words {
 		binary.BigEndian.PutUint64(b[k*8:], word)
 	}
@@ -143,15 +144,15 @@ func (w *plainWriter) writeWords(words []uint64, off uint64) error {
 
 // writeRefcounts counts every cluster of the file once, the refcount
 // structures included, and returns the header that goes with them.
-func (w *plainWriter) writeRefcounts() (*Header, error) {
+func (w *plainWriter) writeRefcounts() (*format.Header, error) {
 	table, blocks := w.planRefcounts()
-	if table<<w.geo.ClusterBits > MaxRefTableBytes {
-		return nil, &OptionError{Option: "cluster_size", Value: w.geo.ClusterSize(), Rule: "too small to count the clusters of so much data; use a larger one"}
+	if table<<w.geo.ClusterBits > format.MaxRefTableBytes {
+		return nil, &format.OptionError{Option: "cluster_size", Value: w.geo.ClusterSize(), Rule: "too small to count the clusters of so much data; use a larger one"}
 	}
 	tableOff := w.next << w.geo.ClusterBits
 	end := w.next + table + blocks
 	words := make([]uint64, blocks)
-	b := RefcountBlock{Order: w.geo.RefOrder, Data: make([]byte, w.geo.ClusterSize())}
+	b := format.RefcountBlock{Order: w.geo.RefOrder, Data: make([]byte, w.geo.ClusterSize())}
 	for k := range blocks {
 		clear(b.Data)
 		for i := uint64(0); i < b.Len() && k<<w.geo.RefBlockBits+i < end; i++ {
@@ -175,8 +176,8 @@ func (w *plainWriter) planRefcounts() (table, blocks uint64) {
 	}
 }
 
-func (w *plainWriter) header(refTable, clusters uint64) *Header {
-	h := &Header{
+func (w *plainWriter) header(refTable, clusters uint64) *format.Header {
+	h := &format.Header{
 		Version:               3,
 		ClusterBits:           uint32(w.geo.ClusterBits),
 		Size:                  w.size,
@@ -187,11 +188,11 @@ func (w *plainWriter) header(refTable, clusters uint64) *Header {
 		RefcountOrder:         uint32(w.geo.RefOrder),
 	}
 	if w.geo.ClusterSize() > 4096 {
-		h.Extensions = []Extension{{Type: ExtFeatureNames, Data: EncodeFeatureNames(FeatureNames)}}
+		h.Extensions = []format.Extension{{Type: format.ExtFeatureNames, Data: format.EncodeFeatureNames(format.FeatureNames)}}
 	}
-	if w.block != 0 && w.block != DefaultLogicalBlockSize {
-		private := PrivateExtension{LogicalBlockSize: w.block}
-		h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: private.Encode()})
+	if w.block != 0 && w.block != format.DefaultLogicalBlockSize {
+		private := format.PrivateExtension{LogicalBlockSize: w.block}
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: private.Encode()})
 	}
 	return h
 }

@@ -6,18 +6,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // withDataFile makes an image whose data goes to a recorded file.
-func withDataFile(t *testing.T) (*Image, *storage.Recorder) {
+func withDataFile(t *testing.T) (*Image, *storagetest.Recorder) {
 	t.Helper()
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	if err := Create(m, CreateOptions{Size: 1 << 20, ClusterSize: 4096}); err != nil {
 		t.Fatal(err)
 	}
-	spoil(t, m, func(h *Header) { h.Incompatible |= IncompatDataFile })
-	data := storage.NewRecorder(new(storage.Mem))
+	spoil(t, m, func(h *format.Header) { h.Incompatible |= format.IncompatDataFile })
+	data := storagetest.NewRecorder(new(storagetest.Mem))
 	i, err := Open(m, OpenOptions{Data: data})
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +33,10 @@ func TestSyncCoversDataFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	ops := data.Ops()
-	if last := ops[len(ops)-1]; last.Kind != storage.OpSync {
+	if last := ops[len(ops)-1]; last.Kind != storagetest.OpSync {
 		t.Fatalf("the last operation on the data file is %v", last.Kind)
 	}
-	data.Inject(storage.Fault{Kind: storage.OpSync, Nth: 1, Err: unix.EIO})
+	data.Inject(storagetest.Fault{Kind: storagetest.OpSync, Nth: 1, Err: unix.EIO})
 	if err := i.Sync(); !errors.Is(err, unix.EIO) {
 		t.Errorf("flush: %v", err)
 	}
@@ -54,12 +55,12 @@ func TestDataFileMisplaced(t *testing.T) {
 	if err != nil || !i.geo.Stored(m.entry) || m.entry.Offset() != 0 {
 		t.Fatalf("cluster 0: %+v, %v", m, err)
 	}
-	at := L1Entry(i.l1[0].entry.Load()).Offset()
+	at := format.L1Entry(i.l1[0].entry.Load()).Offset()
 	if err := i.disk.write([]byte{0x80, 0, 0, 0, 0, 0, 0x20, 0}, at); err != nil {
 		t.Fatal(err)
 	}
 	i.dropTable(0)
-	if err := i.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrCorrupt) {
+	if err := i.ReadAt(make([]byte, 1), 0); !errors.Is(err, format.ErrCorrupt) {
 		t.Errorf("read: %v", err)
 	}
 	if err := i.ReadAt(make([]byte, 1), 4096); err != nil {

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // scenario takes space in several ways. It goes on after an error, as a server
@@ -41,8 +44,8 @@ func TestFaults(t *testing.T) {
 	}
 	for name, o := range shapes {
 		t.Run(name, func(t *testing.T) {
-			kinds := map[storage.OpKind]int{storage.OpRead: 30}
-			for _, op := range failAt(t, o, storage.OpAny, 0) {
+			kinds := map[storagetest.OpKind]int{storagetest.OpRead: 30}
+			for _, op := range failAt(t, o, storagetest.OpAny, 0) {
 				kinds[op.Kind]++
 			}
 			if len(kinds) != 5 {
@@ -66,19 +69,19 @@ func TestNoRoomLeaksNothing(t *testing.T) {
 		{Size: 1 << 20, ClusterSize: 16384, ExtendedL2: true},
 	} {
 		for nth, failed := 1, true; failed; nth++ {
-			mem := new(storage.Mem)
+			mem := new(storagetest.Mem)
 			create(t, mem, o)
-			f := storage.NewRecorder(mem)
+			f := storagetest.NewRecorder(mem)
 			i := reopen(t, f)
-			calls := f.Calls(storage.OpWrite)
-			f.Inject(storage.Fault{Kind: storage.OpWrite, Nth: nth, Err: unix.ENOSPC, Moved: 24 * (nth % 2)})
+			calls := f.Calls(storagetest.OpWrite)
+			f.Inject(storagetest.Fault{Kind: storagetest.OpWrite, Nth: nth, Err: unix.ENOSPC, Moved: 24 * (nth % 2)})
 			scenario(i)
-			failed = f.Calls(storage.OpWrite)-calls >= nth
+			failed = f.Calls(storagetest.OpWrite)-calls >= nth
 			f.Heal()
 			if err := i.Sync(); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := Check(mem, Options{}); err != nil || r.Corruptions > 0 || r.Leaks > 0 {
+			if r, err := check.Check(mem, check.Options{}); err != nil || r.Corruptions > 0 || r.Leaks > 0 {
 				t.Errorf("clusters of %d, write %d: %d corruptions, %d leaks, %v", o.ClusterSize, nth, r.Corruptions, r.Leaks, err)
 			}
 		}
@@ -87,18 +90,18 @@ func TestNoRoomLeaksNothing(t *testing.T) {
 
 // failAt runs the scenario with the nth operation of a kind failing, or none,
 // and returns what was done to the file.
-func failAt(t *testing.T, o CreateOptions, kind storage.OpKind, nth int) []storage.Op {
+func failAt(t *testing.T, o CreateOptions, kind storagetest.OpKind, nth int) []storagetest.Op {
 	t.Helper()
-	mem := new(storage.Mem)
+	mem := new(storagetest.Mem)
 	create(t, mem, o)
 	soilBehind(mem, o.ClusterSize)
-	f := storage.NewRecorder(mem)
+	f := storagetest.NewRecorder(mem)
 	i := reopen(t, f)
-	f.Inject(storage.Fault{Kind: kind, Nth: nth, Err: unix.ENOSPC, Moved: 24})
+	f.Inject(storagetest.Fault{Kind: kind, Nth: nth, Err: unix.ENOSPC, Moved: 24})
 	err := scenario(i)
 	f.Heal()
 	judgeFault(t, i, kind, nth, err)
-	MustBeSound(t, mem, false)
+	qcow2test.MustBeSound(t, mem, false)
 	mustBeOldOrNew(t, mem, err == nil)
 	ops := f.Ops()
 	if i.Failed() == nil {
@@ -108,24 +111,24 @@ func failAt(t *testing.T, o CreateOptions, kind storage.OpKind, nth int) []stora
 		mustBeOldOrNew(t, mem, true)
 	}
 	i.Close()
-	MustBeSound(t, mem, false)
+	qcow2test.MustBeSound(t, mem, false)
 	return ops
 }
 
 // judgeFault: a failed flush must be told; the rest can be got around, most
 // easily where more space was tried for than asked.
-func judgeFault(t *testing.T, i *Image, kind storage.OpKind, nth int, err error) {
+func judgeFault(t *testing.T, i *Image, kind storagetest.OpKind, nth int, err error) {
 	t.Helper()
 	if err != nil && !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("%v %d failed: error %v has lost its errno", kind, nth, err)
 	}
-	if kind == storage.OpSync && (err == nil || !errors.Is(i.Failed(), ErrFailed)) {
+	if kind == storagetest.OpSync && (err == nil || !errors.Is(i.Failed(), ErrFailed)) {
 		t.Errorf("%v %d failed: error %v, image %v", kind, nth, err, i.Failed())
 	}
 }
 
 // soilBehind fills the space behind an image with old bytes.
-func soilBehind(mem *storage.Mem, n uint64) {
+func soilBehind(mem *storagetest.Mem, n uint64) {
 	size, _ := mem.Size()
 	mem.WriteAt(bytes.Repeat([]byte{soil}, int(20*n)), size)
 }

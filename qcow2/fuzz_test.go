@@ -5,7 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // Every L2 entry, whatever its bits, is judged and located without leaving its
@@ -15,13 +17,13 @@ func FuzzL2Entry(f *testing.F) {
 	f.Add(uint64(1<<63|1<<20), uint64(0xffff), uint8(16), true, uint32(70000))
 	f.Add(uint64(1<<62|0xfff0001), uint64(0), uint8(9), false, uint32(3))
 	f.Fuzz(func(t *testing.T, word, bitmap uint64, bits uint8, extended bool, in uint32) {
-		h := &Header{Version: 3, ClusterBits: uint32(9 + bits%13), RefcountOrder: 4}
-		if extended && h.ClusterBits >= MinExtL2ClusterBt {
-			h.Incompatible = IncompatExtendedL2
+		h := &format.Header{Version: 3, ClusterBits: uint32(9 + bits%13), RefcountOrder: 4}
+		if extended && h.ClusterBits >= format.MinExtL2ClusterBt {
+			h.Incompatible = format.IncompatExtendedL2
 		}
-		i := &Image{header: h, geo: GeometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
+		i := &Image{header: h, geo: format.GeometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
 		i.disk.length.Store(1 << 40)
-		raw := mapping{L2Entry(word), L2Bitmap(bitmap)}.append(nil, i.geo.EntryWords())
+		raw := mapping{format.L2Entry(word), format.L2Bitmap(bitmap)}.append(nil, i.geo.EntryWords())
 		m := i.decodeTable(raw, 0).mapping(0)
 		off := i.geo.InCluster(uint64(in))
 		x := extentOf(&i.geo, m, off)
@@ -38,15 +40,15 @@ func FuzzL2Entry(f *testing.F) {
 }
 
 // fuzzSeeds are small images of all kinds, some data in each.
-func fuzzSeeds(t testing.TB) []*storage.Mem {
-	var seeds []*storage.Mem
+func fuzzSeeds(t testing.TB) []*storagetest.Mem {
+	var seeds []*storagetest.Mem
 	for _, o := range []CreateOptions{
 		{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512},
 		{Size: 64 << 10, ClusterSize: 512, RefcountBits: 64, Zone: &ZoneOptions{Size: 8192, Revision: "v8"}},
 		{Size: 256 << 10, ClusterSize: 4096, RefcountBits: 1, Zone: &ZoneOptions{Size: 32 << 10, Conventional: 2, Revision: "v14"}},
 		{Size: 256 << 10, ClusterSize: 16384, ExtendedL2: true},
 	} {
-		m := new(storage.Mem)
+		m := new(storagetest.Mem)
 		i := create(t, m, o)
 		if err := errors.Join(i.WriteAt(pattern(0, 6000), 1000), i.MakeZero(2000, 1500), i.Ensure(40000, 1, 0), i.Close()); err != nil {
 			t.Fatal(err)
@@ -57,8 +59,8 @@ func fuzzSeeds(t testing.TB) []*storage.Mem {
 }
 
 // compressedSeed has a first cluster that claims to be compressed.
-func compressedSeed() *storage.Mem {
-	m := new(storage.Mem)
+func compressedSeed() *storagetest.Mem {
+	m := new(storagetest.Mem)
 	if Create(m, CreateOptions{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512}) != nil {
 		return m
 	}
@@ -66,9 +68,9 @@ func compressedSeed() *storage.Mem {
 	if err != nil || i.Ensure(0, 1024, 0) != nil {
 		return m
 	}
-	table := L1Entry(i.l1[0].entry.Load()).Offset()
+	table := format.L1Entry(i.l1[0].entry.Load()).Offset()
 	host := i.Lookup(0, 1).Host
-	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(L2Compressed)), int64(table))
+	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(format.L2Compressed)), int64(table))
 	m.WriteAt(deflated(pattern(0, 512)), int64(host))
 	return m
 }
@@ -96,7 +98,7 @@ func FuzzOpen(f *testing.F) {
 				useAll(i)
 			}
 		}
-		Amend(m, AmendOptions{Revision: Revisions[int(seed)%len(Revisions)]})
+		Amend(m, AmendOptions{Revision: format.Revisions[int(seed)%len(format.Revisions)]})
 	})
 }
 
@@ -113,7 +115,7 @@ func useAll(i *Image) {
 	}
 	few(i.Map)
 	if i.zones != nil && i.zones.Zones > 0 {
-		i.WriteZoneSlots([]ZoneSlot{{Zone: 0, WP: i.zones.ZoneStart(0)}})
+		i.WriteZoneSlots([]format.ZoneSlot{{Zone: 0, WP: i.zones.ZoneStart(0)}})
 	}
 	i.Sync()
 	i.Close()
@@ -122,14 +124,14 @@ func useAll(i *Image) {
 // FuzzSnapshotTable: whatever the table holds, the image opens or is refused in
 // words, and what is listed has names that lie in it.
 func FuzzSnapshotTable(f *testing.F) {
-	im := NewImage(f, ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
+	im := qcow2test.NewImage(f, qcow2test.ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
 	table := im.Bytes()[im.Snapshots:][:128]
 	f.Add(uint32(1), table)
 	f.Add(uint32(3), table)
 	f.Add(uint32(1<<31), table)
 	f.Add(uint32(2), append([]byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, table[8:]...))
 	f.Fuzz(func(t *testing.T, count uint32, table []byte) {
-		m := storage.NewMem(append([]byte(nil), im.Bytes()...))
+		m := storagetest.NewMem(append([]byte(nil), im.Bytes()...))
 		m.WriteAt(binary.BigEndian.AppendUint32(nil, count), 60)
 		m.WriteAt(table[:min(len(table), 4096)], int64(im.Snapshots))
 		i, err := Open(m, OpenOptions{Lenient: true})

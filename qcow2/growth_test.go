@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // create makes an image in memory and opens it.
@@ -30,9 +32,9 @@ func reopen(t testing.TB, f storage.File) *Image {
 // full: both grow, and a crash at any time leaves a sound image in which
 // everything synced is still there.
 func TestCrashWhileRefcountsGrow(t *testing.T) {
-	mem := new(storage.Mem)
+	mem := new(storagetest.Mem)
 	create(t, mem, CreateOptions{Size: 3 << 20, ClusterSize: 512, RefcountBits: 64})
-	f := storage.NewRecorder(mem)
+	f := storagetest.NewRecorder(mem)
 	i := reopen(t, f)
 	before := len(i.refs.table)
 	synced := growAll(t, f, i)
@@ -40,25 +42,25 @@ func TestCrashWhileRefcountsGrow(t *testing.T) {
 		t.Errorf("the refcount table has %d entries and had %d: nothing grew", len(i.refs.table), before)
 	}
 	for n, op := range f.Ops() {
-		if op.Kind != storage.OpSync { // just before one, most can be lost
+		if op.Kind != storagetest.OpSync { // just before one, most can be lost
 			continue
 		}
 		for seed := range uint64(6) {
-			left := f.Crash(n, storage.Shuffled(seed))
-			MustBeSound(t, left, false)
+			left := f.Crash(n, storagetest.Shuffled(seed))
+			qcow2test.MustBeSound(t, left, false)
 			mustBePattern(t, left, synced[n])
 		}
 	}
 	if err := i.Close(); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, f, true)
+	qcow2test.MustBeSound(t, f, true)
 	mustBePattern(t, f, i.size)
 }
 
 // growAll fills the disk, and says for each operation on the file how many bytes
 // were synced before it.
-func growAll(t *testing.T, f *storage.Recorder, i *Image) []uint64 {
+func growAll(t *testing.T, f *storagetest.Recorder, i *Image) []uint64 {
 	var synced []uint64
 	const step = 384 << 10
 	for off := uint64(0); off < i.size; off += step {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // replaceExtension puts e into the place of the extension of its type, or
 // behind the others, durably.
-func (i *Image) replaceExtension(e Extension) error {
+func (i *Image) replaceExtension(e format.Extension) error {
 	return i.replaceExtensions(replaced(i.header.Extensions, e))
 }
 
@@ -25,7 +27,7 @@ func (i *Image) replaceExtension(e Extension) error {
 //  4. Then these 8 bytes take the place of the void extension.
 //
 // Each step is durable before the next begins.
-func (i *Image) replaceExtensions(next []Extension) error {
+func (i *Image) replaceExtensions(next []format.Extension) error {
 	start, list, behind, err := i.planExtensions(next)
 	if err != nil {
 		return err
@@ -38,12 +40,12 @@ func (i *Image) replaceExtensions(next []Extension) error {
 		i.header.Extensions = next
 		return err
 	}
-	void := binary.BigEndian.AppendUint32(nil, uint32(ExtVoid))
-	void = binary.BigEndian.AppendUint32(void, uint32(behind-start-ExtensionHeader))
+	void := binary.BigEndian.AppendUint32(nil, uint32(format.ExtVoid))
+	void = binary.BigEndian.AppendUint32(void, uint32(behind-start-format.ExtensionHeader))
 	for _, step := range []struct {
 		b  []byte
 		at uint64
-	}{{list, behind}, {void, start}, {list[ExtensionHeader:], start + ExtensionHeader}, {list[:ExtensionHeader], start},
+	}{{list, behind}, {void, start}, {list[format.ExtensionHeader:], start + format.ExtensionHeader}, {list[:format.ExtensionHeader], start},
 		{make([]byte, len(list)), behind}} {
 		if err := i.writeMeta(regionHeader, step.b, step.at); err != nil {
 			return err
@@ -63,15 +65,15 @@ const headerSector = 512
 // there, and the byte behind both the old and the new one where the new one is
 // put first; 0 if one write of the first sector does it all. The error says that
 // there is no room.
-func (i *Image) planExtensions(next []Extension) (start uint64, list []byte, behind uint64, err error) {
-	start, list = i.header.Length(), AppendExtensions(nil, next)
+func (i *Image) planExtensions(next []format.Extension) (start uint64, list []byte, behind uint64, err error) {
+	start, list = i.header.Length(), format.AppendExtensions(nil, next)
 	whole, err := i.inFirstSector(start, list)
 	if err != nil || whole {
 		return start, list, 0, err
 	}
-	behind = start + max(uint64(len(list)), uint64(len(AppendExtensions(nil, i.header.Extensions))))
+	behind = start + max(uint64(len(list)), uint64(len(format.AppendExtensions(nil, i.header.Extensions))))
 	if behind+uint64(len(list)) > i.geo.ClusterSize() {
-		err = &UnsupportedError{Feature: fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list)), i.geo.ClusterSize()),
+		err = &format.UnsupportedError{Feature: fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list)), i.geo.ClusterSize()),
 			WayOut: "it takes fewer runs of zones that are read-only or offline, or an image with a larger cluster_size"}
 	}
 	return start, list, behind, err
@@ -96,12 +98,12 @@ func (i *Image) inFirstSector(start uint64, list []byte) (bool, error) {
 
 // replaced is the list with e in it, and without the void of an earlier
 // replacement that a crash has cut short.
-func replaced(list []Extension, e Extension) []Extension {
-	var next []Extension
+func replaced(list []format.Extension, e format.Extension) []format.Extension {
+	var next []format.Extension
 	done := false
 	for _, old := range list {
 		switch {
-		case old.Type == ExtVoid:
+		case old.Type == format.ExtVoid:
 		case old.Type == e.Type:
 			next, done = append(next, e), true
 		default:

@@ -8,12 +8,15 @@ import (
 
 	"zqublkd/internal/heaptest"
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
 )
 
 // hostileHeader writes the header of an image of clusters of 1<<bits bytes: the
 // refcount table at cluster 1 with its one block at cluster 2, the L1 table,
 // l1 entries long, at cluster 3.
-func hostileHeader(t testing.TB, m storage.File, h Header) {
+func hostileHeader(t testing.TB, m storage.File, h format.Header) {
 	t.Helper()
 	size := uint64(1) << h.ClusterBits
 	h.Version, h.RefcountTableOffset, h.RefcountTableClusters = 3, size, max(h.RefcountTableClusters, 1)
@@ -69,22 +72,22 @@ func TestC36_SnapshotsSharingAnL1Table(t *testing.T) {
 	const size, snapshots, entries = 64 << 10, 60000, 1 << 18
 	f := sparseFile(t)
 	l1, list := uint64(1<<20), uint64(4<<20)
-	hostileHeader(t, f, Header{ClusterBits: 16, RefcountOrder: 4, Size: 1 << 30, L1Size: 2, SnapshotCount: snapshots, SnapshotsOffset: list})
+	hostileHeader(t, f, format.Header{ClusterBits: 16, RefcountOrder: 4, Size: 1 << 30, L1Size: 2, SnapshotCount: snapshots, SnapshotsOffset: list})
 	putWords(t, f, l1, repeated(entries, 3*size|1<<63)...)
-	entry := make([]byte, SnapshotFixed+SnapshotExtra)
+	entry := make([]byte, format.SnapshotFixed+format.SnapshotExtra)
 	binary.BigEndian.PutUint64(entry, l1)
 	binary.BigEndian.PutUint32(entry[8:], entries)
-	binary.BigEndian.PutUint32(entry[36:], SnapshotExtra)
+	binary.BigEndian.PutUint32(entry[36:], format.SnapshotExtra)
 	var table []byte
 	for range snapshots {
 		table = append(table, entry...)
 	}
 	put(t, f, list, table)
 	heaptest.Bounded(t, 4<<20, func() {
-		if r, err := Check(f, Options{}); err != nil || r.Corruptions == 0 {
+		if r, err := check.Check(f, check.Options{}); err != nil || r.Corruptions == 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
-		if _, err := Open(f, OpenOptions{}); !IsCorrupt(err) {
+		if _, err := Open(f, OpenOptions{}); !format.IsCorrupt(err) {
 			t.Errorf("opened for writing: %v", err)
 		}
 	})
@@ -94,7 +97,7 @@ func TestC36_SnapshotsSharingAnL1Table(t *testing.T) {
 func TestC36_DataFarApart(t *testing.T) {
 	const tables, size = 1024, 512
 	f := sparseFile(t)
-	hostileHeader(t, f, Header{ClusterBits: 9, RefcountOrder: 4, Size: tables * 32 << 10, L1Size: tables})
+	hostileHeader(t, f, format.Header{ClusterBits: 9, RefcountOrder: 4, Size: tables * 32 << 10, L1Size: tables})
 	for k := range uint64(tables) {
 		at := uint64(1<<20) + k*size
 		putWords(t, f, 3*size+k*8, at|1<<63)
@@ -108,7 +111,7 @@ func TestC36_DataFarApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	heaptest.Bounded(t, 1<<20, func() {
-		if r, err := Check(f, Options{}); err != nil || len(r.Findings) > 1000 || r.Corruptions < 60000 {
+		if r, err := check.Check(f, check.Options{}); err != nil || len(r.Findings) > 1000 || r.Corruptions < 60000 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
@@ -118,7 +121,7 @@ func TestC36_DataFarApart(t *testing.T) {
 func TestC39_OneBitRefcounts(t *testing.T) {
 	const size, blocks = 64 << 10, 128
 	f := sparseFile(t)
-	hostileHeader(t, f, Header{ClusterBits: 16, RefcountOrder: 0, Size: 1 << 30, L1Size: 2, Incompatible: IncompatDirty})
+	hostileHeader(t, f, format.Header{ClusterBits: 16, RefcountOrder: 0, Size: 1 << 30, L1Size: 2, Incompatible: format.IncompatDirty})
 	ones := make([]byte, size)
 	for k := range ones {
 		ones[k] = 0xff
@@ -147,7 +150,7 @@ func TestC39_OneBitRefcounts(t *testing.T) {
 func TestC39_TablesInMemory(t *testing.T) {
 	const size, entries = 64 << 10, 3000
 	f := sparseFile(t)
-	hostileHeader(t, f, Header{ClusterBits: 16, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
+	hostileHeader(t, f, format.Header{ClusterBits: 16, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
 	putWords(t, f, 3*size, repeated(entries, 8*size|1<<63)...)
 	putWords(t, f, 8*size, repeated(size/8, 9*size|1<<63)...)
 	putWords(t, f, 9*size, 1)
@@ -171,7 +174,7 @@ func TestC39_TablesInMemory(t *testing.T) {
 func TestC36_MapOfSharedTables(t *testing.T) {
 	const size, entries, enough = 512, 57344, 1 << 21
 	f := sparseFile(t)
-	hostileHeader(t, f, Header{ClusterBits: 9, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
+	hostileHeader(t, f, format.Header{ClusterBits: 9, RefcountOrder: 4, Size: entries * size / 8 * size, L1Size: entries})
 	at := uint64(1 << 20)
 	putWords(t, f, 3*size, repeated(entries, at|1<<63)...)
 	words := make([]uint64, size/8)
@@ -202,7 +205,7 @@ func TestC36_MapOfSharedTables(t *testing.T) {
 func TestC39_SparseRefcountBlocks(t *testing.T) {
 	const size, blocks = 2 << 20, 1 << 18
 	f := sparseFile(t)
-	hostileHeader(t, f, Header{ClusterBits: 21, RefcountOrder: 4, Size: 1 << 30, L1Size: 1})
+	hostileHeader(t, f, format.Header{ClusterBits: 21, RefcountOrder: 4, Size: 1 << 30, L1Size: 1})
 	words := make([]uint64, blocks)
 	for k := range words {
 		words[k] = (4 + uint64(k)) * size
@@ -225,7 +228,7 @@ func TestC39_SparseRefcountBlocks(t *testing.T) {
 // What is last in a block of refcounts, of any width, is found.
 func TestRefcountsUsed(t *testing.T) {
 	for order := uint(0); order <= 6; order++ {
-		b := RefcountBlock{Order: order, Data: make([]byte, 4096)}
+		b := format.RefcountBlock{Order: order, Data: make([]byte, 4096)}
 		if n := b.Used(); n != 0 {
 			t.Errorf("order %d: %d used of none", order, n)
 		}
@@ -241,17 +244,17 @@ func TestRefcountsUsed(t *testing.T) {
 // A million zones and many runs of conditions: an export asks for each zone.
 func TestC39_ExportOfManyConditions(t *testing.T) {
 	const zones, runs, size = 1 << 20, 80000, 2 << 20
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: zones * size, ClusterSize: 2 << 20, Zone: &ZoneOptions{Size: size, Revision: "v6"}}).Close()
 	i, err := Open(m, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p PrivateExtension
+	var p format.PrivateExtension
 	for k := range uint32(runs) {
-		p.Conditions = append(p.Conditions, ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: ZoneOffline})
+		p.Conditions = append(p.Conditions, format.ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: format.ZoneOffline})
 	}
-	if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: p.Encode()}); err != nil {
+	if err := i.replaceExtension(format.Extension{Type: format.ExtPrivate, Data: p.Encode()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := i.Close(); err != nil {
@@ -260,13 +263,13 @@ func TestC39_ExportOfManyConditions(t *testing.T) {
 	// Every zone claims to be full, so that each has to be looked up.
 	for k := range uint64(zones) {
 		word := binary.LittleEndian.AppendUint64(nil, (k+1)*size)
-		put(t, m, i.zones.TableOffset+k*ZoneEntrySize, word)
+		put(t, m, i.zones.TableOffset+k*format.ZoneEntrySize, word)
 	}
 	if i, err = Open(m, OpenOptions{ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if err := Export(i, new(storage.Mem), ExportOptions{}); err != nil {
+	if err := Export(i, new(storagetest.Mem), ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > heaptest.MostTime {

@@ -10,22 +10,23 @@ import (
 
 	"zqublkd/internal/groupcommit"
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // Image is an open qcow2 image. Its methods may be called from several
 // goroutines; keeping readers and writers of the same bytes apart is the
 // caller's business.
 type Image struct {
-	header   *Header
-	geo      Geometry
+	header   *format.Header
+	geo      format.Geometry
 	size     uint64
 	readOnly bool
 	refusals []Refusal
 
-	zones   *ZonedInfo // nil for a plain image
-	table   ZoneTable
-	tally   ZoneTally         // of the table at open
-	private *PrivateExtension // nil if the image has none
+	zones   *format.ZonedInfo // nil for a plain image
+	table   format.ZoneTable
+	tally   format.ZoneTally         // of the table at open
+	private *format.PrivateExtension // nil if the image has none
 
 	disk    *disk          // metadata, and data unless it is external
 	data    *disk          // data: disk, or the external data file
@@ -51,10 +52,10 @@ type Image struct {
 }
 
 // Header is the decoded header. It must not be changed.
-func (i *Image) Header() *Header { return i.header }
+func (i *Image) Header() *format.Header { return i.header }
 
 // Zoned describes the zones, nil for a plain image.
-func (i *Image) Zoned() *ZonedInfo { return i.zones }
+func (i *Image) Zoned() *format.ZonedInfo { return i.zones }
 
 // VirtualSize is the size of the virtual disk in bytes.
 func (i *Image) VirtualSize() uint64 { return i.size }
@@ -65,7 +66,7 @@ func (i *Image) ClusterSize() uint64 { return i.geo.ClusterSize() }
 // LogicalBlockSize is the one recorded in the private extension, or 512; bytes.
 func (i *Image) LogicalBlockSize() uint32 {
 	if i.private == nil || i.private.LogicalBlockSize == 0 {
-		return DefaultLogicalBlockSize
+		return format.DefaultLogicalBlockSize
 	}
 	return i.private.LogicalBlockSize
 }
@@ -85,7 +86,7 @@ func (i *Image) DataWay() *storage.Way { return i.data.way }
 func (i *Image) grain() storage.Grain {
 	g := storage.Grain{Meta: i.geo.ClusterSize(), Data: min(i.geo.ClusterSize(), uint64(i.LogicalBlockSize()))}
 	if i.geo.Extended {
-		g.Data = min(g.Data, i.geo.ClusterSize()/Subclusters)
+		g.Data = min(g.Data, i.geo.ClusterSize()/format.Subclusters)
 	}
 	if i.geo.External {
 		g.Meta = storage.Apart
@@ -115,7 +116,7 @@ func (i *Image) fail(err error) error {
 
 func (i *Image) checkRange(off, n uint64) error {
 	if off > i.size || n > i.size-off {
-		return fmt.Errorf("%d bytes at %d of a disk of %d: %w", n, off, i.size, ErrRange)
+		return fmt.Errorf("%d bytes at %d of a disk of %d: %w", n, off, i.size, format.ErrRange)
 	}
 	return nil
 }

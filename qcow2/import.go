@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // ErrContent: a disk can't become a zoned one with these zones, for what it
@@ -37,7 +38,7 @@ type ImportOptions struct {
 	WritePointers []uint64
 
 	// Conditions of zones that are not normal.
-	Conditions []ConditionRun
+	Conditions []format.ConditionRun
 }
 
 // UnknownPointer is a write pointer to be found as if there were none given.
@@ -78,16 +79,16 @@ func (o ImportOptions) Validate(src Source) error {
 // resolved fills in what was left out.
 func (o ImportOptions) resolved(src Source) (ImportOptions, error) {
 	if o.Image.Zone == nil {
-		return o, &OptionError{Option: "zone.mode", Value: "", Rule: "an import makes zones: give zone.mode=host-managed (qemu-img convert makes plain copies)"}
+		return o, &format.OptionError{Option: "zone.mode", Value: "", Rule: "an import makes zones: give zone.mode=host-managed (qemu-img convert makes plain copies)"}
 	}
 	o.Image = o.Image.withDefaults()
 	if o.Image.Size == 0 {
-		o.Image.Size = DivUp(src.Size(), max(o.Image.Zone.Size, 1)) * o.Image.Zone.Size
+		o.Image.Size = format.DivUp(src.Size(), max(o.Image.Zone.Size, 1)) * o.Image.Zone.Size
 	}
 	if o.Image.Size < src.Size() {
-		return o, &OptionError{Option: "size", Value: o.Image.Size, Rule: fmt.Sprintf("must not be below the %d bytes to be imported", src.Size())}
+		return o, &format.OptionError{Option: "size", Value: o.Image.Size, Rule: fmt.Sprintf("must not be below the %d bytes to be imported", src.Size())}
 	}
-	if n := DivUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil && uint64(len(o.WritePointers)) != n {
+	if n := format.DivUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil && uint64(len(o.WritePointers)) != n {
 		return o, fmt.Errorf("%d write pointers for %d zones: %w", len(o.WritePointers), n, ErrContent)
 	}
 	return o, o.Image.Validate()
@@ -100,7 +101,7 @@ type importer struct {
 	wps   []uint64 // by zone
 	buf   []byte
 
-	conditions ConditionList
+	conditions format.ConditionList
 }
 
 func (m *importer) all() error {
@@ -118,9 +119,9 @@ func (m *importer) all() error {
 	if err := m.image.Sync(); err != nil {
 		return err
 	}
-	slots := make([]ZoneSlot, len(m.wps))
+	slots := make([]format.ZoneSlot, len(m.wps))
 	for k, wp := range m.wps {
-		slots[k] = ZoneSlot{Zone: uint32(k), WP: wp}
+		slots[k] = format.ZoneSlot{Zone: uint32(k), WP: wp}
 	}
 	return m.image.WriteZoneSlots(slots)
 }
@@ -145,7 +146,7 @@ func (m *importer) zone(k uint32) error {
 			last-1, z.ZoneCapacity, ErrContent)
 	}
 	if !given {
-		m.wps[k] = min(RoundUp(last, uint64(m.image.LogicalBlockSize())), z.WritableEnd(k))
+		m.wps[k] = min(format.RoundUp(last, uint64(m.image.LogicalBlockSize())), z.WritableEnd(k))
 	}
 	return nil
 }
@@ -186,7 +187,7 @@ func (m *importer) put(p []byte, off uint64) (uint64, error) {
 	var last uint64
 	for at := uint64(0); at < uint64(len(p)); {
 		n := uint64(0)
-		for at+n < uint64(len(p)) && !IsZero(p[at+n:min(at+n+size, uint64(len(p)))]) {
+		for at+n < uint64(len(p)) && !format.IsZero(p[at+n:min(at+n+size, uint64(len(p)))]) {
 			n += size
 		}
 		if n == 0 {
@@ -212,7 +213,7 @@ func (m *importer) checkActive() error {
 	z := m.image.zones
 	n := uint32(0)
 	for k := z.Conventional; k < z.Zones; k++ {
-		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.At(k) == ZoneNormal {
+		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.At(k) == format.ZoneNormal {
 			n++
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"pgregory.net/rapid"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // imported is src as an image, which must be sound.
@@ -15,11 +18,11 @@ func imported(t interface {
 	Fatalf(string, ...any)
 	Fatal(...any)
 }, src Source, o ImportOptions) *Image {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	if err := Import(src, m, o); err != nil {
 		t.Fatal(err)
 	}
-	MustBeSound(t, m, true)
+	qcow2test.MustBeSound(t, m, true)
 	i, err := Open(m, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +46,9 @@ func TestImport(t *testing.T) {
 		block := rapid.SampledFrom([]uint32{512, 4096}).Draw(t, "block")
 		o := CreateOptions{
 			Size: 8 * zone, ClusterSize: rapid.SampledFrom([]uint64{512, 4096, 64 << 10, 256 << 10}).Draw(t, "cluster"), LogicalBlockSize: block,
-			Zone: &ZoneOptions{Size: zone, Capacity: capacity, Conventional: 1, Revision: rapid.SampledFrom(Revisions).Draw(t, "layout")},
+			Zone: &ZoneOptions{Size: zone, Capacity: capacity, Conventional: 1, Revision: rapid.SampledFrom(format.Revisions).Draw(t, "layout")},
 		}
-		disk := storage.NewMem(nil)
+		disk := storagetest.NewMem(nil)
 		size := rapid.Uint64Range(1, 8*zone).Draw(t, "size")
 		disk.Truncate(int64(size))
 		last := make([]uint64, 8) // by zone: end of its data, from its start
@@ -68,7 +71,7 @@ func TestImport(t *testing.T) {
 			t.Fatalf("the disk differs, %v", err)
 		}
 		for k, e := range entriesOf(t, i.table) {
-			if k > 0 && e.WP != uint64(k)*zone+RoundUp(last[k], uint64(block)) {
+			if k > 0 && e.WP != uint64(k)*zone+format.RoundUp(last[k], uint64(block)) {
 				t.Errorf("zone %d: write pointer %d, data up to %d", k, e.WP, last[k])
 			}
 		}
@@ -76,7 +79,7 @@ func TestImport(t *testing.T) {
 }
 
 func TestImportQcow2(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 10 << 20, ClusterSize: 4096})
 	if err := errors.Join(i.WriteAt(pattern(1, 5000), 0), i.WriteAt(pattern(2, 1<<20), 4<<20), i.Close()); err != nil {
 		t.Fatal(err)
@@ -102,7 +105,7 @@ func TestImportQcow2(t *testing.T) {
 
 // Write pointers that are given count, whatever lies above them.
 func TestImportGivenPointers(t *testing.T) {
-	disk := storage.NewMem(pattern(3, 4<<20))
+	disk := storagetest.NewMem(pattern(3, 4<<20))
 	o := CreateOptions{LogicalBlockSize: 512, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
 	given := []uint64{0, 1<<20 + 1536, 2 << 20, 3<<20 + 512<<10}
 	i := imported(t, raw(t, disk), ImportOptions{Image: o, WritePointers: given})
@@ -130,19 +133,19 @@ func TestImportRefuses(t *testing.T) {
 		is   error
 		says string
 	}{
-		{"no zones", 0, CreateOptions{}, nil, ErrOption, "zone.mode=host-managed"},
-		{"odd zones", 0, zones(ZoneOptions{Size: 3 << 20}), nil, ErrOption, "power of two"},
-		{"too small", 0, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 20}}, nil, ErrOption, "below the 4194304 bytes"},
+		{"no zones", 0, CreateOptions{}, nil, format.ErrOption, "zone.mode=host-managed"},
+		{"odd zones", 0, zones(ZoneOptions{Size: 3 << 20}), nil, format.ErrOption, "power of two"},
+		{"too small", 0, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 20}}, nil, format.ErrOption, "below the 4194304 bytes"},
 		{"above the capacity", 2<<20 - 1, zones(ZoneOptions{Size: 1 << 20, Capacity: 512 << 10}), nil, ErrContent, "zone 1: data at byte 2097151"},
 		{"active zones", 2 << 20, zones(ZoneOptions{Size: 1 << 20, MaxActive: 1}), nil, ErrContent, "2 zones would be partly written"},
 		{"too few pointers", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 3), ErrContent, "3 write pointers for 4 zones"},
-		{"pointer outside", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 4), ErrRange, "zone 1 can't have"},
+		{"pointer outside", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 4), format.ErrRange, "zone 1 can't have"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			disk := storage.NewMem(make([]byte, 4<<20))
+			disk := storagetest.NewMem(make([]byte, 4<<20))
 			disk.WriteAt([]byte{1}, 0)
 			disk.WriteAt([]byte{1}, int64(c.at))
-			err := Import(raw(t, disk), new(storage.Mem), ImportOptions{Image: c.o, WritePointers: c.wps})
+			err := Import(raw(t, disk), new(storagetest.Mem), ImportOptions{Image: c.o, WritePointers: c.wps})
 			if err == nil {
 				t.Fatal("accepted")
 			}

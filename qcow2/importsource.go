@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // rawSource is a disk that lies in a file byte by byte.
@@ -36,7 +37,7 @@ type imageSource struct{ *ruledDisk }
 // ImageSource is the disk of a plain image, opened for reading.
 func ImageSource(i *Image) (Source, error) {
 	if i.zones != nil {
-		return nil, &UnsupportedError{Feature: "importing a zoned image", WayOut: "copy it, and change its layout with zqublkd amend; or export its disk first"}
+		return nil, &format.UnsupportedError{Feature: "importing a zoned image", WayOut: "copy it, and change its layout with zqublkd amend; or export its disk first"}
 	}
 	return imageSource{i.ruled()}, nil
 }

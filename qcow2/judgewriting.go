@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/check"
+)
 
 // JudgeWriting adds to the refusals of an image opened read-only what opening it
 // for writing would object to, and writes nothing. It looks at all metadata
@@ -22,7 +26,7 @@ func (i *Image) WouldMend() (bool, error) {
 	if !i.leftDirty() {
 		return false, nil
 	}
-	why, err := WouldRepairLeaks(i.disk.File)
+	why, err := check.WouldRepairLeaks(i.disk.File)
 	if err == nil && why != "" {
 		err = fmt.Errorf("%s: %w", why, ErrDirty)
 	}

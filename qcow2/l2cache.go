@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+
+	"zqublkd/qcow2/format"
 )
 
 // l1slot is one L1 entry in memory.
@@ -28,8 +30,8 @@ func (t *l2table) touch() {
 
 // mapping is one L2 table entry: with extended L2 entries both its words.
 type mapping struct {
-	entry  L2Entry
-	bitmap L2Bitmap
+	entry  format.L2Entry
+	bitmap format.L2Bitmap
 }
 
 // mapping reads an entry, the bitmap first: whoever changes both writes the
@@ -37,9 +39,9 @@ type mapping struct {
 func (t *l2table) mapping(index uint64) mapping {
 	var m mapping
 	if t.step == 2 {
-		m.bitmap = L2Bitmap(atomic.LoadUint64(&t.words[index*2+1]))
+		m.bitmap = format.L2Bitmap(atomic.LoadUint64(&t.words[index*2+1]))
 	}
-	m.entry = L2Entry(atomic.LoadUint64(&t.words[index*t.step]))
+	m.entry = format.L2Entry(atomic.LoadUint64(&t.words[index*t.step]))
 	return m
 }
 
@@ -100,7 +102,7 @@ func (i *Image) loadTable(index uint64) (*l2table, error) {
 		t.touch()
 		return t, nil
 	}
-	e := L1Entry(slot.entry.Load())
+	e := format.L1Entry(slot.entry.Load())
 	if e == 0 {
 		return nil, nil
 	}
@@ -143,20 +145,20 @@ func (i *Image) keepTable(index uint64, t *l2table) {
 // cache.mu. Its place in resident stays and is the next to be reused.
 func (i *Image) dropTable(index uint64) { i.l1[index].table.Store(nil) }
 
-func (i *Image) checkL1Entry(index uint64, e L1Entry) error {
+func (i *Image) checkL1Entry(index uint64, e format.L1Entry) error {
 	return i.checkTableOffset(i.header.L1TableOffset+index*8, e)
 }
 
 // checkTableOffset judges the entry at byte at of the file that refers to an L2
 // table.
-func (i *Image) checkTableOffset(at uint64, e L1Entry) error {
+func (i *Image) checkTableOffset(at uint64, e format.L1Entry) error {
 	switch {
 	case e.Reserved() != 0:
-		return corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
+		return format.Corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
 	case i.geo.InCluster(e.Offset()) != 0:
-		return corrupt("L1 entry", at, "points into a cluster (%#x)", e.Offset())
+		return format.Corrupt("L1 entry", at, "points into a cluster (%#x)", e.Offset())
 	case e.Offset() >= i.disk.length.Load():
-		return corrupt("L1 entry", at, "points past the end of the file (%#x)", e.Offset())
+		return format.Corrupt("L1 entry", at, "points past the end of the file (%#x)", e.Offset())
 	}
 	return nil
 }
@@ -167,12 +169,12 @@ func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
 	for k := range t.words {
 		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
 	}
-	end := RoundUp(i.disk.length.Load(), i.geo.ClusterSize())
+	end := format.RoundUp(i.disk.length.Load(), i.geo.ClusterSize())
 	i.regions.mu.RLock()
 	defer i.regions.mu.RUnlock()
 	for k := range uint64(len(t.words)) / t.step {
 		if !i.sound(t.mapping(k), first+k, end) {
-			t.set(k, mapping{entry: L2Poison})
+			t.set(k, mapping{entry: format.L2Poison})
 		}
 	}
 	return t
@@ -184,7 +186,7 @@ func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
 // holds regions.mu.
 func (i *Image) sound(m mapping, cluster, end uint64) bool {
 	e := m.entry
-	if e == 0 && m.bitmap&L2AllAllocated == 0 {
+	if e == 0 && m.bitmap&format.L2AllAllocated == 0 {
 		return true
 	}
 	if e.Compressed() {
@@ -193,7 +195,7 @@ func (i *Image) sound(m mapping, cluster, end uint64) bool {
 	if e.Reserved() != 0 || e.Zero() && (i.geo.Extended || i.header.Version < 3) {
 		return false
 	}
-	if i.geo.Extended && (!m.bitmap.Sound() || !i.geo.Stored(e) && m.bitmap&L2AllAllocated != 0) {
+	if i.geo.Extended && (!m.bitmap.Sound() || !i.geo.Stored(e) && m.bitmap&format.L2AllAllocated != 0) {
 		return false
 	}
 	if !i.geo.Stored(e) {

@@ -1,6 +1,10 @@
 package qcow2
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"zqublkd/qcow2/format"
+)
 
 // Lookup says how the virtual disk is stored from byte off on: the first run,
 // at most n bytes long. It takes no lock, does no I/O and allocates nothing, and
@@ -73,7 +77,7 @@ func (i *Image) extentAt(off, n uint64) Extent {
 // follow is how many bytes after entry e of a table, n or a little more at
 // most, are stored as its continuation: the same zero, or the next host
 // cluster. It sees the common cases only, and does so fast.
-func follow(g *Geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n uint64) uint64 {
+func follow(g *format.Geometry, t *l2table, index uint64, e format.L2Entry, kind ExtentKind, n uint64) uint64 {
 	step := uint64(0)
 	switch {
 	case kind == Data || kind == Shared:
@@ -82,7 +86,7 @@ func follow(g *Geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n
 		return 0
 	}
 	rest := t.words[index+1:]
-	rest = rest[:min(uint64(len(rest)), DivUp(n, g.ClusterSize()))]
+	rest = rest[:min(uint64(len(rest)), format.DivUp(n, g.ClusterSize()))]
 	want := uint64(e)
 	for k := range rest {
 		want += step
@@ -94,16 +98,16 @@ func follow(g *Geometry, t *l2table, index uint64, e L2Entry, kind ExtentKind, n
 }
 
 // extentOf is the run from byte in of a cluster with mapping m on.
-func extentOf(g *Geometry, m mapping, in uint64) Extent {
+func extentOf(g *format.Geometry, m mapping, in uint64) Extent {
 	x := clusterExtent(g, m.entry, in)
 	if !g.Extended || x.Kind == Corrupt || x.Kind == Compressed {
 		return x
 	}
-	size := g.ClusterSize() / Subclusters
+	size := g.ClusterSize() / format.Subclusters
 	sub := uint(in / size)
 	kind := subclusterKind(m.bitmap, sub, x.Kind)
 	end := sub + 1
-	for end < Subclusters && subclusterKind(m.bitmap, end, x.Kind) == kind {
+	for end < format.Subclusters && subclusterKind(m.bitmap, end, x.Kind) == kind {
 		end++
 	}
 	x.Len = uint64(end)*size - in
@@ -114,7 +118,7 @@ func extentOf(g *Geometry, m mapping, in uint64) Extent {
 }
 
 // subclusterKind is what subcluster sub is when allocated ones are of the given kind.
-func subclusterKind(b L2Bitmap, sub uint, allocated ExtentKind) ExtentKind {
+func subclusterKind(b format.L2Bitmap, sub uint, allocated ExtentKind) ExtentKind {
 	switch {
 	case b.Allocated(sub):
 		return allocated
@@ -125,7 +129,7 @@ func subclusterKind(b L2Bitmap, sub uint, allocated ExtentKind) ExtentKind {
 }
 
 // clusterExtent is the rest of a whole cluster from byte in on.
-func clusterExtent(g *Geometry, e L2Entry, in uint64) Extent {
+func clusterExtent(g *format.Geometry, e format.L2Entry, in uint64) Extent {
 	rest := g.ClusterSize() - in
 	switch {
 	case e.Poisoned():

@@ -8,65 +8,72 @@ import (
 	"testing"
 
 	"zqublkd/internal/heaptest"
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // malformed is an image with one field wrong.
 type malformed struct {
 	field string
-	of    func(t testing.TB) *handImage
-	at    func(im *handImage) uint64 // byte offset in the file
+	of    func(t testing.TB) *qcow2test.Image
+	at    func(im *qcow2test.Image) uint64 // byte offset in the file
 	width int
 	value uint64
 	says  string // of the field, in the error or finding
 }
 
-func plainHand(t testing.TB) *handImage {
-	im := NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
+func plainHand(t testing.TB) *qcow2test.Image {
+	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4, Plain: true})
 	im.AddBitmap()
 	return im
 }
 
-func zonedHand(t testing.TB) *handImage {
-	return NewImage(t, ImageOptions{ClusterBits: 12, Order: 4})
+func zonedHand(t testing.TB) *qcow2test.Image {
+	return qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 }
 
-func snapshotHand(t testing.TB) *handImage {
-	return NewImage(t, ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
+func snapshotHand(t testing.TB) *qcow2test.Image {
+	return qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4, Plain: true, Snapshot: true})
 }
 
-func extendedHand(t testing.TB) *handImage {
-	return NewImage(t, ImageOptions{ClusterBits: 14, Order: 4, Plain: true, Extended: true})
+func extendedHand(t testing.TB) *qcow2test.Image {
+	return qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 14, Order: 4, Plain: true, Extended: true})
 }
 
-func inHeader(at uint64) func(*handImage) uint64 { return func(*handImage) uint64 { return at } }
+func inHeader(at uint64) func(*qcow2test.Image) uint64 {
+	return func(*qcow2test.Image) uint64 { return at }
+}
 
 // inExtension is a byte of the data of a header extension.
-func inExtension(kind ExtensionType, at int) func(*handImage) uint64 {
-	return func(im *handImage) uint64 {
+func inExtension(kind format.ExtensionType, at int) func(*qcow2test.Image) uint64 {
+	return func(im *qcow2test.Image) uint64 {
 		magic := binary.BigEndian.AppendUint32(nil, uint32(kind))
 		k := strings.Index(string(im.Bytes()[:1<<im.G.ClusterBits]), string(magic))
 		if k < 0 {
 			im.T.Fatalf("no extension %#x", uint32(kind))
 		}
-		return uint64(k + ExtensionHeader + at)
+		return uint64(k + format.ExtensionHeader + at)
 	}
 }
 
-func inZoned(f ZoneField) func(*handImage) uint64 { return inExtension(ExtZoned, f.At) }
-
-func inRefTable(im *handImage) uint64 { return im.H.RefcountTableOffset }
-func inL1(im *handImage) uint64       { return im.L1 }
-func inL2(im *handImage) uint64       { return im.EntryAt(1) }
-func inL2Bitmap(im *handImage) uint64 { return im.EntryAt(1) + 8 }
-func inZones(im *handImage) uint64    { return im.ZoneTable + 2*ZoneEntrySize }
-
-func inSnapshot(at uint64) func(*handImage) uint64 {
-	return func(im *handImage) uint64 { return im.Snapshots + at }
+func inZoned(f format.ZoneField) func(*qcow2test.Image) uint64 {
+	return inExtension(format.ExtZoned, f.At)
 }
 
-func inBitmaps(at uint64) func(*handImage) uint64 {
-	return func(im *handImage) uint64 { return im.Get(inExtension(ExtBitmaps, 16)(im)) + at }
+func inRefTable(im *qcow2test.Image) uint64 { return im.H.RefcountTableOffset }
+func inL1(im *qcow2test.Image) uint64       { return im.L1 }
+func inL2(im *qcow2test.Image) uint64       { return im.EntryAt(1) }
+func inL2Bitmap(im *qcow2test.Image) uint64 { return im.EntryAt(1) + 8 }
+func inZones(im *qcow2test.Image) uint64    { return im.ZoneTable + 2*format.ZoneEntrySize }
+
+func inSnapshot(at uint64) func(*qcow2test.Image) uint64 {
+	return func(im *qcow2test.Image) uint64 { return im.Snapshots + at }
+}
+
+func inBitmaps(at uint64) func(*qcow2test.Image) uint64 {
+	return func(im *qcow2test.Image) uint64 { return im.Get(inExtension(format.ExtBitmaps, 16)(im)) + at }
 }
 
 var malformedImages = []malformed{
@@ -117,7 +124,7 @@ var malformedImages = []malformed{
 	{"header length", plainHand, inHeader(100), 4, 0x64, "header"},
 	{"header length", plainHand, inHeader(100), 4, 0x1001, "header"},
 	{"header length", plainHand, inHeader(100), 4, 0xffffffff, "header"},
-	{"extension length", plainHand, inExtension(ExtBitmaps, -4), 4, 0xffffffff, "header extension"},
+	{"extension length", plainHand, inExtension(format.ExtBitmaps, -4), 4, 0xffffffff, "header extension"},
 	{"refcount table entry", plainHand, inRefTable, 8, 0x1, "refcount table entry"},
 	{"refcount table entry", plainHand, inRefTable, 8, 0x10000000000, "refcount table entry"},
 	{"L1 entry", plainHand, inL1, 8, 0x8000000000000001, "L1 entry"},
@@ -132,26 +139,26 @@ var malformedImages = []malformed{
 	{"subcluster bitmap", extendedHand, inL2Bitmap, 8, 0xffffffffffffffff, "L2 entry"},
 	{"L2 entry of subclusters", extendedHand, inL2, 8, 0x0, "L2 entry"},
 	{"L2 zero bit of subclusters", extendedHand, inL2, 8, 0x8000000000000001, "L2 entry"},
-	{"zoned model", zonedHand, inZoned(LayoutV6.Model), 1, 0x0, "zone model"},
-	{"zoned model", zonedHand, inZoned(LayoutV6.Model), 1, 0x2, "zone model"},
-	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x0, "zone size"},
-	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x1, "zone size"},
-	{"zoned zoneSize", zonedHand, inZoned(LayoutV6.ZoneSize), 4, 0x80000000, "zone size"},
-	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0x0, "zone capacity"},
-	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0x201, "zone capacity"},
-	{"zoned zoneCapacity", zonedHand, inZoned(LayoutV6.ZoneCapacity), 4, 0xffffffff, "zone capacity"},
-	{"zoned conventional", zonedHand, inZoned(LayoutV6.Conventional), 4, 0x9, "conventional zones"},
-	{"zoned conventional", zonedHand, inZoned(LayoutV6.Conventional), 4, 0xffffffff, "conventional zones"},
-	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0x0, "zones of"},
-	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0x7, "zones of"},
-	{"zoned zones", zonedHand, inZoned(LayoutV6.Zones), 4, 0xffffffff, "zones of"},
-	{"zoned tableSize", zonedHand, inZoned(LayoutV6.TableSize), 8, 0x0, "table of"},
-	{"zoned tableSize", zonedHand, inZoned(LayoutV6.TableSize), 8, 0x10000000000, "table of"},
-	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x0, "table offset"},
-	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x1, "table offset"},
-	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x10000000000, "table at"},
-	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0xfffffffffffff000, "table at"},
-	{"zoned tableOffset", zonedHand, inZoned(LayoutV6.TableOffset), 8, 0x1000, "table at"},
+	{"zoned model", zonedHand, inZoned(format.LayoutV6.Model), 1, 0x0, "zone model"},
+	{"zoned model", zonedHand, inZoned(format.LayoutV6.Model), 1, 0x2, "zone model"},
+	{"zoned zoneSize", zonedHand, inZoned(format.LayoutV6.ZoneSize), 4, 0x0, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(format.LayoutV6.ZoneSize), 4, 0x1, "zone size"},
+	{"zoned zoneSize", zonedHand, inZoned(format.LayoutV6.ZoneSize), 4, 0x80000000, "zone size"},
+	{"zoned zoneCapacity", zonedHand, inZoned(format.LayoutV6.ZoneCapacity), 4, 0x0, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(format.LayoutV6.ZoneCapacity), 4, 0x201, "zone capacity"},
+	{"zoned zoneCapacity", zonedHand, inZoned(format.LayoutV6.ZoneCapacity), 4, 0xffffffff, "zone capacity"},
+	{"zoned conventional", zonedHand, inZoned(format.LayoutV6.Conventional), 4, 0x9, "conventional zones"},
+	{"zoned conventional", zonedHand, inZoned(format.LayoutV6.Conventional), 4, 0xffffffff, "conventional zones"},
+	{"zoned zones", zonedHand, inZoned(format.LayoutV6.Zones), 4, 0x0, "zones of"},
+	{"zoned zones", zonedHand, inZoned(format.LayoutV6.Zones), 4, 0x7, "zones of"},
+	{"zoned zones", zonedHand, inZoned(format.LayoutV6.Zones), 4, 0xffffffff, "zones of"},
+	{"zoned tableSize", zonedHand, inZoned(format.LayoutV6.TableSize), 8, 0x0, "table of"},
+	{"zoned tableSize", zonedHand, inZoned(format.LayoutV6.TableSize), 8, 0x10000000000, "table of"},
+	{"zoned tableOffset", zonedHand, inZoned(format.LayoutV6.TableOffset), 8, 0x0, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(format.LayoutV6.TableOffset), 8, 0x1, "table offset"},
+	{"zoned tableOffset", zonedHand, inZoned(format.LayoutV6.TableOffset), 8, 0x10000000000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(format.LayoutV6.TableOffset), 8, 0xfffffffffffff000, "table at"},
+	{"zoned tableOffset", zonedHand, inZoned(format.LayoutV6.TableOffset), 8, 0x1000, "table at"},
 	{"zone entry", zonedHand, inZones, 8, 0x1, "zone table"},
 	{"zone entry", zonedHand, inZones, 8, 0x10000000000, "zone table"},
 	{"zone entry", zonedHand, inZones, 8, 0x10000000200, "zone table"},
@@ -163,16 +170,16 @@ var malformedImages = []malformed{
 	{"snapshot's id size", snapshotHand, inSnapshot(12), 2, 0xffff, "snapshot table"},
 	{"snapshot's extra size", snapshotHand, inSnapshot(36), 4, 0xffffffff, "snapshot table"},
 	{"snapshot's extra size", snapshotHand, inSnapshot(36), 4, 0x0, "snapshot table"},
-	{"number of bitmaps", plainHand, inExtension(ExtBitmaps, 0), 4, 0xffffffff, "bitmap directory"},
-	{"bitmap directory size", plainHand, inExtension(ExtBitmaps, 8), 8, 0x10000000000, "bitmap directory"},
-	{"bitmap directory offset", plainHand, inExtension(ExtBitmaps, 16), 8, 0x10000000000, "bitmap directory"},
+	{"number of bitmaps", plainHand, inExtension(format.ExtBitmaps, 0), 4, 0xffffffff, "bitmap directory"},
+	{"bitmap directory size", plainHand, inExtension(format.ExtBitmaps, 8), 8, 0x10000000000, "bitmap directory"},
+	{"bitmap directory offset", plainHand, inExtension(format.ExtBitmaps, 16), 8, 0x10000000000, "bitmap directory"},
 	{"bitmap table offset", plainHand, inBitmaps(0), 8, 0x10000000000, "bitmap table"},
 	{"bitmap table size", plainHand, inBitmaps(8), 4, 0xffffffff, "bitmap table"},
 	{"bitmap name size", plainHand, inBitmaps(18), 2, 0xffff, "bitmap directory"},
 	{"bitmap extra size", plainHand, inBitmaps(20), 4, 0xffffffff, "bitmap directory"},
 }
 
-func (m malformed) make(t testing.TB) *handImage {
+func (m malformed) make(t testing.TB) *qcow2test.Image {
 	im := m.of(t)
 	b := binary.BigEndian.AppendUint64(nil, m.value)
 	im.Write(b[8-m.width:], m.at(im))
@@ -180,7 +187,7 @@ func (m malformed) make(t testing.TB) *handImage {
 }
 
 // everything does all that can be done with an image and returns what is said.
-func everything(m *storage.Mem) []string {
+func everything(m *storagetest.Mem) []string {
 	var said []string
 	say := func(err error) {
 		if err != nil {
@@ -196,15 +203,15 @@ func everything(m *storage.Mem) []string {
 		}
 		_, err = i.WouldMend()
 		say(err)
-		say(i.EachSnapshot(func(Snapshot) error { return nil }))
-		say(i.EachZone(func(uint32, ZoneEntry) error { return nil }))
+		say(i.EachSnapshot(func(format.Snapshot) error { return nil }))
+		say(i.EachZone(func(uint32, format.ZoneEntry) error { return nil }))
 		say(few(i.Map))
 		if i.size <= 1<<40 {
-			say(Export(i, new(storage.Mem), ExportOptions{}))
+			say(Export(i, new(storagetest.Mem), ExportOptions{}))
 		}
 	}
-	for _, repair := range []Repair{RepairNone, RepairLeaks, RepairAll} {
-		r, err := Check(m.Clone(), Options{Repair: repair})
+	for _, repair := range []check.Repair{check.RepairNone, check.RepairLeaks, check.RepairAll} {
+		r, err := check.Check(m.Clone(), check.Options{Repair: repair})
 		say(err)
 		if r != nil {
 			for _, f := range r.Findings {
@@ -266,7 +273,7 @@ func TestMalformed(t *testing.T) {
 // soundImages is what is said of the images before a field is made wrong.
 func soundImages(t *testing.T) string {
 	var said []string
-	for _, of := range []func(testing.TB) *handImage{plainHand, zonedHand, snapshotHand, extendedHand} {
+	for _, of := range []func(testing.TB) *qcow2test.Image{plainHand, zonedHand, snapshotHand, extendedHand} {
 		said = append(said, everything(of(t).Mem)...)
 	}
 	return strings.Join(said, "\n")

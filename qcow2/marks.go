@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+
+	"zqublkd/qcow2/format"
 )
 
 // marks are the incompatible feature bits as the file has them. The bits of
@@ -12,10 +14,10 @@ import (
 // bit), so they have a lock of their own.
 type marks struct {
 	mu   sync.Mutex
-	bits IncompatibleFeatures
+	bits format.IncompatibleFeatures
 }
 
-func (m *marks) has(bit IncompatibleFeatures) bool {
+func (m *marks) has(bit format.IncompatibleFeatures) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.bits&bit != 0
@@ -23,7 +25,7 @@ func (m *marks) has(bit IncompatibleFeatures) bool {
 
 // mark sets and clears incompatible feature bits in the file, not durably yet.
 // Any failure but a lack of room is final.
-func (i *Image) mark(set, clear IncompatibleFeatures) error {
+func (i *Image) mark(set, clear format.IncompatibleFeatures) error {
 	i.marks.mu.Lock()
 	defer i.marks.mu.Unlock()
 	bits := i.marks.bits&^clear | set
@@ -32,10 +34,10 @@ func (i *Image) mark(set, clear IncompatibleFeatures) error {
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(bits))
 	// Not by writeMeta, which marks the image when it meets damage.
-	if err := i.regions.check(regionHeader, IncompatibleField, uint64(len(word))); err != nil {
+	if err := i.regions.check(regionHeader, format.IncompatibleField, uint64(len(word))); err != nil {
 		return i.fail(err)
 	}
-	if err := i.disk.write(word, IncompatibleField); err != nil {
+	if err := i.disk.write(word, format.IncompatibleField); err != nil {
 		if !noRoom(err) {
 			err = i.fail(fmt.Errorf("writing the %v: %w", regionHeader, err))
 		}
@@ -50,10 +52,10 @@ func (i *Image) mark(set, clear IncompatibleFeatures) error {
 // again before it has been checked. It goes on being used: err, which damage
 // caused, is about one place of the disk. Errors that aren't ErrCorrupt pass.
 func (i *Image) damaged(err error) error {
-	if !IsCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 || i.marks.has(IncompatCorrupt) {
+	if !format.IsCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 || i.marks.has(format.IncompatCorrupt) {
 		return err
 	}
-	if i.mark(IncompatCorrupt, 0) == nil {
+	if i.mark(format.IncompatCorrupt, 0) == nil {
 		i.datasync() // its failure is remembered
 	}
 	return err
@@ -62,7 +64,7 @@ func (i *Image) damaged(err error) error {
 // corrupted is damaged for metadata that others rely on, and makes the image
 // refuse writes.
 func (i *Image) corrupted(err error) error {
-	if !IsCorrupt(err) || i.Failed() != nil {
+	if !format.IsCorrupt(err) || i.Failed() != nil {
 		return err
 	}
 	i.damaged(err)

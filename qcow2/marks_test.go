@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // slowHeader is a file whose first write of the feature bits waits.
 type slowHeader struct {
-	*storage.Mem
+	*storagetest.Mem
 	begun, proceed chan bool
 }
 
 func (f *slowHeader) WriteAt(p []byte, off int64) (int, error) {
-	if off == IncompatibleField && len(p) == 8 {
+	if off == format.IncompatibleField && len(p) == 8 {
 		select {
 		case f.begun <- true:
 			<-f.proceed
@@ -25,19 +27,19 @@ func (f *slowHeader) WriteAt(p []byte, off int64) (int, error) {
 	return f.Mem.WriteAt(p, off)
 }
 
-func marksIn(t *testing.T, f storage.File) IncompatibleFeatures {
+func marksIn(t *testing.T, f storage.File) format.IncompatibleFeatures {
 	t.Helper()
 	var b [8]byte
-	if _, err := f.ReadAt(b[:], IncompatibleField); err != nil {
+	if _, err := f.ReadAt(b[:], format.IncompatibleField); err != nil {
 		t.Fatal(err)
 	}
-	return IncompatibleFeatures(binary.BigEndian.Uint64(b[:]))
+	return format.IncompatibleFeatures(binary.BigEndian.Uint64(b[:]))
 }
 
 // TestC08_MarksAtOnce: one who meets damage while another sets the dirty bit
 // loses neither bit.
 func TestC08_MarksAtOnce(t *testing.T) {
-	f := &slowHeader{Mem: storage.NewMem(nil), begun: make(chan bool, 1), proceed: make(chan bool)}
+	f := &slowHeader{Mem: storagetest.NewMem(nil), begun: make(chan bool, 1), proceed: make(chan bool)}
 	if err := Create(f.Mem, CreateOptions{Size: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestC08_MarksAtOnce(t *testing.T) {
 	close(f.proceed)
 	<-ended
 	<-ended
-	if m := marksIn(t, f); m != IncompatDirty|IncompatCorrupt {
+	if m := marksIn(t, f); m != format.IncompatDirty|format.IncompatCorrupt {
 		t.Errorf("the file is marked %v", m)
 	}
 	if img.Failed() == nil {
@@ -91,10 +93,10 @@ func TestC08_DamageIsMarked(t *testing.T) {
 			if now := marksIn(t, m); now != before {
 				t.Errorf("opened read-only, the file is marked %v", now)
 			}
-			rec := storage.NewRecorder(m)
+			rec := storagetest.NewRecorder(m)
 			img := mustOpenIn(t, rec)
-			mustSay(t, meet(img), ErrCorrupt, "")
-			if now := marksIn(t, m); now&IncompatCorrupt == 0 {
+			mustSay(t, meet(img), format.ErrCorrupt, "")
+			if now := marksIn(t, m); now&format.IncompatCorrupt == 0 {
 				t.Errorf("the file is marked %v", now)
 			}
 			if left := rec.Pending(rec.Len()); len(left) > 0 {

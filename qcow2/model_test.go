@@ -8,6 +8,9 @@ import (
 	"pgregory.net/rapid"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // soil is what the model never writes: it fills space that is not in use, and
@@ -17,8 +20,8 @@ const soil = 0xaa
 // model is an image next to the bytes its disk should hold.
 type model struct {
 	t            *rapid.T
-	mem          *storage.Mem
-	file         *storage.Recorder // over mem
+	mem          *storagetest.Mem
+	file         *storagetest.Recorder // over mem
 	noHoles      bool
 	sharing      bool // a snapshot may be taken
 	leaky        bool // space may be lost
@@ -29,8 +32,8 @@ type model struct {
 	fills        map[byte]bool   // bytes written since then
 	next         byte
 	seed         uint64
-	external     bool         // the data is in a file of its own, see imageIn
-	lower        *storage.Mem // the backing file, if any
+	external     bool             // the data is in a file of its own, see imageIn
+	lower        *storagetest.Mem // the backing file, if any
 	lowerIsImage bool
 	snapshot     []byte // the disk of the internal snapshot, if any
 
@@ -58,7 +61,7 @@ func drawOptions(t *rapid.T) CreateOptions {
 }
 
 func newModel(t *rapid.T) *model {
-	m := &model{t: t, mem: new(storage.Mem), seed: rapid.Uint64().Draw(t, "seed")}
+	m := &model{t: t, mem: new(storagetest.Mem), seed: rapid.Uint64().Draw(t, "seed")}
 	o := drawOptions(t)
 	m.external = o.Zone == nil && rapid.Bool().Draw(t, "data file")
 	if m.external {
@@ -71,7 +74,7 @@ func newModel(t *rapid.T) *model {
 	m.disk = make([]byte, o.Size)
 	m.sharing = o.Zone == nil && o.RefcountBits > 1 && !m.external
 	if m.external {
-		m.patchHeader(func(h *Header) { h.Incompatible |= IncompatDataFile })
+		m.patchHeader(func(h *format.Header) { h.Incompatible |= format.IncompatDataFile })
 	}
 	if o.Zone == nil && rapid.Bool().Draw(t, "backing file") {
 		m.layBase()
@@ -82,9 +85,9 @@ func newModel(t *rapid.T) *model {
 
 // open starts a new life of the image, whose contents count as durable.
 func (m *model) open() {
-	m.file, m.checked = storage.NewRecorder(m.mem), 0
+	m.file, m.checked = storagetest.NewRecorder(m.mem), 0
 	if m.noHoles {
-		m.file.Inject(storage.Fault{Kind: storage.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
+		m.file.Inject(storagetest.Fault{Kind: storagetest.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
 	}
 	m.noteSync()
 	i, err := Open(m.imageIn(m.file), m.options(m.file))
@@ -226,7 +229,7 @@ func (m *model) Crash(t *rapid.T) {
 }
 
 func (m *model) crashAfter(t *rapid.T, n int) {
-	left := m.file.Crash(n, storage.Shuffled(m.seed))
+	left := m.file.Crash(n, storagetest.Shuffled(m.seed))
 	m.mustKeepSnapshot(t, left)
 	i, err := Open(m.imageIn(left), m.options(left))
 	if err != nil {
@@ -241,7 +244,7 @@ func (m *model) crashAfter(t *rapid.T, n int) {
 			m.judgeSector(t, k, got[k:end])
 		}
 	}
-	MustBeSound(t, m.imageIn(left), false)
+	qcow2test.MustBeSound(t, m.imageIn(left), false)
 }
 
 // judgeSector looks at a sector, from byte off on, that a crash left otherwise
@@ -292,7 +295,7 @@ func TestModel(t *testing.T) {
 		if err := m.image.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
-		MustBeSound(t, m.imageIn(m.file), !m.leaky)
+		qcow2test.MustBeSound(t, m.imageIn(m.file), !m.leaky)
 		m.mustKeepSnapshot(t, m.file)
 	})
 }

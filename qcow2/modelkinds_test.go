@@ -7,6 +7,8 @@ import (
 	"pgregory.net/rapid"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // layBase gives the model's image a backing file, an image or raw bytes, that
@@ -14,10 +16,10 @@ import (
 func (m *model) layBase() {
 	size := uint64(len(m.disk))
 	size = max(size/512+rapid.Uint64Range(0, 8).Draw(m.t, "base size")*size/2048, 4) * 512 / 2
-	bytes := pattern(1<<30, RoundUp(size, 512))
+	bytes := pattern(1<<30, format.RoundUp(size, 512))
 	clear(bytes[len(bytes)/3 : len(bytes)/2])
-	if m.lower = storage.NewMem(bytes); rapid.Bool().Draw(m.t, "image as base") {
-		m.lower, m.lowerIsImage = new(storage.Mem), true
+	if m.lower = storagetest.NewMem(bytes); rapid.Bool().Draw(m.t, "image as base") {
+		m.lower, m.lowerIsImage = new(storagetest.Mem), true
 		if err := Create(m.lower, CreateOptions{Size: uint64(len(bytes)), ClusterSize: 1024, LogicalBlockSize: 512}); err != nil {
 			m.t.Fatal(err)
 		}
@@ -29,12 +31,12 @@ func (m *model) layBase() {
 			m.t.Fatal(err)
 		}
 	}
-	m.patchHeader(func(h *Header) { h.BackingFile = "base" })
+	m.patchHeader(func(h *format.Header) { h.BackingFile = "base" })
 	copy(m.disk, bytes)
 }
 
-func (m *model) patchHeader(change func(*Header)) {
-	h, err := ParseHeader(m.mem.Bytes())
+func (m *model) patchHeader(change func(*format.Header)) {
+	h, err := format.ParseHeader(m.mem.Bytes())
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -114,12 +116,12 @@ func (m *model) Snapshot(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("snapshot: %v", err)
 	}
-	entry := make([]byte, SnapshotFixed+SnapshotExtra+8)
+	entry := make([]byte, format.SnapshotFixed+format.SnapshotExtra+8)
 	binary.BigEndian.PutUint64(entry, l1)
 	binary.BigEndian.PutUint32(entry[8:], uint32(len(i.l1)))
-	binary.BigEndian.PutUint32(entry[36:], SnapshotExtra)
+	binary.BigEndian.PutUint32(entry[36:], format.SnapshotExtra)
 	m.mem.WriteAt(entry, int64(table.first<<i.geo.ClusterBits))
-	m.patchHeader(func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1, table.first<<i.geo.ClusterBits })
+	m.patchHeader(func(h *format.Header) { h.SnapshotCount, h.SnapshotsOffset = 1, table.first<<i.geo.ClusterBits })
 	m.snapshot = bytes.Clone(m.disk)
 	m.open()
 }
@@ -136,7 +138,7 @@ func (i *Image) shareAll() (l1 uint64, err error) {
 	}
 	l1 = x.first << i.geo.ClusterBits
 	for k := range i.l1 {
-		table := L1Entry(i.l1[k].entry.Load()).Offset()
+		table := format.L1Entry(i.l1[k].entry.Load()).Offset()
 		if table == 0 {
 			continue
 		}
@@ -147,9 +149,9 @@ func (i *Image) shareAll() (l1 uint64, err error) {
 		raw := make([]byte, i.geo.ClusterSize())
 		i.disk.read(raw, table)
 		for at := 0; at < len(raw); at += 8 * i.geo.EntryWords() {
-			if e := L2Entry(binary.BigEndian.Uint64(raw[at:])); e.Offset() != 0 {
+			if e := format.L2Entry(binary.BigEndian.Uint64(raw[at:])); e.Offset() != 0 {
 				more(e.Offset())
-				binary.BigEndian.PutUint64(raw[at:], uint64(e&^L2Copied))
+				binary.BigEndian.PutUint64(raw[at:], uint64(e&^format.L2Copied))
 			}
 		}
 		i.disk.write(raw, table)
@@ -201,8 +203,8 @@ func (m *model) Discard(t *rapid.T) {
 	copy(m.disk[off:], got)
 }
 
-func snapshotsOf(i *Image) (list []Snapshot, err error) {
-	err = i.EachSnapshot(func(s Snapshot) error {
+func snapshotsOf(i *Image) (list []format.Snapshot, err error) {
+	err = i.EachSnapshot(func(s format.Snapshot) error {
 		list = append(list, s)
 		return nil
 	})

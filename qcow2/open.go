@@ -6,6 +6,7 @@ import (
 
 	"zqublkd/internal/groupcommit"
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
 )
 
 // OpenOptions say how an image is opened.
@@ -84,11 +85,11 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := readHeader(d.read, d.length.Load())
+	h, err := format.ReadHeader(d.read, d.length.Load())
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: GeometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: format.GeometryOf(h), size: h.Size, disk: d, readOnly: true}
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.ClusterBits)
@@ -130,7 +131,7 @@ func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	}
 	i.files = append([]storage.File{i.data.File}, i.base.files()...)
 	if len(i.files) > MaxLayers {
-		return &UnsupportedError{Feature: fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), WayOut: "shorten it with qemu-img rebase"}
+		return &format.UnsupportedError{Feature: fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), WayOut: "shorten it with qemu-img rebase"}
 	}
 	return nil
 }
@@ -152,15 +153,15 @@ func (i *Image) cachedTables(o OpenOptions) int {
 
 // judgePrivate reads our own extension.
 func (i *Image) judgePrivate() {
-	found := FindExtensions(i.header.Extensions, ExtPrivate)
+	found := format.FindExtensions(i.header.Extensions, format.ExtPrivate)
 	if len(found) == 0 {
 		return
 	}
 	if len(found) > 1 {
-		i.refuse(UseRead, fmt.Errorf("%d private header extensions: %w", len(found), ErrCorrupt))
+		i.refuse(UseRead, fmt.Errorf("%d private header extensions: %w", len(found), format.ErrCorrupt))
 		return
 	}
-	p, err := ParsePrivate(found[0])
+	p, err := format.ParsePrivate(found[0])
 	if err != nil {
 		i.refuse(UseRead, err)
 		return
@@ -174,25 +175,25 @@ func (i *Image) loadL1() error {
 	h := i.header
 	need := i.geo.L1Needed(h.Size)
 	switch bytes := uint64(h.L1Size) * 8; {
-	case bytes > MaxL1Bytes:
-		return corrupt("header", 36, "says the L1 table has %d entries, above the limit of %d", h.L1Size, MaxL1Bytes/8)
+	case bytes > format.MaxL1Bytes:
+		return format.Corrupt("header", 36, "says the L1 table has %d entries, above the limit of %d", h.L1Size, format.MaxL1Bytes/8)
 	case uint64(h.L1Size) < need:
-		return corrupt("header", 36, "says the L1 table has %d entries, too few for a disk of %d bytes", h.L1Size, h.Size)
+		return format.Corrupt("header", 36, "says the L1 table has %d entries, too few for a disk of %d bytes", h.L1Size, h.Size)
 	case need > 0 && (h.L1TableOffset == 0 || i.geo.InCluster(h.L1TableOffset) != 0):
-		return corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
+		return format.Corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
 	}
 	if end, length := h.L1TableOffset+need*8, i.disk.length.Load(); end < h.L1TableOffset || end > length {
-		return fmt.Errorf("%w: the L1 table at byte %#x lies past its end at %#x", ErrTruncated, h.L1TableOffset, length)
+		return fmt.Errorf("%w: the L1 table at byte %#x lies past its end at %#x", format.ErrTruncated, h.L1TableOffset, length)
 	}
 	i.l1 = make([]l1slot, need)
-	raw := make([]byte, L1Piece*8)
-	for k := uint64(0); k < need; k += L1Piece {
-		raw = raw[:min(need-k, L1Piece)*8]
+	raw := make([]byte, format.L1Piece*8)
+	for k := uint64(0); k < need; k += format.L1Piece {
+		raw = raw[:min(need-k, format.L1Piece)*8]
 		if err := i.readTable("L1 table", raw, h.L1TableOffset+k*8); err != nil {
 			return err
 		}
 		for n := range raw[:len(raw)/8] {
-			e := L1Entry(binary.BigEndian.Uint64(raw[n*8:]))
+			e := format.L1Entry(binary.BigEndian.Uint64(raw[n*8:]))
 			if e.Offset() == 0 && e.Reserved() == 0 {
 				e = 0 // the copied flag alone refers to nothing
 			}
@@ -206,16 +207,16 @@ func (i *Image) loadL1() error {
 func (i *Image) readTable(what string, b []byte, off uint64) error {
 	length := i.disk.length.Load()
 	if off > length || uint64(len(b)) > length-off {
-		return fmt.Errorf("%w: the %s at byte %#x lies past its end at %#x", ErrTruncated, what, off, length)
+		return fmt.Errorf("%w: the %s at byte %#x lies past its end at %#x", format.ErrTruncated, what, off, length)
 	}
 	return i.disk.read(b, off)
 }
 
 // ReadHeader reads the header of an image.
-func ReadHeader(f storage.File) (*Header, error) {
+func ReadHeader(f storage.File) (*format.Header, error) {
 	d, err := newDisk(f)
 	if err != nil {
 		return nil, err
 	}
-	return readHeader(d.read, d.length.Load())
+	return format.ReadHeader(d.read, d.length.Load())
 }

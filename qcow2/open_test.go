@@ -6,15 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"zqublkd/internal/storage"
-
 	"github.com/google/go-cmp/cmp"
+
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // spoil changes the header of an image.
-func spoil(t testing.TB, m *storage.Mem, change func(*Header)) {
+func spoil(t testing.TB, m *storagetest.Mem, change func(*format.Header)) {
 	t.Helper()
-	h, err := ParseHeader(m.Bytes())
+	h, err := format.ParseHeader(m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,14 +28,14 @@ func spoil(t testing.TB, m *storage.Mem, change func(*Header)) {
 }
 
 // putExtension replaces the data of an extension.
-func putExtension(h *Header, kind ExtensionType, data []byte) {
+func putExtension(h *format.Header, kind format.ExtensionType, data []byte) {
 	for k := range h.Extensions {
 		if h.Extensions[k].Type == kind {
 			h.Extensions[k].Data = data
 			return
 		}
 	}
-	h.Extensions = append(h.Extensions, Extension{Type: kind, Data: data})
+	h.Extensions = append(h.Extensions, format.Extension{Type: kind, Data: data})
 }
 
 const (
@@ -49,71 +50,71 @@ func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		plain bool
-		spoil func(*Header)
+		spoil func(*format.Header)
 		opens int
 		is    error
 		says  string
 	}{
-		{"nothing wrong", false, func(*Header) {}, opensAnyhow, nil, ""},
-		{"dirty and corrupt", false, func(h *Header) { h.Incompatible |= IncompatDirty | IncompatCorrupt }, opensReadOnly, ErrCorrupt, "marked so"},
-		{"marked corrupt", false, func(h *Header) { h.Incompatible |= IncompatCorrupt }, opensReadOnly, ErrCorrupt, "marked so"},
-		{"unknown bit", false, func(h *Header) { h.Incompatible |= 1 << 17 }, opensNever, ErrUnsupported, "unknown feature bit 17"},
-		{"unknown bit with a name", false, func(h *Header) {
+		{"nothing wrong", false, func(*format.Header) {}, opensAnyhow, nil, ""},
+		{"dirty and corrupt", false, func(h *format.Header) { h.Incompatible |= format.IncompatDirty | format.IncompatCorrupt }, opensReadOnly, format.ErrCorrupt, "marked so"},
+		{"marked corrupt", false, func(h *format.Header) { h.Incompatible |= format.IncompatCorrupt }, opensReadOnly, format.ErrCorrupt, "marked so"},
+		{"unknown bit", false, func(h *format.Header) { h.Incompatible |= 1 << 17 }, opensNever, format.ErrUnsupported, "unknown feature bit 17"},
+		{"unknown bit with a name", false, func(h *format.Header) {
 			h.Incompatible |= 1 << 17
-			putExtension(h, ExtFeatureNames, EncodeFeatureNames([]FeatureName{{Type: FeatureIncompatible, Bit: 17, Name: "time travel"}}))
-		}, opensNever, ErrUnsupported, "time travel"},
-		{"data file", false, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrUnsupported, "external data file"},
-		{"plain data file", true, func(h *Header) { h.Incompatible |= IncompatDataFile }, opensNever, ErrNotFollowed, "--allow-data-file"},
-		{"LUKS", false, func(h *Header) { h.CryptMethod = 2 }, opensNever, ErrUnsupported, "LUKS"},
-		{"AES", true, func(h *Header) { h.CryptMethod = 1 }, opensNever, ErrUnsupported, "AES"},
-		{"backing file", false, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrUnsupported, `a backing file ("base")`},
-		{"plain backing file", true, func(h *Header) { h.BackingFile = "base" }, opensNever, ErrNotFollowed, "--allow-backing"},
-		{"snapshots", false, func(h *Header) { h.SnapshotCount = 2 }, opensNever, ErrUnsupported, "2 internal snapshots"},
-		{"no snapshot table", true, func(h *Header) { h.SnapshotCount = 2 }, opensReadOnly, ErrCorrupt, "snapshots"},
-		{"too many snapshots", true, func(h *Header) { h.SnapshotCount, h.SnapshotsOffset = 1e6, 1<<16 }, opensReadOnly, ErrCorrupt, "1000000 snapshots"},
-		{"bit without extension", true, func(h *Header) { h.Incompatible |= IncompatZoned }, opensNever, ErrUnsupported, "bit 5"},
-		{"extension without bit", false, func(h *Header) { h.Incompatible &^= IncompatZoned }, opensReadOnly, ErrCorrupt, "check --repair all"},
-		{"two extensions", false, func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{Type: ExtZoned, Data: make([]byte, 48)})
-		}, opensNever, ErrCorrupt, "2 zoned header extensions"},
-		{"no known length", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 47)) }, opensNever, ErrUnsupported, "47 bytes"},
-		{"RFC", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 55)) }, opensNever, ErrUnsupported, "RFC"},
-		{"ZNS series", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 52)) }, opensNever, ErrUnsupported, "ZNS"},
-		{"all zeros", false, func(h *Header) { putExtension(h, ExtZoned, make([]byte, 48)) }, opensNever, ErrCorrupt, "fits no single known layout"},
-		{"not host-managed", false, func(h *Header) { zonedByte(h, 0, 2) }, opensNever, ErrUnsupported, "zone model 2"},
-		{"resized", false, func(h *Header) { h.Size -= 1 << 20 }, opensNever, ErrCorrupt, "don't make a disk"},
-		{"too many conventional", false, func(h *Header) { zonedByte(h, 15, 200) }, opensNever, ErrCorrupt, "conventional zones"},
-		{"capacity above size", false, func(h *Header) { zonedByte(h, 8, 1) }, opensNever, ErrCorrupt, "zone capacity"},
-		{"odd capacity", false, func(h *Header) { zonedByte(h, 11, 1); zonedByte(h, 9, 1) }, opensNever, ErrCorrupt, "multiple of 512"},
-		{"table past the end", false, func(h *Header) { zonedByte(h, 40, 1) }, opensNever, ErrCorrupt, "past the end"},
-		{"table in the header", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, 0)) }, opensNever, ErrCorrupt, "no cluster"},
-		{"table on the L1 table", false, func(h *Header) { putExtension(h, ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, ErrCorrupt, "is all zeros"},
-		{"conventional in header only", false, func(h *Header) { zonedByte(h, 15, 2) }, opensNever, ErrCorrupt, "zone 1 sequential"},
-		{"private version", false, func(h *Header) { putExtension(h, ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, ErrUnsupported, "version 2"},
-		{"two private extensions", false, func(h *Header) {
-			h.Extensions = append(h.Extensions, Extension{Type: ExtPrivate, Data: nil})
-		}, opensNever, ErrCorrupt, "2 private header extensions"},
-		{"private record", false, func(h *Header) {
-			p := PrivateExtension{LogicalBlockSize: 4096, Unknown: []PrivateRecord{{Tag: TagMustUnderstand | 9, Data: nil}}}
-			putExtension(h, ExtPrivate, p.Encode())
-		}, opensReadOnly, ErrUnsupported, "0x80000009"},
-		{"L1 table short", false, func(h *Header) { h.L1Size = 1 }, opensNever, ErrCorrupt, "too few"},
-		{"L1 table huge", false, func(h *Header) { h.L1Size = 1 << 30 }, opensNever, ErrCorrupt, "above the limit"},
-		{"L1 table astray", false, func(h *Header) { h.L1TableOffset += 512 }, opensNever, ErrCorrupt, "no cluster of its own"},
-		{"L1 table past the end", false, func(h *Header) { h.L1TableOffset = 1 << 40 }, opensNever, ErrTruncated, "L1 table"},
-		{"L1 table on refcounts", false, func(h *Header) { h.L1TableOffset = 2 << 12 }, opensReadOnly, ErrCorrupt, ""},
-		{"refcount table past the end", false, func(h *Header) { h.RefcountTableOffset = 1 << 40 }, opensReadOnly, ErrTruncated, "refcount table"},
-		{"refcount table huge", false, func(h *Header) { h.RefcountTableClusters = 1 << 30 }, opensReadOnly, ErrCorrupt, "refcount table"},
-		{"refcount table absent", false, func(h *Header) { h.RefcountTableClusters = 0 }, opensReadOnly, ErrCorrupt, "refcount table"},
-		{"refcount table astray", false, func(h *Header) { h.RefcountTableOffset += 8 }, opensReadOnly, ErrCorrupt, "no cluster of its own"},
-		{"refcount table on the header", false, func(h *Header) { h.RefcountTableOffset = 0 }, opensReadOnly, ErrCorrupt, "refcount table"},
+			putExtension(h, format.ExtFeatureNames, format.EncodeFeatureNames([]format.FeatureName{{Type: format.FeatureIncompatible, Bit: 17, Name: "time travel"}}))
+		}, opensNever, format.ErrUnsupported, "time travel"},
+		{"data file", false, func(h *format.Header) { h.Incompatible |= format.IncompatDataFile }, opensNever, format.ErrUnsupported, "external data file"},
+		{"plain data file", true, func(h *format.Header) { h.Incompatible |= format.IncompatDataFile }, opensNever, ErrNotFollowed, "--allow-data-file"},
+		{"LUKS", false, func(h *format.Header) { h.CryptMethod = 2 }, opensNever, format.ErrUnsupported, "LUKS"},
+		{"AES", true, func(h *format.Header) { h.CryptMethod = 1 }, opensNever, format.ErrUnsupported, "AES"},
+		{"backing file", false, func(h *format.Header) { h.BackingFile = "base" }, opensNever, format.ErrUnsupported, `a backing file ("base")`},
+		{"plain backing file", true, func(h *format.Header) { h.BackingFile = "base" }, opensNever, ErrNotFollowed, "--allow-backing"},
+		{"snapshots", false, func(h *format.Header) { h.SnapshotCount = 2 }, opensNever, format.ErrUnsupported, "2 internal snapshots"},
+		{"no snapshot table", true, func(h *format.Header) { h.SnapshotCount = 2 }, opensReadOnly, format.ErrCorrupt, "snapshots"},
+		{"too many snapshots", true, func(h *format.Header) { h.SnapshotCount, h.SnapshotsOffset = 1e6, 1<<16 }, opensReadOnly, format.ErrCorrupt, "1000000 snapshots"},
+		{"bit without extension", true, func(h *format.Header) { h.Incompatible |= format.IncompatZoned }, opensNever, format.ErrUnsupported, "bit 5"},
+		{"extension without bit", false, func(h *format.Header) { h.Incompatible &^= format.IncompatZoned }, opensReadOnly, format.ErrCorrupt, "check --repair all"},
+		{"two extensions", false, func(h *format.Header) {
+			h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtZoned, Data: make([]byte, 48)})
+		}, opensNever, format.ErrCorrupt, "2 zoned header extensions"},
+		{"no known length", false, func(h *format.Header) { putExtension(h, format.ExtZoned, make([]byte, 47)) }, opensNever, format.ErrUnsupported, "47 bytes"},
+		{"RFC", false, func(h *format.Header) { putExtension(h, format.ExtZoned, make([]byte, 55)) }, opensNever, format.ErrUnsupported, "RFC"},
+		{"ZNS series", false, func(h *format.Header) { putExtension(h, format.ExtZoned, make([]byte, 52)) }, opensNever, format.ErrUnsupported, "ZNS"},
+		{"all zeros", false, func(h *format.Header) { putExtension(h, format.ExtZoned, make([]byte, 48)) }, opensNever, format.ErrCorrupt, "fits no single known layout"},
+		{"not host-managed", false, func(h *format.Header) { zonedByte(h, 0, 2) }, opensNever, format.ErrUnsupported, "zone model 2"},
+		{"resized", false, func(h *format.Header) { h.Size -= 1 << 20 }, opensNever, format.ErrCorrupt, "don't make a disk"},
+		{"too many conventional", false, func(h *format.Header) { zonedByte(h, 15, 200) }, opensNever, format.ErrCorrupt, "conventional zones"},
+		{"capacity above size", false, func(h *format.Header) { zonedByte(h, 8, 1) }, opensNever, format.ErrCorrupt, "zone capacity"},
+		{"odd capacity", false, func(h *format.Header) { zonedByte(h, 11, 1); zonedByte(h, 9, 1) }, opensNever, format.ErrCorrupt, "multiple of 512"},
+		{"table past the end", false, func(h *format.Header) { zonedByte(h, 40, 1) }, opensNever, format.ErrCorrupt, "past the end"},
+		{"table in the header", false, func(h *format.Header) { putExtension(h, format.ExtZoned, withTable(h, 0)) }, opensNever, format.ErrCorrupt, "no cluster"},
+		{"table on the L1 table", false, func(h *format.Header) { putExtension(h, format.ExtZoned, withTable(h, h.L1TableOffset)) }, opensNever, format.ErrCorrupt, "is all zeros"},
+		{"conventional in header only", false, func(h *format.Header) { zonedByte(h, 15, 2) }, opensNever, format.ErrCorrupt, "zone 1 sequential"},
+		{"private version", false, func(h *format.Header) { putExtension(h, format.ExtPrivate, []byte{0, 0, 0, 2, 0, 0, 0, 0}) }, opensNever, format.ErrUnsupported, "version 2"},
+		{"two private extensions", false, func(h *format.Header) {
+			h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: nil})
+		}, opensNever, format.ErrCorrupt, "2 private header extensions"},
+		{"private record", false, func(h *format.Header) {
+			p := format.PrivateExtension{LogicalBlockSize: 4096, Unknown: []format.PrivateRecord{{Tag: format.TagMustUnderstand | 9, Data: nil}}}
+			putExtension(h, format.ExtPrivate, p.Encode())
+		}, opensReadOnly, format.ErrUnsupported, "0x80000009"},
+		{"L1 table short", false, func(h *format.Header) { h.L1Size = 1 }, opensNever, format.ErrCorrupt, "too few"},
+		{"L1 table huge", false, func(h *format.Header) { h.L1Size = 1 << 30 }, opensNever, format.ErrCorrupt, "above the limit"},
+		{"L1 table astray", false, func(h *format.Header) { h.L1TableOffset += 512 }, opensNever, format.ErrCorrupt, "no cluster of its own"},
+		{"L1 table past the end", false, func(h *format.Header) { h.L1TableOffset = 1 << 40 }, opensNever, format.ErrTruncated, "L1 table"},
+		{"L1 table on refcounts", false, func(h *format.Header) { h.L1TableOffset = 2 << 12 }, opensReadOnly, format.ErrCorrupt, ""},
+		{"refcount table past the end", false, func(h *format.Header) { h.RefcountTableOffset = 1 << 40 }, opensReadOnly, format.ErrTruncated, "refcount table"},
+		{"refcount table huge", false, func(h *format.Header) { h.RefcountTableClusters = 1 << 30 }, opensReadOnly, format.ErrCorrupt, "refcount table"},
+		{"refcount table absent", false, func(h *format.Header) { h.RefcountTableClusters = 0 }, opensReadOnly, format.ErrCorrupt, "refcount table"},
+		{"refcount table astray", false, func(h *format.Header) { h.RefcountTableOffset += 8 }, opensReadOnly, format.ErrCorrupt, "no cluster of its own"},
+		{"refcount table on the header", false, func(h *format.Header) { h.RefcountTableOffset = 0 }, opensReadOnly, format.ErrCorrupt, "refcount table"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := CreateOptions{Size: 16 << 20, ClusterSize: 4096, Zone: &ZoneOptions{Size: 1 << 20, Conventional: 1}}
 			if c.plain {
 				o.Zone = nil
 			}
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			create(t, m, o)
 			spoil(t, m, c.spoil)
 			for _, try := range []struct {
@@ -135,7 +136,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // mustLookAt opens an odd image leniently. Only an L1 table that can't be read
 // stops that.
-func mustLookAt(t *testing.T, m *storage.Mem, is error, says string) {
+func mustLookAt(t *testing.T, m *storagetest.Mem, is error, says string) {
 	t.Helper()
 	i, err := Open(m, OpenOptions{Lenient: true})
 	if err != nil {
@@ -154,55 +155,55 @@ func mustLookAt(t *testing.T, m *storage.Mem, is error, says string) {
 	}
 }
 
-func zonedByte(h *Header, at int, value byte) {
-	data := append([]byte(nil), FindExtensions(h.Extensions, ExtZoned)[0]...)
+func zonedByte(h *format.Header, at int, value byte) {
+	data := append([]byte(nil), format.FindExtensions(h.Extensions, format.ExtZoned)[0]...)
 	data[at] = value
-	putExtension(h, ExtZoned, data)
+	putExtension(h, format.ExtZoned, data)
 }
 
-func withTable(h *Header, off uint64) []byte {
-	data := append([]byte(nil), FindExtensions(h.Extensions, ExtZoned)[0]...)
+func withTable(h *format.Header, off uint64) []byte {
+	data := append([]byte(nil), format.FindExtensions(h.Extensions, format.ExtZoned)[0]...)
 	binary.BigEndian.PutUint64(data[40:], off)
 	return data
 }
 
 // What nobody can write right is read, and refused by name for writing.
 func TestLayoutV3IsReadOnly(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20, MaxAppendBytes: 64 << 10}})
-	spoil(t, m, func(h *Header) {
-		putExtension(h, ExtZoned, LayoutV3.Encode(LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])))
-		h.Incompatible &^= IncompatZoned
+	spoil(t, m, func(h *format.Header) {
+		putExtension(h, format.ExtZoned, format.LayoutV3.Encode(format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])))
+		h.Incompatible &^= format.IncompatZoned
 	})
 	i, err := Open(m, OpenOptions{ReadOnly: true})
 	if err != nil || i.Zoned().Revision != "v3" || i.Zoned().MaxAppendBytes != 64<<10 {
 		t.Fatalf("%+v %v", i.Zoned(), err)
 	}
 	_, err = Open(m, OpenOptions{})
-	mustSay(t, err, ErrUnsupported, "layout v3")
+	mustSay(t, err, format.ErrUnsupported, "layout v3")
 }
 
 // Geometries a kernel can't take open all the same.
 func TestReadableIsMoreThanServable(t *testing.T) {
-	for name, change := range map[string]func(*Header){
-		"zone size no power of two": func(h *Header) {
-			x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
+	for name, change := range map[string]func(*format.Header){
+		"zone size no power of two": func(h *format.Header) {
+			x := format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])
 			x.ZoneSize, x.ZoneCapacity = 5<<18, 5<<18
 			h.Size = uint64(x.Zones) * x.ZoneSize
-			putExtension(h, ExtZoned, LayoutV6.Encode(x))
+			putExtension(h, format.ExtZoned, format.LayoutV6.Encode(x))
 		},
-		"short last zone": func(h *Header) { h.Size -= 512 },
-		"limits above the number of zones": func(h *Header) {
-			x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
+		"short last zone": func(h *format.Header) { h.Size -= 512 },
+		"limits above the number of zones": func(h *format.Header) {
+			x := format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])
 			x.MaxActive, x.MaxOpen = 1000, 2000
-			putExtension(h, ExtZoned, LayoutV6.Encode(x))
+			putExtension(h, format.ExtZoned, format.LayoutV6.Encode(x))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			create(t, m, CreateOptions{Size: 16 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
 			spoil(t, m, change)
-			h, err := ParseHeader(m.Bytes())
+			h, err := format.ParseHeader(m.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -220,8 +221,8 @@ func TestReadableIsMoreThanServable(t *testing.T) {
 }
 
 // rewriteZones makes every zone of a v6 image EMPTY.
-func rewriteZones(m *storage.Mem, h *Header) {
-	x := LayoutV6.Decode(FindExtensions(h.Extensions, ExtZoned)[0])
+func rewriteZones(m *storagetest.Mem, h *format.Header) {
+	x := format.LayoutV6.Decode(format.FindExtensions(h.Extensions, format.ExtZoned)[0])
 	for k := range uint64(x.Zones) {
 		m.WriteAt(binary.LittleEndian.AppendUint64(nil, k*x.ZoneSize), int64(x.TableOffset+k*8))
 	}
@@ -229,10 +230,10 @@ func rewriteZones(m *storage.Mem, h *Header) {
 
 // Opening, and what opening for writing changes, leaves unknown extensions alone.
 func TestUnknownExtensionsSurvive(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20})
 	i := reopen(t, m)
-	unknown := Extension{Type: ExtensionType(0x12345678), Data: []byte("left alone")}
+	unknown := format.Extension{Type: format.ExtensionType(0x12345678), Data: []byte("left alone")}
 	i.header.Extensions = append(i.header.Extensions, unknown)
 	i.header.Autoclear = 5
 	b, err := i.header.Encode()
@@ -244,24 +245,24 @@ func TestUnknownExtensionsSurvive(t *testing.T) {
 	if last := h.Extensions[len(h.Extensions)-1]; !cmp.Equal(last, unknown) {
 		t.Errorf("extension is now %+v", last)
 	}
-	if b = m.Bytes(); binary.BigEndian.Uint64(b[AutoclearField:]) != 0 {
+	if b = m.Bytes(); binary.BigEndian.Uint64(b[format.AutoclearField:]) != 0 {
 		t.Error("autoclear bits survived an open for writing")
 	}
 }
 
 func TestReadOnlyOpenWritesNothing(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 18}})
-	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, AutoclearField)
+	m.WriteAt([]byte{0, 0, 0, 0, 0, 0, 0, 1}, format.AutoclearField)
 	m.WriteAt([]byte{1}, 7<<16) // ends within a cluster
-	f := storage.NewRecorder(m)
+	f := storagetest.NewRecorder(m)
 	i, err := Open(f, OpenOptions{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
 		"ensure": i.Ensure(0, 1, 0), "write": i.WriteAt([]byte{1}, 0), "zero": i.MakeZero(0, 1),
-		"slots": i.WriteZoneSlots([]ZoneSlot{{Zone: 0, WP: 512}}),
+		"slots": i.WriteZoneSlots([]format.ZoneSlot{{Zone: 0, WP: 512}}),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,10 @@
 package qcow2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"zqublkd/qcow2/format"
+)
 
 // openWritable makes an image that was loaded for reading fit for writing.
 func (i *Image) openWritable(o OpenOptions) error {
@@ -29,7 +33,7 @@ func (i *Image) openWritable(o OpenOptions) error {
 // growToCluster makes the file end with a whole cluster. A device may end within
 // one: there is no room for that cluster, and it is never given out.
 func (i *Image) growToCluster() error {
-	err := i.disk.grow(RoundUp(i.disk.length.Load(), i.geo.ClusterSize()))
+	err := i.disk.grow(format.RoundUp(i.disk.length.Load(), i.geo.ClusterSize()))
 	if noRoom(err) {
 		return nil
 	}
@@ -46,7 +50,7 @@ func (i *Image) claimRegions() {
 		i.claim(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
 	}
 	for k := range i.l1 {
-		e := L1Entry(i.l1[k].entry.Load())
+		e := format.L1Entry(i.l1[k].entry.Load())
 		if e == 0 {
 			continue
 		}
@@ -84,14 +88,14 @@ func (i *Image) claimRefcounts() {
 	i.refs = newRefcounts(i, table)
 }
 
-func (i *Image) readRefTable() ([]RefcountTableEntry, error) {
+func (i *Image) readRefTable() ([]format.RefcountTableEntry, error) {
 	h := i.header
 	n := uint64(h.RefcountTableClusters) << i.geo.ClusterBits
 	switch {
-	case n == 0 || n > max(MaxRefTableBytes, i.geo.ClusterSize()):
-		return nil, corrupt("header", RefTableField+8, "says the refcount table has %d clusters, which is none or above the limit", h.RefcountTableClusters)
+	case n == 0 || n > max(format.MaxRefTableBytes, i.geo.ClusterSize()):
+		return nil, format.Corrupt("header", format.RefTableField+8, "says the refcount table has %d clusters, which is none or above the limit", h.RefcountTableClusters)
 	case h.RefcountTableOffset == 0 || i.geo.InCluster(h.RefcountTableOffset) != 0:
-		return nil, corrupt("header", RefTableField, "puts the refcount table at %#x, which is no cluster of its own", h.RefcountTableOffset)
+		return nil, format.Corrupt("header", format.RefTableField, "puts the refcount table at %#x, which is no cluster of its own", h.RefcountTableOffset)
 	}
 	raw := make([]byte, n)
 	if err := i.readTable("refcount table", raw[:1], h.RefcountTableOffset); err != nil {
@@ -100,22 +104,22 @@ func (i *Image) readRefTable() ([]RefcountTableEntry, error) {
 	if err := i.disk.read(raw, h.RefcountTableOffset); err != nil {
 		return nil, err
 	}
-	table := make([]RefcountTableEntry, n/8)
+	table := make([]format.RefcountTableEntry, n/8)
 	for k := range table {
-		table[k] = RefcountTableEntry(binary.BigEndian.Uint64(raw[k*8:]))
+		table[k] = format.RefcountTableEntry(binary.BigEndian.Uint64(raw[k*8:]))
 	}
 	return table, nil
 }
 
-func (i *Image) checkRefTableEntry(k uint64, e RefcountTableEntry) error {
+func (i *Image) checkRefTableEntry(k uint64, e format.RefcountTableEntry) error {
 	at := i.header.RefcountTableOffset + k*8
 	switch {
 	case e.Reserved() != 0:
-		return corrupt("refcount table entry", at, "has reserved bits set (%#x)", uint64(e))
+		return format.Corrupt("refcount table entry", at, "has reserved bits set (%#x)", uint64(e))
 	case i.geo.InCluster(e.Offset()) != 0:
-		return corrupt("refcount table entry", at, "points into a cluster (%#x)", e.Offset())
+		return format.Corrupt("refcount table entry", at, "points into a cluster (%#x)", e.Offset())
 	case e.Offset() >= i.disk.length.Load() && e != 0:
-		return corrupt("refcount table entry", at, "points past the end of the file (%#x)", e.Offset())
+		return format.Corrupt("refcount table entry", at, "points past the end of the file (%#x)", e.Offset())
 	}
 	return nil
 }
@@ -131,17 +135,17 @@ func (i *Image) clearAutoclear() error {
 	if old == 0 {
 		return nil
 	}
-	keep := AutoclearFeatures(0)
+	keep := format.AutoclearFeatures(0)
 	if i.geo.External {
-		keep = AutoclearRawExternal
+		keep = format.AutoclearRawExternal
 	}
-	if old&AutoclearBitmaps != 0 {
+	if old&format.AutoclearBitmaps != 0 {
 		marked, err := i.markBitmaps()
 		if err != nil {
 			return err
 		}
 		if marked {
-			keep |= AutoclearBitmaps
+			keep |= format.AutoclearBitmaps
 		}
 	}
 	i.header.Autoclear &= keep
@@ -149,7 +153,7 @@ func (i *Image) clearAutoclear() error {
 		return i.datasync()
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Autoclear))
-	if err := i.writeMeta(regionHeader, word, AutoclearField); err != nil {
+	if err := i.writeMeta(regionHeader, word, format.AutoclearField); err != nil {
 		return err
 	}
 	return i.datasync()

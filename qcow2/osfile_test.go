@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // blocks is the space a file takes, in bytes.
@@ -65,5 +66,5 @@ func TestOnRealFile(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Error("read back wrong")
 	}
-	MustBeSound(t, f, true)
+	qcow2test.MustBeSound(t, f, true)
 }

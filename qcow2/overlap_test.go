@@ -6,7 +6,8 @@ import (
 	"errors"
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // metadataOf is where one cluster of each kind of metadata lies; byte offsets.
@@ -15,14 +16,14 @@ func metadataOf(i *Image) map[string]uint64 {
 		"refcount table": i.header.RefcountTableOffset,
 		"refcount block": i.refs.table[0].Offset(),
 		"L1 table":       i.header.L1TableOffset,
-		"L2 table":       L1Entry(i.l1[0].entry.Load()).Offset(),
+		"L2 table":       format.L1Entry(i.l1[0].entry.Load()).Offset(),
 		"zone table":     i.zones.TableOffset,
 	}
 }
 
-func overlapImage(t *testing.T) (*storage.Mem, *Image) {
+func overlapImage(t *testing.T) (*storagetest.Mem, *Image) {
 	t.Helper()
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 16 << 20, ClusterSize: 4096, Zone: &ZoneOptions{Size: 1 << 20}})
 	if err := errors.Join(i.WriteAt(pattern(0, 4096), 0), i.Close()); err != nil {
 		t.Fatal(err)
@@ -46,22 +47,22 @@ func TestMetadataIsNeverGivenOut(t *testing.T) {
 			}
 			if name == "zone table" { // known to happen, and looked for
 				_, err := Open(m, OpenOptions{})
-				mustSay(t, err, ErrCorrupt, "counts as free")
+				mustSay(t, err, format.ErrCorrupt, "counts as free")
 				return
 			}
 			i = reopen(t, m)
 			before := m.Bytes()
 			err := i.WriteAt(pattern(0, 4096), 8<<20)
-			mustSay(t, err, ErrCorrupt, "refcount")
+			mustSay(t, err, format.ErrCorrupt, "refcount")
 			mustSay(t, i.Failed(), ErrFailed, "corrupt")
 			if err := i.WriteAt([]byte{1}, 0); !errors.Is(err, ErrFailed) {
 				t.Errorf("another write: %v", err)
 			}
-			binary.BigEndian.PutUint64(before[IncompatibleField:], uint64(IncompatZoned|IncompatDirty|IncompatCorrupt))
+			binary.BigEndian.PutUint64(before[format.IncompatibleField:], uint64(format.IncompatZoned|format.IncompatDirty|format.IncompatCorrupt))
 			if after := m.Bytes(); !bytes.Equal(before, after[:len(before)]) {
 				t.Error("more than the dirty and corrupt bits have changed")
 			}
-			if _, err := Open(m, OpenOptions{}); !errors.Is(err, ErrCorrupt) {
+			if _, err := Open(m, OpenOptions{}); !errors.Is(err, format.ErrCorrupt) {
 				t.Errorf("opened for writing again: %v", err)
 			}
 			mustBePattern(t, m, 4096)
@@ -93,14 +94,14 @@ func TestSenselessEntriesAreNotFollowed(t *testing.T) {
 				"read": i.ReadAt(make([]byte, 10), 4090), "write": i.WriteAt(make([]byte, 10), 4100),
 				"ensure": i.Ensure(0, 8192, 0), "zero": i.MakeZero(4096, 4096),
 			} {
-				if !errors.Is(err, ErrCorrupt) {
+				if !errors.Is(err, format.ErrCorrupt) {
 					t.Errorf("%s: %v", op, err)
 				}
 			}
 			if x := i.Lookup(4096, 1); x.Kind != Corrupt {
 				t.Errorf("looked up as %+v", x)
 			}
-			binary.BigEndian.PutUint64(before[IncompatibleField:], uint64(IncompatZoned|IncompatCorrupt))
+			binary.BigEndian.PutUint64(before[format.IncompatibleField:], uint64(format.IncompatZoned|format.IncompatCorrupt))
 			if !bytes.Equal(before, m.Bytes()) {
 				t.Error("not only the corrupt bit was written")
 			}
@@ -128,7 +129,7 @@ func TestWritesAreChecked(t *testing.T) {
 				t.Errorf("writing %v onto the %s: %v", kind, name, err)
 			}
 			after := m.Bytes()
-			copy(after[:HeaderLength], before) // the corrupt bit
+			copy(after[:format.HeaderLength], before) // the corrupt bit
 			if err != nil && !bytes.Equal(before, after) {
 				t.Errorf("writing %v onto the %s: it happened", kind, name)
 			}

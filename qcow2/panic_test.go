@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
 )
 
 // panicFile is a file whose nth write or barrier panics.
 type panicFile struct {
-	*storage.Mem
+	*storagetest.Mem
 	writes, syncs int // calls left until one panics; 0: none does
 }
 
@@ -62,7 +63,7 @@ var errPanic = errors.New("panic")
 
 // panicsOnce returns what became of the request that met the panic.
 func panicsOnce(t *testing.T, f *panicFile) (met error) {
-	f.Mem = storage.NewMem(nil)
+	f.Mem = storagetest.NewMem(nil)
 	writes, syncs := f.writes, f.syncs
 	f.writes, f.syncs = 0, 0
 	if err := Create(f, CreateOptions{Size: 1 << 20, ClusterSize: 4096}); err != nil {
@@ -105,7 +106,7 @@ func panicsOnce(t *testing.T, f *panicFile) (met error) {
 	}
 	img.Close()
 	f.writes, f.syncs = 0, 0
-	r, err := Check(f, Options{Repair: RepairLeaks})
+	r, err := check.Check(f, check.Options{Repair: check.RepairLeaks})
 	if err != nil || r.Corruptions > 0 {
 		t.Errorf("after the panic: %v, %+v", err, r)
 	}

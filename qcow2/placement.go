@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/format"
+)
 
 // placement is one batch of changes to the map, in the order of the virtual
 // disk. Image.mu is held but for the flush between writing and publishing.
@@ -49,7 +53,7 @@ func (p *placement) takeTables() error {
 			continue
 		}
 		last = index
-		e := L1Entry(i.l1[index].entry.Load())
+		e := format.L1Entry(i.l1[index].entry.Load())
 		ours, err := i.ownsTable(e)
 		if err != nil || ours {
 			if err != nil {
@@ -65,13 +69,13 @@ func (p *placement) takeTables() error {
 }
 
 // ownsTable says whether there is an L2 table that nobody else refers to.
-func (i *Image) ownsTable(e L1Entry) (bool, error) {
+func (i *Image) ownsTable(e format.L1Entry) (bool, error) {
 	if e.Offset() == 0 {
 		return false, nil
 	}
 	n, err := i.refs.get(e.Offset() >> i.geo.ClusterBits)
 	if err == nil && n == 0 {
-		err = i.corrupted(corrupt("L2 table", e.Offset(), "has refcount 0"))
+		err = i.corrupted(format.Corrupt("L2 table", e.Offset(), "has refcount 0"))
 	}
 	return n == 1, err
 }

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // qemu runs one of QEMU's tools. Without them nothing here means anything.
@@ -27,9 +30,9 @@ func qemu(t testing.TB, tool string, args ...string) string {
 }
 
 // qemuReads returns the disk as qemu-img reads it.
-func qemuReads(t testing.TB, m *storage.Mem) []byte {
+func qemuReads(t testing.TB, m *storagetest.Mem) []byte {
 	t.Helper()
-	path := PlainCopy(t, m)
+	path := qcow2test.PlainCopy(t, m)
 	raw := path + ".raw"
 	qemu(t, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, raw)
 	b, err := os.ReadFile(raw)
@@ -66,14 +69,14 @@ func scribble(t testing.TB, i *Image, disk []byte, seed uint64) {
 
 // mustSatisfyQEMU: qemu-img finds nothing wrong but the zone table it does not
 // know, and reads what we read and what is expected.
-func mustSatisfyQEMU(t *testing.T, m *storage.Mem, disk []byte) {
+func mustSatisfyQEMU(t *testing.T, m *storagetest.Mem, disk []byte) {
 	t.Helper()
 	i := reopen(t, m)
 	leaks := uint64(0)
 	if z := i.Zoned(); z != nil {
-		leaks = DivUp(z.TableSize(), i.ClusterSize())
+		leaks = format.DivUp(z.TableSize(), i.ClusterSize())
 	}
-	if v := QemuCheck(t, m); v.Corruptions != 0 || v.Errors != 0 || v.Leaks != leaks {
+	if v := qcow2test.QemuCheck(t, m); v.Corruptions != 0 || v.Errors != 0 || v.Leaks != leaks {
 		t.Errorf("qemu-img check says %+v, want no corruptions and %d leaks", v, leaks)
 	}
 	mustRead(t, i, disk)
@@ -96,7 +99,7 @@ func mustRead(t *testing.T, i *Image, disk []byte) {
 func TestCreatedImagesSatisfyQEMU(t *testing.T) {
 	zones := &ZoneOptions{Size: 2 << 20, Capacity: 1 << 20, Conventional: 1, MaxActive: 2}
 	var shapes []CreateOptions
-	for bits := MinClusterBits; bits <= MaxClusterBits; bits += 2 {
+	for bits := format.MinClusterBits; bits <= format.MaxClusterBits; bits += 2 {
 		shapes = append(shapes, CreateOptions{ClusterSize: 1 << bits, Zone: zones})
 	}
 	for bits := uint32(1); bits <= 64; bits *= 2 {
@@ -109,7 +112,7 @@ func TestCreatedImagesSatisfyQEMU(t *testing.T) {
 	for k, o := range shapes {
 		o.Size = 8<<20 + 4096
 		t.Run(fmt.Sprintf("cluster %d bits %d ext %v", o.ClusterSize, o.RefcountBits, o.ExtendedL2), func(t *testing.T) {
-			m := new(storage.Mem)
+			m := new(storagetest.Mem)
 			i := create(t, m, o)
 			disk := make([]byte, o.Size)
 			if k == 0 {
@@ -185,10 +188,10 @@ func useImageOfQEMU(t *testing.T, path string, disk []byte, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := storage.NewMem(data)
-	f := storage.NewRecorder(m)
+	m := storagetest.NewMem(data)
+	f := storagetest.NewRecorder(m)
 	if seed%2 == 1 { // zeros by flags and writes
-		f.Inject(storage.Fault{Kind: storage.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
+		f.Inject(storagetest.Fault{Kind: storagetest.OpPunch, Nth: 1, Err: storage.ErrNotSupported, Stuck: true})
 	}
 	i := reopen(t, f)
 	mustRead(t, i, disk)

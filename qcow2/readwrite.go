@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/format"
+)
 
 // ReadAt fills p from byte off of the virtual disk, whatever way it is stored.
 // It may block on I/O.
@@ -42,7 +46,7 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	case Corrupt:
 		return 0, i.damaged(i.poisonError(off >> i.geo.ClusterBits))
 	}
-	return 0, fmt.Errorf("reading at %d: %w", off, ErrRange)
+	return 0, fmt.Errorf("reading at %d: %w", off, format.ErrRange)
 }
 
 // readCompressed reads from one compressed cluster while it can't be given back.

@@ -3,6 +3,8 @@ package qcow2
 import (
 	"bytes"
 	"math/rand/v2"
+
+	"zqublkd/qcow2/format"
 )
 
 // refcounts is the reference counts of an image opened for writing, and the
@@ -10,11 +12,11 @@ import (
 // file. Everything here runs under Image.mu.
 type refcounts struct {
 	image *Image
-	geo   *Geometry
-	table []RefcountTableEntry
+	geo   *format.Geometry
+	table []format.RefcountTableEntry
 
-	blocks map[uint64]RefcountBlock // a bounded part of them, by block number
-	limit  int                      // blocks in memory
+	blocks map[uint64]format.RefcountBlock // a bounded part of them, by block number
+	limit  int                             // blocks in memory
 
 	tail   uint64    // every cluster from here on is free
 	cursor [2]uint64 // where the next search for a free run of a class begins
@@ -22,12 +24,12 @@ type refcounts struct {
 
 const cachedBlockBytes = 16 << 20
 
-func newRefcounts(i *Image, table []RefcountTableEntry) *refcounts {
+func newRefcounts(i *Image, table []format.RefcountTableEntry) *refcounts {
 	return &refcounts{
 		image:  i,
 		geo:    &i.geo,
 		table:  table,
-		blocks: make(map[uint64]RefcountBlock),
+		blocks: make(map[uint64]format.RefcountBlock),
 		limit:  int(max(cachedBlockBytes>>i.geo.ClusterBits, minCachedTables)),
 	}
 }
@@ -45,11 +47,11 @@ func (r *refcounts) exists(b uint64) bool {
 }
 
 // load returns block b, which must exist.
-func (r *refcounts) load(b uint64) (RefcountBlock, error) {
+func (r *refcounts) load(b uint64) (format.RefcountBlock, error) {
 	if block, ok := r.blocks[b]; ok {
 		return block, nil
 	}
-	block := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
+	block := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
 	if err := r.image.disk.read(block.Data, r.table[b].Offset()); err != nil {
 		return block, err
 	}
@@ -59,7 +61,7 @@ func (r *refcounts) load(b uint64) (RefcountBlock, error) {
 
 // keep caches a block; which other one it displaces hardly matters, any is
 // clean and read again in one go.
-func (r *refcounts) keep(b uint64, block RefcountBlock) {
+func (r *refcounts) keep(b uint64, block format.RefcountBlock) {
 	if len(r.blocks) >= r.limit {
 		skip := rand.IntN(min(r.limit, 8))
 		for victim := range r.blocks {
@@ -99,7 +101,7 @@ func (r *refcounts) acquire(x run) error {
 func (r *refcounts) drop(x run) error {
 	if positive, err := r.positive(x); err != nil || !positive {
 		if err == nil {
-			err = corrupt("refcount", x.first<<r.geo.ClusterBits, "is 0 for a cluster in use")
+			err = format.Corrupt("refcount", x.first<<r.geo.ClusterBits, "is 0 for a cluster in use")
 		}
 		return err
 	}
@@ -156,7 +158,7 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 // block once, and at none that is a hole of the file: there may be a million.
 func (r *refcounts) findTail() error {
 	h := holes{file: r.image.disk.File}
-	block := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
+	block := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
 	for b := len(r.table) - 1; b >= 0; b-- {
 		off := r.table[b].Offset()
 		if off == 0 || h.hole(off) >= r.geo.ClusterSize() {

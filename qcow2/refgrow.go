@@ -3,6 +3,8 @@ package qcow2
 import (
 	"encoding/binary"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // coverAhead is how much of the file (bytes) new refcount blocks are made for at
@@ -39,7 +41,7 @@ func (r *refcounts) addBlocks(b uint64) error {
 // missingFrom is how many blocks to make from block b on.
 func (r *refcounts) missingFrom(b uint64) uint64 {
 	bytesPerBlock := r.perBlock() << r.geo.ClusterBits
-	most := min(DivUp(coverAhead, bytesPerBlock), max(r.perBlock()/2, 1), uint64(len(r.table))-b)
+	most := min(format.DivUp(coverAhead, bytesPerBlock), max(r.perBlock()/2, 1), uint64(len(r.table))-b)
 	n := uint64(1)
 	for n < most && r.table[b+n] == 0 {
 		n++
@@ -56,7 +58,7 @@ func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 	if err := r.claimRegion(regionRefBlock, off, size); err != nil {
 		return err
 	}
-	raw := RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, size)}
+	raw := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, size)}
 	base := b << r.geo.RefBlockBits
 	for c := used.first; c < used.end(); c++ {
 		raw.Set(c-base, 1)
@@ -88,7 +90,7 @@ func (r *refcounts) linkBlocks(b, n uint64, used run) error {
 		return r.image.fail(err) // which blocks are linked now is unknown
 	}
 	for k := range n {
-		r.table[b+k] = RefcountTableEntry((used.first + k) << r.geo.ClusterBits)
+		r.table[b+k] = format.RefcountTableEntry((used.first + k) << r.geo.ClusterBits)
 	}
 	r.tail = max(r.tail, used.end())
 	return nil
@@ -99,17 +101,17 @@ func (r *refcounts) linkBlocks(b, n uint64, used run) error {
 // the old table has no entry for, and the tail is in its range.
 func (r *refcounts) growTable(b uint64) error {
 	tableClusters, n := r.plan(b)
-	if tableClusters<<r.geo.ClusterBits > max(MaxRefTableBytes, r.geo.ClusterSize()) {
-		return fmt.Errorf("refcount table would pass 8 MiB, the limit of the format's readers: %w", ErrUnsupported)
+	if tableClusters<<r.geo.ClusterBits > max(format.MaxRefTableBytes, r.geo.ClusterSize()) {
+		return fmt.Errorf("refcount table would pass 8 MiB, the limit of the format's readers: %w", format.ErrUnsupported)
 	}
 	used := run{r.tail, tableClusters + n}
 	if err := r.placeBlocks(b, n, used, used.first+tableClusters); err != nil {
 		return err
 	}
-	table := make([]RefcountTableEntry, tableClusters<<r.geo.ClusterBits/8)
+	table := make([]format.RefcountTableEntry, tableClusters<<r.geo.ClusterBits/8)
 	copy(table, r.table)
 	for k := range n {
-		table[b+k] = RefcountTableEntry((used.first + tableClusters + k) << r.geo.ClusterBits)
+		table[b+k] = format.RefcountTableEntry((used.first + tableClusters + k) << r.geo.ClusterBits)
 	}
 	if err := r.placeTable(table, used.first); err != nil {
 		r.image.regions.remove((used.first+tableClusters)<<r.geo.ClusterBits, n<<r.geo.ClusterBits)
@@ -122,7 +124,7 @@ func (r *refcounts) growTable(b uint64) error {
 // from number b on, count both table and blocks.
 func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 	for blocks = 1; ; blocks++ {
-		doubled := min(2*uint64(len(r.table)), MaxRefTableBytes/8)
+		doubled := min(2*uint64(len(r.table)), format.MaxRefTableBytes/8)
 		tableClusters = r.geo.Clusters(max(doubled, b+blocks) * 8)
 		if (b+blocks)<<r.geo.RefBlockBits >= r.tail+tableClusters+blocks {
 			return tableClusters, blocks
@@ -131,7 +133,7 @@ func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 }
 
 // placeTable writes a table to the clusters from first on and makes it durable.
-func (r *refcounts) placeTable(table []RefcountTableEntry, first uint64) error {
+func (r *refcounts) placeTable(table []format.RefcountTableEntry, first uint64) error {
 	off, size := first<<r.geo.ClusterBits, uint64(len(table))*8
 	if err := r.claimRegion(regionRefTable, off, size); err != nil {
 		return err
@@ -152,12 +154,12 @@ func (r *refcounts) placeTable(table []RefcountTableEntry, first uint64) error {
 
 // switchTable points the header to the new table. The old one is given back
 // once that is durable, which it is before any L2 entry relies on it.
-func (r *refcounts) switchTable(table []RefcountTableEntry, used run) error {
+func (r *refcounts) switchTable(table []format.RefcountTableEntry, used run) error {
 	h := r.image.header
 	clusters := r.geo.Clusters(uint64(len(table)) * 8)
 	field := binary.BigEndian.AppendUint64(nil, used.first<<r.geo.ClusterBits)
 	field = binary.BigEndian.AppendUint32(field, uint32(clusters))
-	if err := r.image.writeMeta(regionHeader, field, RefTableField); err != nil {
+	if err := r.image.writeMeta(regionHeader, field, format.RefTableField); err != nil {
 		return r.image.fail(err) // which table is in force now is unknown
 	}
 	old := run{h.RefcountTableOffset >> r.geo.ClusterBits, uint64(h.RefcountTableClusters)}

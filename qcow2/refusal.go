@@ -1,6 +1,10 @@
 package qcow2
 
-import "fmt"
+import (
+	"fmt"
+
+	"zqublkd/qcow2/format"
+)
 
 // Use is what an image is opened for.
 type Use uint8
@@ -42,12 +46,12 @@ func (i *Image) refused(use Use) error {
 // judgeHeader collects what the fixed header fields stop.
 func (i *Image) judgeHeader(o OpenOptions) {
 	h := i.header
-	for _, name := range NamesOf(h.FeatureNames(), FeatureIncompatible, uint64(h.Incompatible&^KnownIncompat)) {
-		i.refuse(UseRead, &UnsupportedError{Feature: "incompatible feature " + name, WayOut: "use the program that set it"})
+	for _, name := range format.NamesOf(h.FeatureNames(), format.FeatureIncompatible, uint64(h.Incompatible&^format.KnownIncompat)) {
+		i.refuse(UseRead, &format.UnsupportedError{Feature: "incompatible feature " + name, WayOut: "use the program that set it"})
 	}
 	i.judgeNames(o)
 	if h.CryptMethod != 0 {
-		i.refuse(UseRead, &UnsupportedError{Feature: encryptionName(h.CryptMethod), WayOut: "convert the image with qemu-img to one without"})
+		i.refuse(UseRead, &format.UnsupportedError{Feature: encryptionName(h.CryptMethod), WayOut: "convert the image with qemu-img to one without"})
 	}
 	i.judgeState()
 }
@@ -55,16 +59,16 @@ func (i *Image) judgeHeader(o OpenOptions) {
 // judgeNames: other files that the image names are there, and mean something.
 func (i *Image) judgeNames(o OpenOptions) {
 	h := i.header
-	external := h.Incompatible&IncompatDataFile != 0
+	external := h.Incompatible&format.IncompatDataFile != 0
 	switch {
 	case external && i.isZoned():
-		i.refuse(UseRead, &UnsupportedError{Feature: "a zoned image with an external data file", WayOut: "there is no way to use it"})
+		i.refuse(UseRead, &format.UnsupportedError{Feature: "a zoned image with an external data file", WayOut: "there is no way to use it"})
 	case external && o.Data == nil:
 		i.refuse(UseRead, &NotFollowedError{"external data file", h.DataFile(), "allow it with --allow-data-file"})
 	}
 	switch {
 	case h.BackingFile != "" && i.isZoned():
-		i.refuse(UseRead, &UnsupportedError{Feature: fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), WayOut: "flatten the image with qemu-img convert"})
+		i.refuse(UseRead, &format.UnsupportedError{Feature: fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), WayOut: "flatten the image with qemu-img convert"})
 	case h.BackingFile != "" && o.Base == nil:
 		i.refuse(UseRead, &NotFollowedError{"backing file", h.BackingFile, "allow it with --allow-backing"})
 	}
@@ -89,17 +93,17 @@ func (i *Image) judgeState() {
 		if i.isZoned() {
 			stops, of = UseRead, "a zoned image"
 		}
-		i.refuse(stops, &UnsupportedError{Feature: fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), WayOut: "delete them with qemu-img snapshot -d"})
+		i.refuse(stops, &format.UnsupportedError{Feature: fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), WayOut: "delete them with qemu-img snapshot -d"})
 	}
-	if h.Incompatible&IncompatCorrupt != 0 {
-		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair all", ErrCorrupt))
+	if h.Incompatible&format.IncompatCorrupt != 0 {
+		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair all", format.ErrCorrupt))
 	}
-	if h.Incompatible&IncompatDirty != 0 {
+	if h.Incompatible&format.IncompatDirty != 0 {
 		i.refuse(UseWrite, fmt.Errorf("%w (incompatible bit 0), so its refcounts may be stale; open it read-only, or run check --repair all", ErrDirty))
 	}
 }
 
 // isZoned: by the bit or by the extension; that both agree is judged elsewhere.
 func (i *Image) isZoned() bool {
-	return i.header.Incompatible&IncompatZoned != 0 || len(FindExtensions(i.header.Extensions, ExtZoned)) > 0
+	return i.header.Incompatible&format.IncompatZoned != 0 || len(format.FindExtensions(i.header.Extensions, format.ExtZoned)) > 0
 }

@@ -3,6 +3,8 @@ package qcow2
 import (
 	"fmt"
 	"sync"
+
+	"zqublkd/qcow2/format"
 )
 
 // regionKind is what a metadata cluster of the file holds.
@@ -50,7 +52,7 @@ func (r *regionMap) add(kind regionKind, off, n uint64) error {
 	first, last := r.span(off, n)
 	for c := first; c <= last; c++ {
 		if old := r.kinds[c]; old != regionData {
-			return corrupt(kind.String(), c<<r.clusterBits, "overlaps the %v", old)
+			return format.Corrupt(kind.String(), c<<r.clusterBits, "overlaps the %v", old)
 		}
 		r.kinds[c] = kind
 	}
@@ -94,7 +96,7 @@ func (r *regionMap) check(kind regionKind, off, n uint64) error {
 	for c := first; c <= last; c++ {
 		if found := r.kinds[c]; found != kind {
 			return fmt.Errorf("write of %v refused: %w", kind,
-				corrupt("cluster", c<<r.clusterBits, "holds %v", found))
+				format.Corrupt("cluster", c<<r.clusterBits, "holds %v", found))
 		}
 	}
 	return nil

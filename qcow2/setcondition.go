@@ -1,11 +1,15 @@
 package qcow2
 
-import "slices"
+import (
+	"slices"
+
+	"zqublkd/qcow2/format"
+)
 
 // ZoneConditions lists the zones that are read-only or offline, in order. Their
 // write pointers and data are as the rest of the image has them: a zone that
 // becomes normal again is what it was.
-func (i *Image) ZoneConditions() []ConditionRun {
+func (i *Image) ZoneConditions() []format.ConditionRun {
 	if i.private == nil {
 		return nil
 	}
@@ -27,11 +31,11 @@ func (i *Image) judgeConditions() {
 // durably and at once: a crash leaves all of it or nothing. It is no call for a
 // disk in use. Errors: *OptionError for zones that can't have it,
 // *UnsupportedError when the header has no room for so many runs.
-func (i *Image) SetZoneConditions(runs ...ConditionRun) error {
+func (i *Image) SetZoneConditions(runs ...format.ConditionRun) error {
 	if err := i.mayWrite(); err != nil {
 		return err
 	}
-	var p PrivateExtension
+	var p format.PrivateExtension
 	if i.private != nil {
 		p = *i.private
 	}
@@ -45,31 +49,33 @@ func (i *Image) SetZoneConditions(runs ...ConditionRun) error {
 	if slices.Equal(before, p.Conditions) {
 		return nil
 	}
-	if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: p.Encode()}); err != nil {
+	if err := i.replaceExtension(format.Extension{Type: format.ExtPrivate, Data: p.Encode()}); err != nil {
 		return err
 	}
 	i.private = &p
 	return nil
 }
 
-func (i *Image) checkRun(r ConditionRun) error {
+func (i *Image) checkRun(r format.ConditionRun) error {
 	z := i.zones
 	switch {
 	case z == nil:
-		return &OptionError{Option: "zone", Value: r, Rule: "a plain image has no zones"}
+		return &format.OptionError{Option: "zone", Value: r, Rule: "a plain image has no zones"}
 	case r.Zones == 0 || r.End() > uint64(z.Zones):
-		return &OptionError{Option: "zone", Value: r, Rule: "the image has zones 0 to " + lastOf(z)}
+		return &format.OptionError{Option: "zone", Value: r, Rule: "the image has zones 0 to " + lastOf(z)}
 	case r.First < z.Conventional:
-		return &OptionError{Option: "zone", Value: r, Rule: "conventional zones are neither read-only nor offline; the sequential ones are " + sequentialOf(z)}
+		return &format.OptionError{Option: "zone", Value: r, Rule: "conventional zones are neither read-only nor offline; the sequential ones are " + sequentialOf(z)}
 	}
 	return nil
 }
 
-func lastOf(z *ZonedInfo) string { return ConditionRun{First: z.Zones - 1, Zones: 1}.String() }
+func lastOf(z *format.ZonedInfo) string {
+	return format.ConditionRun{First: z.Zones - 1, Zones: 1}.String()
+}
 
-func sequentialOf(z *ZonedInfo) string {
+func sequentialOf(z *format.ZonedInfo) string {
 	if z.Conventional == z.Zones {
 		return "none"
 	}
-	return ConditionRun{First: z.Conventional, Zones: z.Zones - z.Conventional}.String()
+	return format.ConditionRun{First: z.Conventional, Zones: z.Zones - z.Conventional}.String()
 }

@@ -7,11 +7,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
-func zonedMem(t *testing.T, o CreateOptions) *storage.Mem {
-	m := new(storage.Mem)
+func zonedMem(t *testing.T, o CreateOptions) *storagetest.Mem {
+	m := new(storagetest.Mem)
 	create(t, m, o)
 	return m
 }
@@ -23,13 +26,13 @@ func TestSetZoneConditions(t *testing.T) {
 	i := reopen(t, m)
 	before := i.Header().Extensions
 	for _, step := range []struct {
-		set  []ConditionRun
-		want []ConditionRun
+		set  []format.ConditionRun
+		want []format.ConditionRun
 	}{
-		{[]ConditionRun{{First: 3, Zones: 1, Condition: ZoneOffline}}, []ConditionRun{{First: 3, Zones: 1, Condition: ZoneOffline}}},
-		{[]ConditionRun{{First: 15, Zones: 1, Condition: ZoneReadOnly}, {First: 2, Zones: 4, Condition: ZoneReadOnly}}, []ConditionRun{{First: 2, Zones: 4, Condition: ZoneReadOnly}, {First: 15, Zones: 1, Condition: ZoneReadOnly}}},
-		{[]ConditionRun{{First: 4, Zones: 1, Condition: ZoneNormal}}, []ConditionRun{{First: 2, Zones: 2, Condition: ZoneReadOnly}, {First: 5, Zones: 1, Condition: ZoneReadOnly}, {First: 15, Zones: 1, Condition: ZoneReadOnly}}},
-		{[]ConditionRun{{First: 2, Zones: 14, Condition: ZoneNormal}}, nil},
+		{[]format.ConditionRun{{First: 3, Zones: 1, Condition: format.ZoneOffline}}, []format.ConditionRun{{First: 3, Zones: 1, Condition: format.ZoneOffline}}},
+		{[]format.ConditionRun{{First: 15, Zones: 1, Condition: format.ZoneReadOnly}, {First: 2, Zones: 4, Condition: format.ZoneReadOnly}}, []format.ConditionRun{{First: 2, Zones: 4, Condition: format.ZoneReadOnly}, {First: 15, Zones: 1, Condition: format.ZoneReadOnly}}},
+		{[]format.ConditionRun{{First: 4, Zones: 1, Condition: format.ZoneNormal}}, []format.ConditionRun{{First: 2, Zones: 2, Condition: format.ZoneReadOnly}, {First: 5, Zones: 1, Condition: format.ZoneReadOnly}, {First: 15, Zones: 1, Condition: format.ZoneReadOnly}}},
+		{[]format.ConditionRun{{First: 2, Zones: 14, Condition: format.ZoneNormal}}, nil},
 	} {
 		if err := i.SetZoneConditions(step.set...); err != nil {
 			t.Fatal(err)
@@ -39,8 +42,8 @@ func TestSetZoneConditions(t *testing.T) {
 				t.Errorf("%v: %s", step.set, diff)
 			}
 		}
-		if r := MustCheck(t, m, Options{}); !r.Clean() || len(r.Findings) > 0 {
-			t.Error(Text(r))
+		if r := qcow2test.MustCheck(t, m, check.Options{}); !r.Clean() || len(r.Findings) > 0 {
+			t.Error(qcow2test.Text(r))
 		}
 	}
 	if diff := cmp.Diff(before, reopen(t, m).Header().Extensions); diff != "" {
@@ -51,13 +54,13 @@ func TestSetZoneConditions(t *testing.T) {
 // What is so already costs nothing.
 func TestSetZoneConditionsTwice(t *testing.T) {
 	m := zonedMem(t, sixteenZones)
-	if err := reopen(t, m).SetZoneConditions(ConditionRun{First: 3, Zones: 2, Condition: ZoneOffline}); err != nil {
+	if err := reopen(t, m).SetZoneConditions(format.ConditionRun{First: 3, Zones: 2, Condition: format.ZoneOffline}); err != nil {
 		t.Fatal(err)
 	}
-	rec := storage.NewRecorder(m)
+	rec := storagetest.NewRecorder(m)
 	i := reopen(t, rec)
 	before := rec.Len()
-	if err := i.SetZoneConditions(ConditionRun{First: 4, Zones: 1, Condition: ZoneOffline}, ConditionRun{First: 9, Zones: 1, Condition: ZoneNormal}); err != nil || rec.Len() != before {
+	if err := i.SetZoneConditions(format.ConditionRun{First: 4, Zones: 1, Condition: format.ZoneOffline}, format.ConditionRun{First: 9, Zones: 1, Condition: format.ZoneNormal}); err != nil || rec.Len() != before {
 		t.Errorf("%d operations on the file, %v", rec.Len()-before, err)
 	}
 }
@@ -66,22 +69,22 @@ func TestSetZoneConditionsRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		o    CreateOptions
-		run  ConditionRun
+		run  format.ConditionRun
 		is   error
 		says string
 	}{
-		{"conventional", sixteenZones, ConditionRun{First: 1, Zones: 2, Condition: ZoneOffline}, ErrOption, "zone=1-2: conventional zones are neither read-only nor offline; the sequential ones are 2-15"},
-		{"outside", sixteenZones, ConditionRun{First: 16, Zones: 1, Condition: ZoneOffline}, ErrOption, "zone=16: the image has zones 0 to 15"},
-		{"partly outside", sixteenZones, ConditionRun{First: 15, Zones: 2, Condition: ZoneOffline}, ErrOption, "zone=15-16:"},
-		{"far outside", sixteenZones, ConditionRun{First: 1<<32 - 1, Zones: 1<<32 - 1, Condition: ZoneOffline}, ErrOption, "zones 0 to 15"},
-		{"none", sixteenZones, ConditionRun{First: 3, Zones: 0, Condition: ZoneOffline}, ErrOption, "zones 0 to 15"},
-		{"plain", CreateOptions{Size: 1 << 20}, ConditionRun{First: 0, Zones: 1, Condition: ZoneOffline}, ErrOption, "no zones"},
+		{"conventional", sixteenZones, format.ConditionRun{First: 1, Zones: 2, Condition: format.ZoneOffline}, format.ErrOption, "zone=1-2: conventional zones are neither read-only nor offline; the sequential ones are 2-15"},
+		{"outside", sixteenZones, format.ConditionRun{First: 16, Zones: 1, Condition: format.ZoneOffline}, format.ErrOption, "zone=16: the image has zones 0 to 15"},
+		{"partly outside", sixteenZones, format.ConditionRun{First: 15, Zones: 2, Condition: format.ZoneOffline}, format.ErrOption, "zone=15-16:"},
+		{"far outside", sixteenZones, format.ConditionRun{First: 1<<32 - 1, Zones: 1<<32 - 1, Condition: format.ZoneOffline}, format.ErrOption, "zones 0 to 15"},
+		{"none", sixteenZones, format.ConditionRun{First: 3, Zones: 0, Condition: format.ZoneOffline}, format.ErrOption, "zones 0 to 15"},
+		{"plain", CreateOptions{Size: 1 << 20}, format.ConditionRun{First: 0, Zones: 1, Condition: format.ZoneOffline}, format.ErrOption, "no zones"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rec := storage.NewRecorder(zonedMem(t, c.o))
+			rec := storagetest.NewRecorder(zonedMem(t, c.o))
 			i := reopen(t, rec)
 			before := rec.Len()
-			mustSay(t, i.SetZoneConditions(ConditionRun{First: 5, Zones: 0, Condition: ZoneNormal}, c.run), c.is, "")
+			mustSay(t, i.SetZoneConditions(format.ConditionRun{First: 5, Zones: 0, Condition: format.ZoneNormal}, c.run), c.is, "")
 			mustSay(t, i.SetZoneConditions(c.run), c.is, c.says)
 			if rec.Len() != before || len(i.ZoneConditions()) > 0 {
 				t.Errorf("%d operations on the file, conditions %v", rec.Len()-before, i.ZoneConditions())
@@ -93,7 +96,7 @@ func TestSetZoneConditionsRefuses(t *testing.T) {
 func TestSetZoneConditionsReadOnly(t *testing.T) {
 	i, err := Open(zonedMem(t, sixteenZones), OpenOptions{ReadOnly: true})
 	if err == nil {
-		err = i.SetZoneConditions(ConditionRun{First: 5, Zones: 1, Condition: ZoneOffline})
+		err = i.SetZoneConditions(format.ConditionRun{First: 5, Zones: 1, Condition: format.ZoneOffline})
 	}
 	if !errors.Is(err, ErrReadOnly) {
 		t.Error(err)
@@ -106,11 +109,11 @@ func TestSetZoneConditionsNoRoom(t *testing.T) {
 	m := zonedMem(t, CreateOptions{Size: 1 << 20, ClusterSize: 512, Zone: &ZoneOptions{Size: 1 << 14}})
 	i := reopen(t, m)
 	for n := uint32(0); ; n++ {
-		err := i.SetZoneConditions(ConditionRun{First: 2 * n, Zones: 1, Condition: ZoneOffline})
+		err := i.SetZoneConditions(format.ConditionRun{First: 2 * n, Zones: 1, Condition: format.ZoneOffline})
 		if err == nil {
 			continue
 		}
-		mustSay(t, err, ErrUnsupported, "in a cluster of 512")
+		mustSay(t, err, format.ErrUnsupported, "in a cluster of 512")
 		if n < 4 || len(reopen(t, m).ZoneConditions()) != int(n) {
 			t.Errorf("no room for run %d; %v are there", n, reopen(t, m).ZoneConditions())
 		}
@@ -122,9 +125,9 @@ func TestSetZoneConditionsNoRoom(t *testing.T) {
 // every fourth of 16384 zones does.
 func TestSetZoneConditionsMany(t *testing.T) {
 	m := zonedMem(t, CreateOptions{Size: 16384 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
-	var runs []ConditionRun
+	var runs []format.ConditionRun
 	for n := uint32(0); n < 16384; n += 8 {
-		runs = append(runs, ConditionRun{First: n, Zones: 1, Condition: ZoneOffline})
+		runs = append(runs, format.ConditionRun{First: n, Zones: 1, Condition: format.ZoneOffline})
 	}
 	if err := reopen(t, m).SetZoneConditions(runs...); err != nil {
 		t.Fatal(err)
@@ -137,18 +140,18 @@ func TestSetZoneConditionsMany(t *testing.T) {
 // Whatever a crash leaves of a change, the image has the old conditions or the
 // new ones, everything else as it was, and takes the next change.
 func TestSetZoneConditionsCrash(t *testing.T) {
-	long := []ConditionRun{}
+	long := []format.ConditionRun{}
 	for n := uint32(2); n < 200; n += 2 {
-		long = append(long, ConditionRun{First: n, Zones: 1, Condition: ZoneReadOnly})
+		long = append(long, format.ConditionRun{First: n, Zones: 1, Condition: format.ZoneReadOnly})
 	}
-	one := []ConditionRun{{First: 100, Zones: 1, Condition: ZoneOffline}}
+	one := []format.ConditionRun{{First: 100, Zones: 1, Condition: format.ZoneOffline}}
 	for _, c := range []struct {
 		name          string
-		before, after []ConditionRun
+		before, after []format.ConditionRun
 	}{
 		{"first", nil, one},
 		{"longer", one, long},
-		{"shorter", long, []ConditionRun{{First: 0, Zones: 256, Condition: ZoneNormal}}},
+		{"shorter", long, []format.ConditionRun{{First: 0, Zones: 256, Condition: format.ZoneNormal}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := zonedMem(t, CreateOptions{Size: 256 << 20, Zone: &ZoneOptions{Size: 1 << 20}})
@@ -157,7 +160,7 @@ func TestSetZoneConditionsCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			old := i.ZoneConditions()
-			rec := storage.NewRecorder(m)
+			rec := storagetest.NewRecorder(m)
 			i = reopen(t, rec)
 			start := rec.Len()
 			if err := i.SetZoneConditions(c.after...); err != nil {
@@ -166,13 +169,13 @@ func TestSetZoneConditionsCrash(t *testing.T) {
 			seen := map[bool]int{}
 			for n := start; n <= rec.Len(); n++ {
 				for seed := range uint64(15) {
-					seen[crashed(t, rec.Crash(n, storage.Shuffled(seed)), old, i.ZoneConditions())]++
+					seen[crashed(t, rec.Crash(n, storagetest.Shuffled(seed)), old, i.ZoneConditions())]++
 				}
 			}
 			if seen[false] == 0 || seen[true] == 0 {
 				t.Errorf("crashes left the old and the new: %v", seen)
 			}
-			if got := crashed(t, rec.Crash(rec.Len(), storage.None), old, i.ZoneConditions()); !got {
+			if got := crashed(t, rec.Crash(rec.Len(), storagetest.None), old, i.ZoneConditions()); !got {
 				t.Error("what was answered did not survive")
 			}
 		})
@@ -180,10 +183,10 @@ func TestSetZoneConditionsCrash(t *testing.T) {
 }
 
 // crashed says whether an image has the new conditions, not the old ones.
-func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
+func crashed(t *testing.T, m *storagetest.Mem, old, new []format.ConditionRun) bool {
 	t.Helper()
-	if r := MustCheck(t, m, Options{}); !r.Clean() {
-		t.Fatal(Text(r))
+	if r := qcow2test.MustCheck(t, m, check.Options{}); !r.Clean() {
+		t.Fatal(qcow2test.Text(r))
 	}
 	i := reopen(t, m)
 	if i.Zoned() == nil || i.LogicalBlockSize() != DefaultZonedLogicalBlockSize || i.Header().FeatureNames() == nil {
@@ -193,12 +196,12 @@ func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
 	if now != fmt.Sprint(old) && now != fmt.Sprint(new) {
 		t.Fatalf("neither old nor new: %s", now)
 	}
-	again := ConditionRun{First: 77, Zones: 1, Condition: ZoneOffline}
-	if err := i.SetZoneConditions(again); err != nil || reopen(t, m).private.Conditions.At(77) != ZoneOffline {
+	again := format.ConditionRun{First: 77, Zones: 1, Condition: format.ZoneOffline}
+	if err := i.SetZoneConditions(again); err != nil || reopen(t, m).private.Conditions.At(77) != format.ZoneOffline {
 		t.Fatalf("the next change: %v", err)
 	}
 	for _, e := range reopen(t, m).Header().Extensions {
-		if e.Type == ExtVoid {
+		if e.Type == format.ExtVoid {
 			t.Fatal("the next change left a void extension")
 		}
 	}
@@ -208,10 +211,10 @@ func crashed(t *testing.T, m *storage.Mem, old, new []ConditionRun) bool {
 // A failing disk fails the call, and nothing is said to be so that is not.
 func TestSetZoneConditionsFails(t *testing.T) {
 	for n := 1; n <= 10; n++ {
-		rec := storage.NewRecorder(zonedMem(t, sixteenZones))
+		rec := storagetest.NewRecorder(zonedMem(t, sixteenZones))
 		i := reopen(t, rec)
-		rec.Inject(storage.Fault{Kind: storage.OpAny, Nth: n, Err: errors.New("no luck")})
-		if err := i.SetZoneConditions(ConditionRun{First: 3, Zones: 1, Condition: ZoneOffline}); err == nil || len(i.ZoneConditions()) > 0 {
+		rec.Inject(storagetest.Fault{Kind: storagetest.OpAny, Nth: n, Err: errors.New("no luck")})
+		if err := i.SetZoneConditions(format.ConditionRun{First: 3, Zones: 1, Condition: format.ZoneOffline}); err == nil || len(i.ZoneConditions()) > 0 {
 			t.Errorf("operation %d failed: %v, %v", n, err, i.ZoneConditions())
 		}
 	}
@@ -223,26 +226,26 @@ func TestConditionsThatDoNotFit(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		o    CreateOptions
-		list ConditionList
+		list format.ConditionList
 		says string
 	}{
-		{"too many", sixteenZones, ConditionList{{First: 15, Zones: 2, Condition: ZoneOffline}}, "conditions of zones 15-16, and there are 16"},
-		{"conventional", sixteenZones, ConditionList{{First: 1, Zones: 1, Condition: ZoneOffline}}, "makes zones 1 offline, and the first 2 are conventional"},
-		{"plain", CreateOptions{Size: 1 << 20}, ConditionList{{First: 0, Zones: 1, Condition: ZoneOffline}}, "the image has no zones"},
+		{"too many", sixteenZones, format.ConditionList{{First: 15, Zones: 2, Condition: format.ZoneOffline}}, "conditions of zones 15-16, and there are 16"},
+		{"conventional", sixteenZones, format.ConditionList{{First: 1, Zones: 1, Condition: format.ZoneOffline}}, "makes zones 1 offline, and the first 2 are conventional"},
+		{"plain", CreateOptions{Size: 1 << 20}, format.ConditionList{{First: 0, Zones: 1, Condition: format.ZoneOffline}}, "the image has no zones"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := zonedMem(t, c.o)
 			i := reopen(t, m)
-			if err := i.replaceExtension(Extension{Type: ExtPrivate, Data: (&PrivateExtension{Conditions: c.list}).Encode()}); err != nil {
+			if err := i.replaceExtension(format.Extension{Type: format.ExtPrivate, Data: (&format.PrivateExtension{Conditions: c.list}).Encode()}); err != nil {
 				t.Fatal(err)
 			}
 			_, err := Open(m, OpenOptions{ReadOnly: true})
-			mustSay(t, err, ErrCorrupt, c.says)
+			mustSay(t, err, format.ErrCorrupt, c.says)
 			if i, err = Open(m, OpenOptions{Lenient: true}); err != nil || len(i.ZoneConditions()) > 0 || len(i.Refusals()) == 0 {
 				t.Errorf("lenient: %v, %v", i.ZoneConditions(), err)
 			}
-			if r := MustCheck(t, m, Options{}); r.Corruptions != 1 {
-				t.Error(Text(r))
+			if r := qcow2test.MustCheck(t, m, check.Options{}); r.Corruptions != 1 {
+				t.Error(qcow2test.Text(r))
 			}
 		})
 	}

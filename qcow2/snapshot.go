@@ -3,27 +3,29 @@ package qcow2
 import (
 	"encoding/binary"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // EachSnapshot visits the internal snapshots in the order of the table, until
 // visit fails; the error is that of visit or of reading the file.
-func (i *Image) EachSnapshot(visit func(Snapshot) error) error {
+func (i *Image) EachSnapshot(visit func(format.Snapshot) error) error {
 	_, err := i.eachSnapshot(visit)
 	return err
 }
 
 // eachSnapshot returns the length of the table in bytes, too.
-func (i *Image) eachSnapshot(visit func(Snapshot) error) (length uint64, err error) {
-	if i.header.SnapshotCount > MaxSnapshots {
-		return 0, corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, MaxSnapshots)
+func (i *Image) eachSnapshot(visit func(format.Snapshot) error) (length uint64, err error) {
+	if i.header.SnapshotCount > format.MaxSnapshots {
+		return 0, format.Corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, format.MaxSnapshots)
 	}
 	for range i.header.SnapshotCount {
 		s, n, err := i.readSnapshot(i.header.SnapshotsOffset + length)
 		if err != nil {
 			return length, err
 		}
-		if length += n; length > MaxSnapshotBytes {
-			return length, corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", MaxSnapshotBytes)
+		if length += n; length > format.MaxSnapshotBytes {
+			return length, format.Corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", format.MaxSnapshotBytes)
 		}
 		if err := visit(s); err != nil {
 			return length, err
@@ -33,20 +35,20 @@ func (i *Image) eachSnapshot(visit func(Snapshot) error) (length uint64, err err
 }
 
 // readSnapshot reads the entry at byte off and returns its padded length.
-func (i *Image) readSnapshot(off uint64) (Snapshot, uint64, error) {
-	b := make([]byte, SnapshotFixed)
+func (i *Image) readSnapshot(off uint64) (format.Snapshot, uint64, error) {
+	b := make([]byte, format.SnapshotFixed)
 	if err := i.readTable("snapshot table", b, off); err != nil {
-		return Snapshot{}, 0, err
+		return format.Snapshot{}, 0, err
 	}
-	n := SnapshotLength(b)
-	if n > SnapshotFixed+MaxSnapshotExtra+2*65536 {
-		return Snapshot{}, 0, corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows", n)
+	n := format.SnapshotLength(b)
+	if n > format.SnapshotFixed+format.MaxSnapshotExtra+2*65536 {
+		return format.Snapshot{}, 0, format.Corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows", n)
 	}
 	b = make([]byte, n)
 	if err := i.readTable("snapshot table", b, off); err != nil {
-		return Snapshot{}, 0, err
+		return format.Snapshot{}, 0, err
 	}
-	return ParseSnapshot(b), RoundUp(n, 8), nil
+	return format.ParseSnapshot(b), format.RoundUp(n, 8), nil
 }
 
 // maxSnapshotWords bounds the entries of all L1 tables read when an image with
@@ -60,9 +62,9 @@ func (i *Image) claimSnapshots() error {
 		return err
 	}
 	words := uint64(0)
-	length, err := i.eachSnapshot(func(s Snapshot) error {
+	length, err := i.eachSnapshot(func(s format.Snapshot) error {
 		if words += uint64(s.L1Size); words > maxSnapshotWords {
-			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", ErrCorrupt, maxSnapshotWords)
+			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", format.ErrCorrupt, maxSnapshotWords)
 		}
 		if err := i.claimSnapshot(s); err != nil {
 			return fmt.Errorf("snapshot %q: %w", s.Name, err)
@@ -75,9 +77,9 @@ func (i *Image) claimSnapshots() error {
 	return i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length)
 }
 
-func (i *Image) claimSnapshot(s Snapshot) error {
+func (i *Image) claimSnapshot(s format.Snapshot) error {
 	if i.geo.InCluster(s.L1Offset) != 0 {
-		return corrupt("snapshot's L1 table", s.L1Offset, "does not start on a cluster")
+		return format.Corrupt("snapshot's L1 table", s.L1Offset, "does not start on a cluster")
 	}
 	if err := i.regions.add(regionSnapshots, s.L1Offset, uint64(s.L1Size)*8); err != nil {
 		return err
@@ -89,13 +91,13 @@ func (i *Image) claimSnapshot(s Snapshot) error {
 // refers to are claimed already.
 func (i *Image) claimL1(off uint64, entries uint32) error {
 	for left := entries; left > 0; {
-		n := min(left, L1Piece)
+		n := min(left, format.L1Piece)
 		raw := make([]byte, n*8)
 		if err := i.readTable("L1 table", raw, off); err != nil {
 			return err
 		}
 		for ; len(raw) > 0; raw, off = raw[8:], off+8 {
-			e := L1Entry(binary.BigEndian.Uint64(raw))
+			e := format.L1Entry(binary.BigEndian.Uint64(raw))
 			if e.Offset() == 0 {
 				continue
 			}

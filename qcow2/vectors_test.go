@@ -12,7 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 // vector is one image made by the tools of a patched QEMU, and what those tools
@@ -52,7 +53,7 @@ func loadVectors(t testing.TB) []vector {
 	return list
 }
 
-func (v *vector) image(t testing.TB) *storage.Mem {
+func (v *vector) image(t testing.TB) *storagetest.Mem {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", filepath.FromSlash(v.File)))
 	if err != nil {
@@ -70,7 +71,7 @@ func (v *vector) image(t testing.TB) *storage.Mem {
 	if got := hex.EncodeToString(sum(data)); got != v.FileSHA {
 		t.Fatalf("testdata/%s has sha256 %s, want %s", v.File, got, v.FileSHA)
 	}
-	return storage.NewMem(data)
+	return storagetest.NewMem(data)
 }
 
 func sum(b []byte) []byte {
@@ -95,10 +96,10 @@ func TestVectors(t *testing.T) {
 
 func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 	x, z := v.Extension, i.Zoned()
-	want := ZonedInfo{
+	want := format.ZonedInfo{
 		Revision: v.Layout, ZoneSize: x.ZoneSize, ZoneCapacity: x.ZoneCapacity, Conventional: x.Conventional,
-		Zones: x.Zones, ZoneLimits: ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend},
-		Stored: ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend}, TableOffset: x.TableOffset,
+		Zones: x.Zones, ZoneLimits: format.ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend},
+		Stored: format.ZoneLimits{MaxOpen: x.MaxOpen, MaxActive: x.MaxActive, MaxAppendBytes: x.MaxAppend}, TableOffset: x.TableOffset,
 		BigEndian: v.Layout == "v14", VirtualSize: v.VirtualSize,
 	}
 	if *z != want {
@@ -140,7 +141,7 @@ func checkVectorZones(t *testing.T, v *vector, i *Image) {
 }
 
 // condition derives the condition a zone has on open, in the report's codes.
-func condition(z *ZonedInfo, k uint32, e ZoneEntry) int {
+func condition(z *format.ZonedInfo, k uint32, e format.ZoneEntry) int {
 	switch {
 	case e.Conventional:
 		return 0

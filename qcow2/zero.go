@@ -1,5 +1,9 @@
 package qcow2
 
+import (
+	"zqublkd/qcow2/format"
+)
+
 // MakeZero makes [off,off+n) read as zeros and gives its space back where it
 // can: host clusters that are ours alone are punched and stay mapped, so that
 // writing there again takes no metadata. Bytes outside the range are left alone.
@@ -95,9 +99,9 @@ func (i *Image) exclusivePart(x Extent) (Extent, error) {
 		case err != nil:
 			return x, err
 		case n == 0:
-			return x, i.corrupted(corrupt("refcount", c<<i.geo.ClusterBits, "is 0 for a cluster in use"))
+			return x, i.corrupted(format.Corrupt("refcount", c<<i.geo.ClusterBits, "is 0 for a cluster in use"))
 		case n > 1 && c == first:
-			return x, i.corrupted(corrupt("L2 entry", c<<i.geo.ClusterBits, "claims a cluster with refcount %d for itself", n))
+			return x, i.corrupted(format.Corrupt("L2 entry", c<<i.geo.ClusterBits, "claims a cluster with refcount %d for itself", n))
 		case n > 1:
 			x.Len = c<<i.geo.ClusterBits - x.Host
 			return x, nil
@@ -122,7 +126,7 @@ func (i *Image) onlyOurs(x Extent) (bool, error) {
 func (i *Image) zeroRun(off uint64, x Extent, discard bool) (Extent, error) {
 	whole := x.Len &^ (i.geo.ClusterSize() - 1)
 	if off+x.Len == i.size {
-		whole = RoundUp(x.Len, i.geo.ClusterSize())
+		whole = format.RoundUp(x.Len, i.geo.ClusterSize())
 	}
 	ours, err := i.onlyOurs(x)
 	if err != nil {

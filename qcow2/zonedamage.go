@@ -3,6 +3,8 @@ package qcow2
 import (
 	"errors"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // ZoneNotes says in words what was odd about the zone table at open, and yet understood,
@@ -32,7 +34,7 @@ func (i *Image) judgeTableClusters() error {
 		return nil
 	}
 	table, err := i.readRefTable()
-	if IsCorrupt(err) || errors.Is(err, ErrTruncated) {
+	if format.IsCorrupt(err) || errors.Is(err, format.ErrTruncated) {
 		return nil // whoever opens it for writing judges that
 	}
 	if err != nil {
@@ -46,7 +48,7 @@ func (i *Image) judgeTableClusters() error {
 			return err
 		}
 		if n == 0 {
-			i.refuse(UseWrite, corrupt("zone table", i.zones.TableOffset,
+			i.refuse(UseWrite, format.Corrupt("zone table", i.zones.TableOffset,
 				"counts as free, as `qemu-img check -r leaks` leaves one it does not know: run zqublkd check --repair all before anything else writes to it"))
 			return nil
 		}

@@ -12,9 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
-func zonedIn(t testing.TB, revision string) *storage.Mem {
+func zonedIn(t testing.TB, revision string) *storagetest.Mem {
 	o := amendImages()["clusters of 64K"]
 	m := newAmendImage(t, o)
 	if _, err := Amend(m, AmendOptions{Revision: revision}); err != nil {
@@ -41,26 +45,26 @@ func lenient(t testing.TB, f storage.File) (*Image, string) {
 // info and check, and put right by check --repair all and nothing less.
 var damages = []struct {
 	name        string
-	do          func(t *testing.T, m *storage.Mem, layout string)
+	do          func(t *testing.T, m *storagetest.Mem, layout string)
 	info, check string
 	writable    bool // all the same
 	notes       bool // no corruptions, only notes
 }{
-	{"finish above the capacity", func(t *testing.T, m *storage.Mem, layout string) {
+	{"finish above the capacity", func(t *testing.T, m *storagetest.Mem, layout string) {
 		i := mustOpen(t, m)
 		putWord(t, m, i, 5, 6*i.zones.ZoneSize)
 	}, "1 full zones are stored above", "zone 5 is full and stored as 0x180000, above its writable end 0x170000", true, true},
-	{"bit missing", func(t *testing.T, m *storage.Mem, layout string) {
-		spoil(t, m, func(h *Header) { h.Incompatible &^= IncompatZoned })
+	{"bit missing", func(t *testing.T, m *storagetest.Mem, layout string) {
+		spoil(t, m, func(h *format.Header) { h.Incompatible &^= format.IncompatZoned })
 	}, "without incompatible bit 5", "incompatible bit 5 is clear", false, false},
-	{"table freed", func(t *testing.T, m *storage.Mem, layout string) {
+	{"table freed", func(t *testing.T, m *storagetest.Mem, layout string) {
 		i := reopen(t, m)
 		i.refs.drop(run{i.zones.TableOffset >> i.geo.ClusterBits, 1})
 	}, "counts as free", "has refcount 0 and 1 references: zone table", false, false},
 }
 
 // putWord stores an entry as it is.
-func putWord(t testing.TB, m *storage.Mem, i *Image, zone uint32, word uint64) {
+func putWord(t testing.TB, m *storagetest.Mem, i *Image, zone uint32, word uint64) {
 	b := make([]byte, 8)
 	i.table.Order.PutUint64(b, word)
 	if _, err := m.WriteAt(b, int64(i.zones.TableOffset)+int64(zone)*8); err != nil {
@@ -70,9 +74,9 @@ func putWord(t testing.TB, m *storage.Mem, i *Image, zone uint32, word uint64) {
 
 // asPlain runs a command on a file with the image that does not say that it is
 // zoned: what stock QEMU did to those of the series before v6.
-func asPlain(t *testing.T, m *storage.Mem, command ...string) {
+func asPlain(t *testing.T, m *storagetest.Mem, command ...string) {
 	t.Helper()
-	spoil(t, m, func(h *Header) { h.Incompatible &^= IncompatZoned })
+	spoil(t, m, func(h *format.Header) { h.Incompatible &^= format.IncompatZoned })
 	path := filepath.Join(t.TempDir(), "disk.qcow2")
 	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
@@ -86,12 +90,12 @@ func asPlain(t *testing.T, m *storage.Mem, command ...string) {
 	}
 	m.Truncate(0)
 	m.WriteAt(b, 0)
-	spoil(t, m, func(h *Header) { h.Incompatible |= IncompatZoned })
+	spoil(t, m, func(h *format.Header) { h.Incompatible |= format.IncompatZoned })
 }
 
 func TestKnownDamage(t *testing.T) {
 	for _, d := range damages {
-		for _, layout := range Revisions {
+		for _, layout := range format.Revisions {
 			t.Run(d.name+" in "+layout, func(t *testing.T) {
 				m := zonedIn(t, layout)
 				_, want := contentsOf(t, m)
@@ -102,14 +106,14 @@ func TestKnownDamage(t *testing.T) {
 				if _, err := Open(m, OpenOptions{}); (err == nil) != d.writable {
 					t.Errorf("opened for writing: %v", err)
 				}
-				for _, mode := range []Repair{RepairNone, RepairLeaks} {
-					r := MustCheck(t, m, Options{Repair: mode})
-					if !strings.Contains(Text(r), d.check) || (r.Corruptions == 0) != d.notes {
-						t.Errorf("check in mode %d:\n%s\nwant %q", mode, Text(r), d.check)
+				for _, mode := range []check.Repair{check.RepairNone, check.RepairLeaks} {
+					r := qcow2test.MustCheck(t, m, check.Options{Repair: mode})
+					if !strings.Contains(qcow2test.Text(r), d.check) || (r.Corruptions == 0) != d.notes {
+						t.Errorf("check in mode %d:\n%s\nwant %q", mode, qcow2test.Text(r), d.check)
 					}
 				}
-				if r := MustCheck(t, m, Options{Repair: RepairAll}); !r.Clean() || len(r.Findings) > 0 {
-					t.Fatalf("after repair:\n%s", Text(r))
+				if r := qcow2test.MustCheck(t, m, check.Options{Repair: check.RepairAll}); !r.Clean() || len(r.Findings) > 0 {
+					t.Fatalf("after repair:\n%s", qcow2test.Text(r))
 				}
 				if _, said := lenient(t, m); said != "" {
 					t.Errorf("info still says %q", said)
@@ -126,7 +130,7 @@ func TestKnownDamage(t *testing.T) {
 // What qemu-img frees it also empties, and hands out again: such a table can't
 // be brought back. It is told from others, and what is left is the disk.
 func TestTableLost(t *testing.T) {
-	for _, layout := range Revisions {
+	for _, layout := range format.Revisions {
 		t.Run(layout, func(t *testing.T) {
 			m := zonedIn(t, layout)
 			before := mustOpen(t, m.Clone())
@@ -138,14 +142,14 @@ func TestTableLost(t *testing.T) {
 	}
 }
 
-func mustBeLost(t *testing.T, m *storage.Mem, before *Image, says string) {
+func mustBeLost(t *testing.T, m *storagetest.Mem, before *Image, says string) {
 	t.Helper()
 	if _, said := lenient(t, m); !strings.Contains(said, "zone table") {
 		t.Errorf("info says %q", said)
 	}
-	r := MustCheck(t, m.Clone(), Options{Repair: RepairAll})
-	if r.Clean() || !strings.Contains(Text(r), says) {
-		t.Errorf("check, want %q:\n%s", says, Text(r))
+	r := qcow2test.MustCheck(t, m.Clone(), check.Options{Repair: check.RepairAll})
+	if r.Clean() || !strings.Contains(qcow2test.Text(r), says) {
+		t.Errorf("check, want %q:\n%s", says, qcow2test.Text(r))
 	}
 	i, err := Open(m, OpenOptions{ReadOnly: true, IgnoreZones: true})
 	if err != nil || i.Zoned() != nil {
@@ -163,20 +167,20 @@ func mustBeLost(t *testing.T, m *storage.Mem, before *Image, says string) {
 // A plain image that carries the bit is one of series v5; if something in it is
 // leaked, that may be the table of a zoned one, and the bit stays.
 func TestBitOnPlainImage(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 1 << 20})
-	spoil(t, m, func(h *Header) { h.Incompatible |= IncompatZoned })
+	spoil(t, m, func(h *format.Header) { h.Incompatible |= format.IncompatZoned })
 	leaky := m.Clone()
-	if r := MustCheck(t, m, Options{Repair: RepairAll}); !r.Clean() || r.CorruptionsFixed != 1 {
-		t.Error(Text(r))
+	if r := qcow2test.MustCheck(t, m, check.Options{Repair: check.RepairAll}); !r.Clean() || r.CorruptionsFixed != 1 {
+		t.Error(qcow2test.Text(r))
 	}
 	if i := reopen(t, m); i.Header().Incompatible != 0 {
 		t.Errorf("features %v", i.Header().Incompatible)
 	}
 	leaky.WriteAt([]byte{0, 1}, 2<<16+2*20) // the refcount block is the third cluster
 	leaky.Truncate(21 << 16)
-	if r := MustCheck(t, leaky, Options{Repair: RepairAll}); r.Clean() || r.Leaks != 1 {
-		t.Error(Text(r))
+	if r := qcow2test.MustCheck(t, leaky, check.Options{Repair: check.RepairAll}); r.Clean() || r.Leaks != 1 {
+		t.Error(qcow2test.Text(r))
 	}
 }
 
@@ -184,8 +188,8 @@ func TestBigEndianTableIsSaid(t *testing.T) {
 	m := zonedIn(t, "v8")
 	i := mustOpen(t, m)
 	for k, e := range entriesOf(t, i.table) {
-		swapped := EntryCodec{Layout: i.table.Layout, Info: i.zones, Order: LayoutV14.ByteOrder()}
-		swapped.EncodeSlots([]ZoneSlot{{Zone: uint32(k), WP: e.WP}}, func(b []byte, at uint64) error {
+		swapped := format.EntryCodec{Layout: i.table.Layout, Info: i.zones, Order: format.LayoutV14.ByteOrder()}
+		swapped.EncodeSlots([]format.ZoneSlot{{Zone: uint32(k), WP: e.WP}}, func(b []byte, at uint64) error {
 			_, err := m.WriteAt(b, int64(at))
 			return err
 		})
@@ -193,8 +197,8 @@ func TestBigEndianTableIsSaid(t *testing.T) {
 	if _, said := lenient(t, m); !strings.Contains(said, "big-endian") {
 		t.Errorf("info says %q", said)
 	}
-	if r := MustCheck(t, m, Options{}); !r.Clean() || !strings.Contains(Text(r), "zqublkd amend -o zone.revision=v8 rewrites it") {
-		t.Error(Text(r))
+	if r := qcow2test.MustCheck(t, m, check.Options{}); !r.Clean() || !strings.Contains(qcow2test.Text(r), "zqublkd amend -o zone.revision=v8 rewrites it") {
+		t.Error(qcow2test.Text(r))
 	}
 	if _, err := Amend(m, AmendOptions{Revision: "v8"}); err != nil {
 		t.Fatal(err)

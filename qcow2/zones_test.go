@@ -5,16 +5,17 @@ import (
 	"errors"
 	"testing"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 )
 
 func TestWriteZoneSlots(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	create(t, m, CreateOptions{Size: 64 << 20, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 1 << 19, Conventional: 2}})
-	f := storage.NewRecorder(m)
+	f := storagetest.NewRecorder(m)
 	i := reopen(t, f)
 	before := f.Len()
-	slots := []ZoneSlot{{Zone: 9, WP: 9<<20 + 512}, {Zone: 10, WP: 10<<20 + 1<<19}, {Zone: 11, WP: 12 << 20}, {Zone: 40, WP: 40<<20 + 8192}, {Zone: 0, WP: 0}}
+	slots := []format.ZoneSlot{{Zone: 9, WP: 9<<20 + 512}, {Zone: 10, WP: 10<<20 + 1<<19}, {Zone: 11, WP: 12 << 20}, {Zone: 40, WP: 40<<20 + 8192}, {Zone: 0, WP: 0}}
 	if err := i.WriteZoneSlots(slots); err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +33,8 @@ func TestWriteZoneSlots(t *testing.T) {
 			t.Errorf("zone %d: %+v, want write pointer %d", k, e, wp)
 		}
 	}
-	for _, bad := range []ZoneSlot{{Zone: 64, WP: 64 << 20}, {Zone: 9, WP: 8 << 20}, {Zone: 9, WP: 10<<20 + 512}, {Zone: 9, WP: 9<<20 + 1}} {
-		if err := i.WriteZoneSlots([]ZoneSlot{bad}); !errors.Is(err, ErrRange) {
+	for _, bad := range []format.ZoneSlot{{Zone: 64, WP: 64 << 20}, {Zone: 9, WP: 8 << 20}, {Zone: 9, WP: 10<<20 + 512}, {Zone: 9, WP: 9<<20 + 1}} {
+		if err := i.WriteZoneSlots([]format.ZoneSlot{bad}); !errors.Is(err, format.ErrRange) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
@@ -41,7 +42,7 @@ func TestWriteZoneSlots(t *testing.T) {
 
 // A big-endian table stays one.
 func TestWriteZoneSlotsBigEndian(t *testing.T) {
-	m := new(storage.Mem)
+	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 8 << 20, Zone: &ZoneOptions{Size: 1 << 20, Conventional: 1}})
 	at := int64(i.Zoned().TableOffset)
 	swapped := binary.BigEndian.AppendUint64(nil, 1<<59)
@@ -53,7 +54,7 @@ func TestWriteZoneSlotsBigEndian(t *testing.T) {
 	if !i.Zoned().BigEndian {
 		t.Fatal("not recognised")
 	}
-	if err := i.WriteZoneSlots([]ZoneSlot{{Zone: 3, WP: 3<<20 + 4096}}); err != nil {
+	if err := i.WriteZoneSlots([]format.ZoneSlot{{Zone: 3, WP: 3<<20 + 4096}}); err != nil {
 		t.Fatal(err)
 	}
 	if e := entriesOf(t, reopen(t, m).table)[3]; e.WP != 3<<20+4096 {
@@ -62,8 +63,8 @@ func TestWriteZoneSlotsBigEndian(t *testing.T) {
 }
 
 func TestPlainImageHasNoZones(t *testing.T) {
-	i := create(t, new(storage.Mem), CreateOptions{Size: 1 << 20})
-	err := i.EachZone(func(uint32, ZoneEntry) error { return errors.New("a zone") })
+	i := create(t, new(storagetest.Mem), CreateOptions{Size: 1 << 20})
+	err := i.EachZone(func(uint32, format.ZoneEntry) error { return errors.New("a zone") })
 	if i.Zoned() != nil || err != nil || i.WriteZoneSlots(nil) == nil {
 		t.Error("a plain image has zones")
 	}

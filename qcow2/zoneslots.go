@@ -3,11 +3,13 @@ package qcow2
 import (
 	"errors"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // WriteZoneSlots stores write pointers, 8 aligned bytes each, rewritten in
 // place; slots of adjacent zones in a row go out as one write. It does not sync.
-func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
+func (i *Image) WriteZoneSlots(slots []format.ZoneSlot) error {
 	if err := i.mayWrite(); err != nil {
 		return err
 	}
@@ -26,7 +28,7 @@ func (i *Image) WriteZoneSlots(slots []ZoneSlot) error {
 // is no room for some of them, none: those that were written get what before
 // says they had, durably. Else the table would go on saying what nobody was
 // told, and a zone whose reset has failed would be empty after the next start.
-func (i *Image) ReplaceZoneSlots(slots []ZoneSlot, before func(zone uint32) (wp uint64)) error {
+func (i *Image) ReplaceZoneSlots(slots []format.ZoneSlot, before func(zone uint32) (wp uint64)) error {
 	err := i.WriteZoneSlots(slots)
 	if err == nil || i.Failed() != nil {
 		return err
@@ -38,7 +40,7 @@ func (i *Image) ReplaceZoneSlots(slots []ZoneSlot, before func(zone uint32) (wp 
 }
 
 // restoreSlots gives slots the values from before where the file has others.
-func (i *Image) restoreSlots(slots []ZoneSlot, before func(zone uint32) uint64) error {
+func (i *Image) restoreSlots(slots []format.ZoneSlot, before func(zone uint32) uint64) error {
 	astray, err := i.astray(slots, before)
 	if err != nil || len(astray) == 0 {
 		return err
@@ -55,9 +57,9 @@ func (i *Image) restoreSlots(slots []ZoneSlot, before func(zone uint32) uint64) 
 
 // astray are those of slots that the file has with another value than before,
 // with that value.
-func (i *Image) astray(slots []ZoneSlot, before func(zone uint32) uint64) ([]ZoneSlot, error) {
-	var list []ZoneSlot
-	r := ZoneReader{ZoneTable: i.table}
+func (i *Image) astray(slots []format.ZoneSlot, before func(zone uint32) uint64) ([]format.ZoneSlot, error) {
+	var list []format.ZoneSlot
+	r := format.ZoneReader{ZoneTable: i.table}
 	for _, s := range slots {
 		e, err := r.Entry(s.Zone)
 		if err != nil {
@@ -65,13 +67,13 @@ func (i *Image) astray(slots []ZoneSlot, before func(zone uint32) uint64) ([]Zon
 		}
 		end := i.zones.WritableEnd(s.Zone)
 		if wp := before(s.Zone); e.Invalid || min(e.WP, end) != min(wp, end) {
-			list = append(list, ZoneSlot{Zone: s.Zone, WP: min(wp, end)})
+			list = append(list, format.ZoneSlot{Zone: s.Zone, WP: min(wp, end)})
 		}
 	}
 	return list, nil
 }
 
-func (i *Image) storeSlots(slots []ZoneSlot) error {
+func (i *Image) storeSlots(slots []format.ZoneSlot) error {
 	return i.table.EncodeSlots(slots, func(b []byte, at uint64) error {
 		return i.writeMeta(regionZoneTable, b, at)
 	})

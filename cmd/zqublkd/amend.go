@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 func newAmend() *cobra.Command {
@@ -17,7 +18,7 @@ func newAmend() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "amend -o zone.revision=LAYOUT IMAGE",
 		Short: "Convert a zoned image in place to another layout of its zone metadata",
-		Long: `Convert a zoned image in place to another layout of its zone metadata: ` + strings.Join(qcow2.Revisions, ", ") + `.
+		Long: `Convert a zoned image in place to another layout of its zone metadata: ` + strings.Join(format.Revisions, ", ") + `.
 Zones and data stay as they are; interrupted at any point, the image is the old
 or the new one. What the new layout has no field for is lost, and said. (qemu-img
 calls the change of an image's options in place so; its convert makes a copy.)
@@ -66,7 +67,7 @@ func parseAmend(list []string) (qcow2.AmendOptions, error) {
 		}
 	}
 	if o.Revision == "" {
-		return o, fmt.Errorf("nothing to change: give -o zone.revision=%s", strings.Join(qcow2.Revisions, "|"))
+		return o, fmt.Errorf("nothing to change: give -o zone.revision=%s", strings.Join(format.Revisions, "|"))
 	}
 	return o, nil
 }

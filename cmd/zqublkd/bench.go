@@ -7,7 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"zqublkd/internal/server"
+	"zqublkd/internal/engine"
 	"zqublkd/ublk"
 )
 
@@ -17,7 +17,7 @@ var benchOps = map[string]ublk.Op{"read": ublk.OpRead, "write": ublk.OpWrite, "a
 func newBench() *cobra.Command {
 	var op, block, cache string
 	var overwrite, asJSON bool
-	d := server.Drill{Log: logrus.StandardLogger()}
+	d := engine.Drill{Log: logrus.StandardLogger()}
 	c := &cobra.Command{
 		Use:   "bench IMAGE",
 		Short: "Measure the engine alone on an image, without a device",
@@ -34,14 +34,14 @@ overwrite what it has, which has to be allowed.`,
 			case n > 1<<30:
 				return usageError{fmt.Errorf("--block %s: no request is so large", block)}
 			}
-			d.Image, d.Block, d.Cache = args[0], uint32(n), server.Cache(cache)
+			d.Image, d.Block, d.Cache = args[0], uint32(n), engine.Cache(cache)
 			var ok bool
 			switch d.Op, ok = benchOps[op]; {
 			case !ok:
 				return usageError{fmt.Errorf("--op %q: must be read, write or append", op)}
 			case d.Op != ublk.OpRead && !overwrite:
 				return usageError{fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)}
-			case d.Cache != server.CacheNone && d.Cache != server.CacheWriteback:
+			case d.Cache != engine.CacheNone && d.Cache != engine.CacheWriteback:
 				return usageError{fmt.Errorf("--cache %q: must be none or writeback", cache)}
 			case d.Depth == 0 || d.Depth > 4096:
 				return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", d.Depth)}
@@ -69,7 +69,7 @@ overwrite what it has, which has to be allowed.`,
 	f.Uint16Var(&d.Depth, "depth", 64, "requests of a queue at once")
 	f.Uint64Var(&d.Count, "count", 75000, "requests in all")
 	f.BoolVar(&d.Random, "random", false, "in any order")
-	f.StringVar(&cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
+	f.StringVar(&cache, "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.BoolVar(&overwrite, "overwrite", false, "allow what changes the image")
 	addAllow(c, &d.Allow)
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/storage"
-	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
 )
 
 func newCheck() *cobra.Command {
@@ -31,23 +31,23 @@ clusters.`,
 			if !ok {
 				return usageError{fmt.Errorf("--repair %q: must be leaks or all", repair)}
 			}
-			if mode != qcow2.RepairNone {
+			if mode != check.RepairNone {
 				if err := idle(args[0]); err != nil {
 					return checkFailed(err)
 				}
 			}
-			if share && mode != qcow2.RepairNone {
+			if share && mode != check.RepairNone {
 				return usageError{errors.New("--repair and --force-share: an image that others may use can't be repaired")}
 			}
-			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == qcow2.RepairNone, NoLock: share})
-			if errors.Is(err, storage.ErrInUse) && mode == qcow2.RepairNone {
+			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == check.RepairNone, NoLock: share})
+			if errors.Is(err, storage.ErrInUse) && mode == check.RepairNone {
 				err = fmt.Errorf("%w; -U looks at it all the same", err)
 			}
 			if err != nil {
 				return checkFailed(err)
 			}
 			defer f.Close()
-			r, err := qcow2.Check(f, qcow2.Options{Repair: mode})
+			r, err := check.Check(f, check.Options{Repair: mode})
 			if err != nil {
 				if r != nil {
 					printCheck(c, r, asJSON) // as far as it got
@@ -57,7 +57,7 @@ clusters.`,
 			if err := printCheck(c, r, asJSON); err != nil {
 				return checkFailed(err)
 			}
-			if code := r.ExitCode(); code != qcow2.CheckClean {
+			if code := r.ExitCode(); code != check.CheckClean {
 				return codeError{errors.New(""), code}
 			}
 			return nil
@@ -70,11 +70,11 @@ clusters.`,
 	return c
 }
 
-var repairModes = map[string]qcow2.Repair{"": qcow2.RepairNone, "leaks": qcow2.RepairLeaks, "all": qcow2.RepairAll}
+var repairModes = map[string]check.Repair{"": check.RepairNone, "leaks": check.RepairLeaks, "all": check.RepairAll}
 
-func checkFailed(err error) error { return codeError{err, qcow2.CheckFailed} }
+func checkFailed(err error) error { return codeError{err, check.CheckFailed} }
 
-func printCheck(c *cobra.Command, r *qcow2.Report, asJSON bool) error {
+func printCheck(c *cobra.Command, r *check.Report, asJSON bool) error {
 	if asJSON {
 		return r.WriteJSON(c.OutOrStdout())
 	}

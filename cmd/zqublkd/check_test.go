@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
 )
 
 // What can't be checked is not called sound, in words or in JSON.
@@ -17,7 +17,7 @@ func TestC24_CheckOfNoImage(t *testing.T) {
 	}
 	for _, args := range [][]string{{"check", text}, {"check", "--repair", "all", text}} {
 		out, err := run(args...)
-		if exitCode(err) != qcow2.CheckFailed || strings.Contains(out, "is sound:") || !strings.Contains(out, "not known") {
+		if exitCode(err) != check.CheckFailed || strings.Contains(out, "is sound:") || !strings.Contains(out, "not known") {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
 	}

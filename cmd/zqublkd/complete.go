@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
 	"zqublkd/internal/server"
 )
@@ -86,7 +87,7 @@ func completeOptions(c *cobra.Command, options []createOption) {
 // addCompletions tells shells what arguments and flags may be, verb by verb.
 func addCompletions(root *cobra.Command) {
 	values := map[string][]string{
-		"recovery": {string(server.RecoveryOff), string(server.RecoveryReissue)}, "cache": {string(server.CacheNone), string(server.CacheWriteback)},
+		"recovery": {string(server.RecoveryOff), string(server.RecoveryReissue)}, "cache": {string(engine.CacheNone), string(engine.CacheWriteback)},
 		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)}, "condition": {"read-only", "offline", "normal"},
 		"repair": {"leaks", "all"}, "op": {"read", "write", "append"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
 		"log-level": {"error", "warn", "info", "debug", "trace"},

@@ -7,9 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zqublkd/internal/server"
+	"zqublkd/internal/engine"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 func newCreate() *cobra.Command {
@@ -107,7 +108,7 @@ func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) er
 func refuseUnservable(f storage.File) error {
 	img, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
 	if err == nil {
-		err = server.Servable(img)
+		err = engine.Servable(img)
 	}
 	if err != nil {
 		return usageError{fmt.Errorf("it could not be served: %w; --force makes it all the same", err)}
@@ -122,10 +123,10 @@ func tellCreated(c *cobra.Command, path string, f storage.File) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintln(c.OutOrStdout(), summary(path, img))
-	if block := img.LogicalBlockSize(); img.Zoned() == nil && block != qcow2.DefaultLogicalBlockSize {
+	if block := img.LogicalBlockSize(); img.Zoned() == nil && block != format.DefaultLogicalBlockSize {
 		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: only zqublkd knows of blocks of %d bytes: QEMU reads the partition table of such a disk with blocks of 512\n", block)
 	}
-	if err := server.Servable(img); err != nil {
+	if err := engine.Servable(img); err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: it can't be served here: %v\n", err)
 	}
 	return nil

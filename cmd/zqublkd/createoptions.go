@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // createOption is one option of create: a key of -o, spelled as qemu-img does,
@@ -33,7 +34,7 @@ var createOptions = []createOption{
 	{"logical_block_size", "logical-block-size", "size", "512 or 4096", "4096 with zones, else 512", []string{"512", "4096"},
 		sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.LogicalBlockSize = uint32(min(n, 1<<31)) })},
 	{"zone.mode", "zone-mode", "name", "host-managed; anything with zones needs it", "none", []string{"host-managed"}, setZoneMode},
-	{"zone.revision", "zone-revision", "name", "layout of the zone metadata, each that of other QEMU patches: " + strings.Join(qcow2.Revisions, ", "), qcow2.DefaultRevision, qcow2.Revisions,
+	{"zone.revision", "zone-revision", "name", "layout of the zone metadata, each that of other QEMU patches: " + strings.Join(format.Revisions, ", "), qcow2.DefaultRevision, format.Revisions,
 		func(o *qcow2.CreateOptions, s string) error { zone(o).Revision = s; return nil }},
 	{"zone.size", "zone-size", "size", "zone size, a power of two", "256M", nil,
 		sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).Size = n })},

@@ -11,6 +11,7 @@ import (
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 )
 
@@ -53,7 +54,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, qcow2.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource):
+	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
@@ -61,8 +62,8 @@ func exitCode(err error) int {
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitAllowed
-	case errors.Is(err, qcow2.ErrCorrupt), errors.Is(err, qcow2.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
-		errors.Is(err, qcow2.ErrNotQcow2), errors.Is(err, qcow2.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
+	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
+		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
 		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}

@@ -7,15 +7,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
-	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 func newExport() *cobra.Command {
 	var force, share, ignore bool
-	var allow server.Allow
+	var allow engine.Allow
 	var idle func(string) error
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
@@ -66,7 +67,7 @@ func export(in *imagefile.Opened, to string, force bool) error {
 func noteOffline(c *cobra.Command, img *qcow2.Image) {
 	var runs []string
 	for _, r := range img.ZoneConditions() {
-		if r.Condition == qcow2.ZoneOffline {
+		if r.Condition == format.ZoneOffline {
 			runs = append(runs, r.String())
 		}
 	}

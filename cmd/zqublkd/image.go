@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
-	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
@@ -28,7 +28,7 @@ func openImage(path string, share bool) (*qcow2.Image, storage.File, error) {
 }
 
 // following are the options that follow the names a user allows to be followed.
-func following(a server.Allow) imagefile.Options {
+func following(a engine.Allow) imagefile.Options {
 	return imagefile.Options{AllowBacking: a.Backing, AllowData: a.Data}
 }
 

@@ -3,15 +3,15 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
-	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 )
 
 func newImport() *cobra.Command {
 	var list []string
 	var o importer.Options
-	var allow server.Allow
+	var allow engine.Allow
 	c := &cobra.Command{
 		Use:   "import SOURCE IMAGE",
 		Short: "Make a zoned image of a zbd dump, a raw disk or a plain qcow2",

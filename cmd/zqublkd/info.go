@@ -8,15 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/printable"
-	"zqublkd/internal/server"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 	"zqublkd/zoned"
 )
 
 func newInfo() *cobra.Command {
 	var asJSON, share bool
-	var allow server.Allow
+	var allow engine.Allow
 	c := &cobra.Command{
 		Use:   "info IMAGE",
 		Short: "Describe an image: format, zones, limits, who can use it",
@@ -88,7 +89,7 @@ func describe(path string, img *qcow2.Image) imageInfo {
 	h := img.Header()
 	i := imageInfo{
 		Image: path, Format: "qcow2", VirtualSize: img.VirtualSize(), ClusterSize: img.ClusterSize(),
-		Dirty: h.Incompatible&qcow2.IncompatDirty != 0, Specific: specificOf(h),
+		Dirty: h.Incompatible&format.IncompatDirty != 0, Specific: specificOf(h),
 		LogicalBlockSize: img.LogicalBlockSize(), Compatibility: compatibility(img),
 	}
 	i.nameFiles(path, h)
@@ -113,7 +114,7 @@ func describe(path string, img *qcow2.Image) imageInfo {
 // conditions counts the zones in each condition.
 func conditions(img *qcow2.Image) map[string]int {
 	n := map[string]int{}
-	zones, err := server.Zones(img, nil)
+	zones, err := engine.Zones(img, nil)
 	if err != nil {
 		return n
 	}

@@ -11,6 +11,7 @@ import (
 	"zqublkd/internal/printable"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // specificInfo is what only qcow2 images have, as qemu-img info tells it.
@@ -41,13 +42,13 @@ type snapshotInfo struct {
 	ClockNsec   int64  `json:"vm-clock-nsec"`
 }
 
-func specificOf(h *qcow2.Header) specificInfo {
+func specificOf(h *format.Header) specificInfo {
 	compat := map[uint32]string{2: "0.10", 3: "1.1"}[h.Version]
 	return specificInfo{"qcow2", qcow2Specific{
 		Compat: compat, Compression: h.Compression.String(), RefcountBits: 1 << h.RefcountOrder,
-		Lazy:       h.Compatible&qcow2.CompatLazyRefcounts != 0,
-		Corrupt:    h.Incompatible&qcow2.IncompatCorrupt != 0,
-		ExtendedL2: h.Incompatible&qcow2.IncompatExtendedL2 != 0,
+		Lazy:       h.Compatible&format.CompatLazyRefcounts != 0,
+		Corrupt:    h.Incompatible&format.IncompatCorrupt != 0,
+		ExtendedL2: h.Incompatible&format.IncompatExtendedL2 != 0,
 	}}
 }
 
@@ -67,11 +68,11 @@ func (s qcow2Specific) features() string {
 
 // nameFiles says which other files the image names, and where these names lead.
 // Nothing is opened.
-func (i *imageInfo) nameFiles(path string, h *qcow2.Header) {
+func (i *imageInfo) nameFiles(path string, h *format.Header) {
 	if i.Backing = h.BackingFile; i.Backing != "" {
 		i.BackingFormat, i.FullBacking = h.BackingFormat(), whereTo(path, i.Backing)
 	}
-	if d := &i.Specific.Data; h.Incompatible&qcow2.IncompatDataFile != 0 {
+	if d := &i.Specific.Data; h.Incompatible&format.IncompatDataFile != 0 {
 		d.DataFile, d.DataFileRaw = h.DataFile(), h.RawData()
 		d.DataFileFull = whereTo(path, d.DataFile)
 	}
@@ -91,7 +92,7 @@ const maxListed = 1000
 
 func (i *imageInfo) listSnapshots(img *qcow2.Image) {
 	more := 0
-	err := img.EachSnapshot(func(s qcow2.Snapshot) error {
+	err := img.EachSnapshot(func(s format.Snapshot) error {
 		if len(i.Snapshots) >= maxListed {
 			more++
 			return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 )
@@ -22,7 +23,7 @@ func (i *imageInfo) judge(img *qcow2.Image, share bool) {
 	if err != nil {
 		err = fmt.Errorf("it was left by a crash, and what leaked then can't be freed: %w; run check --repair all", err)
 	}
-	if unfit := server.Servable(img); unfit != nil {
+	if unfit := engine.Servable(img); unfit != nil {
 		err = unfit
 	}
 	for _, r := range img.Refusals() {

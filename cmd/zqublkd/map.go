@@ -8,15 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/printable"
-	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 )
 
 func newMap() *cobra.Command {
 	var asJSON, share bool
-	var allow server.Allow
+	var allow engine.Allow
 	c := &cobra.Command{
 		Use:   "map IMAGE",
 		Short: "Say where each part of the disk is stored, as qemu-img map does",

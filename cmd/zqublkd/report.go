@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
@@ -65,7 +66,7 @@ func doubtfulZones(path string, share bool) (zones *zoned.Device, doubt, err err
 	case img.Zoned() == nil:
 		return nil, nil, fmt.Errorf("%s is a plain qcow2 image, it has no zones: %w", path, server.ErrNotServable)
 	}
-	if zones, err = server.Zones(img, nil); err != nil {
+	if zones, err = engine.Zones(img, nil); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if doubt != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 )
 
@@ -25,7 +26,7 @@ type serveOptions struct {
 	id       int32
 	name     string
 	readOnly bool
-	allow    server.Allow
+	allow    engine.Allow
 	recovery string
 	cache    string
 	zeroCopy string
@@ -43,7 +44,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
 	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
-	f.StringVar(&o.cache, "cache", string(server.CacheNone), "page cache for data: none or writeback")
+	f.StringVar(&o.cache, "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
 	f.Var((*sizeFlag)(&o.l2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
 	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
@@ -86,7 +87,7 @@ func (o *serveOptions) config(image string) server.Config {
 	return server.Config{
 		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
 		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
-		Cache: server.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
+		Cache: engine.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
 	}
 }
 

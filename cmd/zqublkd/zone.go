@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 func newZone() *cobra.Command {
@@ -54,7 +55,7 @@ and write pointers stay as they are: a zone that becomes normal is what it was.
 	return c
 }
 
-func setConditions(path string, runs []qcow2.ConditionRun) error {
+func setConditions(path string, runs []format.ConditionRun) error {
 	f, err := storage.Open(path, storage.Options{})
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func setConditions(path string, runs []qcow2.ConditionRun) error {
 }
 
 // parseRuns reads zones as 3, or 7-9 with both ends, and what they shall be.
-func parseRuns(zones []string, condition string) ([]qcow2.ConditionRun, error) {
+func parseRuns(zones []string, condition string) ([]format.ConditionRun, error) {
 	c, err := parseCondition(condition)
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func parseRuns(zones []string, condition string) ([]qcow2.ConditionRun, error) {
 	if len(zones) == 0 {
 		return nil, errors.New("--zone: name the zones to change")
 	}
-	var runs []qcow2.ConditionRun
+	var runs []format.ConditionRun
 	for _, text := range zones {
 		from, to, isRange := strings.Cut(text, "-")
 		if !isRange {
@@ -86,13 +87,13 @@ func parseRuns(zones []string, condition string) ([]qcow2.ConditionRun, error) {
 		if err1 != nil || err2 != nil || last < first {
 			return nil, fmt.Errorf("--zone %q: give the number of a zone, or the first and the last one as 7-9", text)
 		}
-		runs = append(runs, qcow2.ConditionRun{First: uint32(first), Zones: uint32(last - first + 1), Condition: c})
+		runs = append(runs, format.ConditionRun{First: uint32(first), Zones: uint32(last - first + 1), Condition: c})
 	}
 	return runs, nil
 }
 
-func parseCondition(name string) (qcow2.ZoneCondition, error) {
-	for _, c := range []qcow2.ZoneCondition{qcow2.ZoneReadOnly, qcow2.ZoneOffline, qcow2.ZoneNormal} {
+func parseCondition(name string) (format.ZoneCondition, error) {
+	for _, c := range []format.ZoneCondition{format.ZoneReadOnly, format.ZoneOffline, format.ZoneNormal} {
 		if c.String() == name {
 			return c, nil
 		}

@@ -10,12 +10,13 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 func TestParseRuns(t *testing.T) {
 	got, err := parseRuns([]string{"3", "7-9", "0"}, "offline")
-	want := []qcow2.ConditionRun{{First: 3, Zones: 1, Condition: qcow2.ZoneOffline},
-		{First: 7, Zones: 3, Condition: qcow2.ZoneOffline}, {First: 0, Zones: 1, Condition: qcow2.ZoneOffline}}
+	want := []format.ConditionRun{{First: 3, Zones: 1, Condition: format.ZoneOffline},
+		{First: 7, Zones: 3, Condition: format.ZoneOffline}, {First: 0, Zones: 1, Condition: format.ZoneOffline}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}

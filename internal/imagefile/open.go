@@ -8,6 +8,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // Options of Open.
@@ -98,7 +99,7 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 	if len(c.path) == 1 {
 		o.Lenient, o.IgnoreZones = c.options.Lenient, c.options.IgnoreZones
 	}
-	if c.options.AllowData && h.Incompatible&qcow2.IncompatDataFile != 0 {
+	if c.options.AllowData && h.Incompatible&format.IncompatDataFile != 0 {
 		if o.Data, err = c.openData(f, h, so); err != nil {
 			return nil, err
 		}
@@ -116,7 +117,7 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 }
 
 // openData opens the external data file that an image names.
-func (c *chain) openData(f *storage.OSFile, h *qcow2.Header, so storage.Options) (storage.File, error) {
+func (c *chain) openData(f *storage.OSFile, h *format.Header, so storage.Options) (storage.File, error) {
 	t, err := c.follow(f, h.DataFile())
 	if err != nil {
 		return nil, refused("external data file", h.DataFile(), err)
@@ -130,7 +131,7 @@ func (c *chain) openData(f *storage.OSFile, h *qcow2.Header, so storage.Options)
 }
 
 // openBase opens the backing file that an image names.
-func (c *chain) openBase(f *storage.OSFile, h *qcow2.Header, so storage.Options) (*qcow2.Base, error) {
+func (c *chain) openBase(f *storage.OSFile, h *format.Header, so storage.Options) (*qcow2.Base, error) {
 	t, err := c.follow(f, h.BackingFile)
 	if err != nil {
 		return nil, refused("backing file", h.BackingFile, err)
@@ -190,7 +191,7 @@ func formatOf(f *storage.OSFile, recorded, inName string) (string, error) {
 	}
 	h, err := qcow2.ReadHeader(f)
 	switch {
-	case errors.Is(err, qcow2.ErrNotQcow2):
+	case errors.Is(err, format.ErrNotQcow2):
 		foreign, err := Foreign(f)
 		if err != nil {
 			return "", err
@@ -201,7 +202,7 @@ func formatOf(f *storage.OSFile, recorded, inName string) (string, error) {
 		return "raw", nil
 	case err != nil:
 		return "", err
-	case h.BackingFile != "" || h.Incompatible&qcow2.IncompatDataFile != 0:
+	case h.BackingFile != "" || h.Incompatible&format.IncompatDataFile != 0:
 		return "", errors.New("the image does not say its format, and it names more files: record the format with qemu-img rebase -u -F qcow2 -b")
 	}
 	return "qcow2", nil

@@ -12,6 +12,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // folder is where a test has its images.
@@ -26,7 +27,7 @@ func (f folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // image makes an image of 1 MiB, changes its header and fills a megabyte with
 // one byte.
-func (f folder) image(name string, fill byte, change func(*qcow2.Header)) {
+func (f folder) image(name string, fill byte, change func(*format.Header)) {
 	f.Helper()
 	file, err := storage.Create(f.path(name), true)
 	f.must(err)
@@ -57,19 +58,19 @@ func (f folder) must(err error) {
 }
 
 // on names a backing file of a format, which may be empty.
-func on(name, as string) func(*qcow2.Header) {
-	return func(h *qcow2.Header) {
+func on(name, as string) func(*format.Header) {
+	return func(h *format.Header) {
 		h.BackingFile = name
 		if as != "" {
-			h.Extensions = append(h.Extensions, qcow2.Extension{Type: qcow2.ExtBackingFormat, Data: []byte(as)})
+			h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtBackingFormat, Data: []byte(as)})
 		}
 	}
 }
 
-func withData(name string) func(*qcow2.Header) {
-	return func(h *qcow2.Header) {
-		h.Incompatible |= qcow2.IncompatDataFile
-		h.Extensions = append(h.Extensions, qcow2.Extension{Type: qcow2.ExtDataFile, Data: []byte(name)})
+func withData(name string) func(*format.Header) {
+	return func(h *format.Header) {
+		h.Incompatible |= format.IncompatDataFile
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtDataFile, Data: []byte(name)})
 	}
 }
 
@@ -116,7 +117,7 @@ func TestRefused(t *testing.T) {
 	f.image("shares", 0, on("raw", "raw"))
 	for _, c := range []struct {
 		name   string
-		change func(*qcow2.Header)
+		change func(*format.Header)
 		o      Options
 		is     error // nil: it opens
 		says   string
@@ -130,7 +131,7 @@ func TestRefused(t *testing.T) {
 		{"no format, an image that names more", on("names-more", ""), all, qcow2.ErrNotFollowed, "qemu-img rebase"},
 		{"another format", on("plain", "vmdk"), all, qcow2.ErrNotFollowed, `"vmdk"`},
 		{"two formats", on(`json:{"driver":"raw","file":{"filename":"plain"}}`, "qcow2"), all, qcow2.ErrNotFollowed, "both"},
-		{"qcow2 that isn't", on("raw", "qcow2"), all, qcow2.ErrNotQcow2, "raw"},
+		{"qcow2 that isn't", on("raw", "qcow2"), all, format.ErrNotQcow2, "raw"},
 		{"missing", on("nothing", "raw"), all, os.ErrNotExist, "nothing"},
 		{"pipe", on("pipe", "raw"), all, storage.ErrFileType, "pipe"},
 		{"folder", on(".", "raw"), all, storage.ErrFileType, "directory"},
@@ -140,8 +141,8 @@ func TestRefused(t *testing.T) {
 		{"itself by another name", on("./sub/../image", "qcow2"), all, qcow2.ErrNotFollowed, "leads back"},
 		{"loop below", on("loop1", "qcow2"), all, qcow2.ErrNotFollowed, "leads back"},
 		{"its own data file", withData("image"), all, qcow2.ErrNotFollowed, "leads back"},
-		{"data file and backing file in one", func(h *qcow2.Header) { withData("raw")(h); on("raw", "raw")(h) }, all, qcow2.ErrNotFollowed, "leads back"},
-		{"data file without a name", func(h *qcow2.Header) { h.Incompatible |= qcow2.IncompatDataFile }, all, qcow2.ErrNotFollowed, "no file"},
+		{"data file and backing file in one", func(h *format.Header) { withData("raw")(h); on("raw", "raw")(h) }, all, qcow2.ErrNotFollowed, "leads back"},
+		{"data file without a name", func(h *format.Header) { h.Incompatible |= format.IncompatDataFile }, all, qcow2.ErrNotFollowed, "no file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f.image("image", 0, c.change)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // ErrDump: the file is no zone information of a zbd dump, or of a device that
@@ -65,8 +66,8 @@ func ParseDump(b []byte) (*Dump, error) {
 	}
 	zones, first, end := le.Uint32(b[76:]), le.Uint32(b[128:]), le.Uint32(b[132:])
 	switch {
-	case zones == 0 || zones > qcow2.MaxZones:
-		return nil, dumpError("%d zones, outside 1 to %d", zones, qcow2.MaxZones)
+	case zones == 0 || zones > format.MaxZones:
+		return nil, dumpError("%d zones, outside 1 to %d", zones, format.MaxZones)
 	case uint64(len(b)) != dumpHeader+uint64(zones)*dumpZone:
 		return nil, dumpError("it has %d bytes, which are not those of %d zones", len(b), zones)
 	case le.Uint64(b[32:])>>54 != 0 || d.ZoneSize == 0 || d.Size/d.ZoneSize >= 1<<32 || (d.Size+d.ZoneSize-1)/d.ZoneSize != uint64(zones):
@@ -138,11 +139,11 @@ func (d *Dump) capacity() uint64 {
 }
 
 // conditions of the zones that can't be written.
-func (d *Dump) conditions() []qcow2.ConditionRun {
-	var runs []qcow2.ConditionRun
+func (d *Dump) conditions() []format.ConditionRun {
+	var runs []format.ConditionRun
 	for k, z := range d.Zones {
 		if z.spoilt() {
-			runs = append(runs, qcow2.ConditionRun{First: uint32(k), Zones: 1, Condition: qcow2.ZoneCondition(z.Condition)})
+			runs = append(runs, format.ConditionRun{First: uint32(k), Zones: 1, Condition: format.ZoneCondition(z.Condition)})
 		}
 	}
 	return runs
@@ -196,7 +197,7 @@ func (d *Dump) apply(o *qcow2.CreateOptions) error {
 func adopt[T comparable](option string, field *T, value T) error {
 	var none T
 	if *field != none && *field != value {
-		return &qcow2.OptionError{Option: option, Value: *field, Rule: fmt.Sprintf("the dump says %v; leave it out", value)}
+		return &format.OptionError{Option: option, Value: *field, Rule: fmt.Sprintf("the dump says %v; leave it out", value)}
 	}
 	*field = value
 	return nil

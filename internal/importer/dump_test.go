@@ -11,6 +11,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 const testZone = 1 << 20
@@ -75,7 +76,7 @@ func TestImportDump(t *testing.T) {
 		t.Errorf("zones %+v, blocks of %d", z, i.LogicalBlockSize())
 	}
 	pointers := []uint64{0, testZone, 2*testZone + 4096, 3*testZone + 8192, 4*testZone + 768<<10, 5 * testZone, 6*testZone + 12288, 7 * testZone}
-	err = i.EachZone(func(zone uint32, e qcow2.ZoneEntry) error {
+	err = i.EachZone(func(zone uint32, e format.ZoneEntry) error {
 		if e.WP != pointers[zone] {
 			t.Errorf("zone %d: write pointer %d, want %d", zone, e.WP, pointers[zone])
 		}
@@ -84,7 +85,7 @@ func TestImportDump(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	want := []qcow2.ConditionRun{{First: 6, Zones: 1, Condition: qcow2.ZoneReadOnly}, {First: 7, Zones: 1, Condition: qcow2.ZoneOffline}}
+	want := []format.ConditionRun{{First: 6, Zones: 1, Condition: format.ZoneReadOnly}, {First: 7, Zones: 1, Condition: format.ZoneOffline}}
 	if got := i.ZoneConditions(); !slices.Equal(got, want) {
 		t.Errorf("conditions %v, want %v", got, want)
 	}
@@ -112,7 +113,7 @@ func TestImportLeavesNothingBehind(t *testing.T) {
 	if err := os.WriteFile(image, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Import(disk, image, Options{Force: true, Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{Size: 3 << 20}}}); !errors.Is(err, qcow2.ErrOption) {
+	if err := Import(disk, image, Options{Force: true, Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{Size: 3 << 20}}}); !errors.Is(err, format.ErrOption) {
 		t.Fatal(err)
 	}
 	if s, err := os.Stat(image); err != nil || s.Size() != int64(len(data)) {
@@ -158,7 +159,7 @@ func TestDumpAgainstOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = d.apply(&qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{Size: 2 << 20}})
-	if !errors.Is(err, qcow2.ErrOption) || !strings.Contains(err.Error(), "the dump says 1048576") {
+	if !errors.Is(err, format.ErrOption) || !strings.Contains(err.Error(), "the dump says 1048576") {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // Formats of what is imported; the empty one is found out: by the name of a
@@ -84,7 +85,7 @@ func open(path string, o Options) (*job, error) {
 	case FormatZbd:
 		return openDump(path, o)
 	}
-	return nil, &qcow2.OptionError{Option: "format", Value: kind, Rule: "must be raw, qcow2 or zbd"}
+	return nil, &format.OptionError{Option: "format", Value: kind, Rule: "must be raw, qcow2 or zbd"}
 }
 
 // probe finds the format of a source. What looks like a format that can't be
@@ -181,7 +182,7 @@ func readDump(f storage.File) (*Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size > dumpHeader+qcow2.MaxZones*dumpZone {
+	if size > dumpHeader+format.MaxZones*dumpZone {
 		return nil, dumpError("it has %d bytes, more than those of any device", size)
 	}
 	b := make([]byte, size)

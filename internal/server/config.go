@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"zqublkd/internal/devname"
+	"zqublkd/internal/engine"
 )
 
 // Recovery is what becomes of the device when its daemon dies.
@@ -33,12 +34,12 @@ const (
 // Config says what is served and how.
 type Config struct {
 	Image    string
-	Allow    Allow  // which names found in it are followed
-	ID       int32  // device number, -1: any
-	Name     string // for lists and udev's links; "": the image's file name, or one made of it
+	Allow    engine.Allow // which names found in it are followed
+	ID       int32        // device number, -1: any
+	Name     string       // for lists and udev's links; "": the image's file name, or one made of it
 	ReadOnly bool
 	Recovery Recovery
-	Cache    Cache
+	Cache    engine.Cache
 	ZeroCopy ZeroCopy
 	Queues   uint16        // 0: one for each CPU
 	Depth    uint16        // tags of a queue
@@ -105,10 +106,10 @@ func (c *Config) check() error {
 	}
 	switch c.Cache {
 	case "":
-		c.Cache = CacheNone
-	case CacheNone, CacheWriteback:
+		c.Cache = engine.CacheNone
+	case engine.CacheNone, engine.CacheWriteback:
 	default:
-		return fmt.Errorf("cache %q: %w: must be %s or %s", c.Cache, ErrConfig, CacheNone, CacheWriteback)
+		return fmt.Errorf("cache %q: %w: must be %s or %s", c.Cache, ErrConfig, engine.CacheNone, engine.CacheWriteback)
 	}
 	switch c.ZeroCopy {
 	case "":

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/engine"
 	"zqublkd/ublk"
 )
 
@@ -25,10 +26,10 @@ type command struct {
 }
 
 type reply struct {
-	Error  string    `json:"error,omitempty"`
-	Users  []string  `json:"users,omitempty"` // stop: who keeps the device from it
-	Status *Status   `json:"status,omitempty"`
-	Errors []Refusal `json:"errors,omitempty"`
+	Error  string           `json:"error,omitempty"`
+	Users  []string         `json:"users,omitempty"` // stop: who keeps the device from it
+	Status *Status          `json:"status,omitempty"`
+	Errors []engine.Refusal `json:"errors,omitempty"`
 
 	then func() // done once the client has its answer
 }
@@ -215,7 +216,7 @@ func AskStatusWithin(runDir string, id uint32, patience time.Duration) (Status, 
 }
 
 // AskErrors asks the daemon of device id for the requests it refused last.
-func AskErrors(runDir string, id uint32) ([]Refusal, error) {
+func AskErrors(runDir string, id uint32) ([]engine.Refusal, error) {
 	r, err := ask(runDir, id, command{Verb: "errors"})
 	return r.Errors, err
 }

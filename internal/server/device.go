@@ -10,6 +10,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"zqublkd/internal/engine"
+	"zqublkd/internal/statefile"
 	"zqublkd/ublk"
 )
 
@@ -22,16 +24,16 @@ type Device struct {
 	info    ublk.DevInfo
 	cookie  uint64  // by which the driver's device is known as ours
 	former  *uint32 // number of the image's last device, whose daemon died
-	disk    *Disk
+	disk    *engine.Disk
 	imageID imageID
 	claim   *claim
-	state   *StateFile
+	state   *statefile.StateFile
 	char    *ublk.Device
 	record  Record
 
 	supervisor process // brings the next daemon; no process: none
 
-	lanes    []*Queue
+	lanes    []*engine.Queue
 	queues   sync.WaitGroup
 	failed   chan error    // a queue that can't go on
 	stopping chan struct{} // closed: somebody asked for the end
@@ -82,7 +84,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
-	if d.cfg.Cache == CacheNone && !d.disk.Direct() {
+	if d.cfg.Cache == engine.CacheNone && !d.disk.Direct() {
 		d.log.Warnf("%s: the data goes through the page cache", d.disk.Image().DataWay().Why())
 	}
 	select {
@@ -157,11 +159,11 @@ func (d *Device) takeDown() error {
 }
 
 func (d *Device) openDisk() (err error) {
-	o := DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
+	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
 	if d.keep {
-		d.disk, err = OpenTaken(d.cfg.Image, d.claim.path(stateName), o)
+		d.disk, err = engine.OpenTaken(d.cfg.Image, d.claim.path(stateName), o)
 	} else {
-		d.disk, err = OpenDisk(d.cfg.Image, o)
+		d.disk, err = engine.OpenDisk(d.cfg.Image, o)
 	}
 	if err != nil {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
@@ -170,7 +172,7 @@ func (d *Device) openDisk() (err error) {
 	if d.imageID, err = imageIn(d.disk.File().Fd()); err != nil {
 		return err
 	}
-	if err := Servable(d.disk.Image()); err != nil {
+	if err := engine.Servable(d.disk.Image()); err != nil {
 		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
 	}
 	return nil
@@ -208,7 +210,7 @@ func (d *Device) addDevice() error {
 		return err
 	}
 	return d.takeNumber(ublk.AddOptions{
-		Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: MaxSectors * ublk.SectorBytes, Flags: need, Optional: like & has,
+		Queues: d.cfg.Queues, Depth: d.cfg.Depth, MaxIOBytes: engine.MaxSectors * ublk.SectorBytes, Flags: need, Optional: like & has,
 	})
 }
 
@@ -240,7 +242,7 @@ func (d *Device) makeState() error {
 	if err != nil {
 		return err
 	}
-	if d.state, err = CreateState(d.claim.path(stateName), shape); err != nil {
+	if d.state, err = statefile.CreateState(d.claim.path(stateName), shape); err != nil {
 		return inRunDir(fmt.Errorf("state file: %w", err))
 	}
 	d.atLast(d.state.Close)
@@ -252,7 +254,7 @@ func (d *Device) startDisk() error {
 }
 
 func (d *Device) describe() error {
-	p := Params(d.disk.Image(), d.cfg.ReadOnly)
+	p := engine.Params(d.disk.Image(), d.cfg.ReadOnly)
 	if d.zeroCopy() {
 		p.DMAAlignment = ublk.SectorBytes - 1 // as a drive has it; the image file is no less strict
 	}

@@ -1,30 +1,30 @@
-// Package server serves one image as one block device. It is the only place
-// where a request of the driver (package ublk), the rules (package zoned), the
-// place in the image (package qcow2) and the file under it (internal/storage)
-// meet.
+// Package server is the life of the daemon that serves one image as one block
+// device: it opens the image, makes the driver's device, records it in the run
+// directory, answers on the control socket, and stops the device, hands it over
+// or takes it over from a daemon that died. What becomes of the requests
+// meanwhile is package engine.
 //
-// # The way of a request
+// # How it is used
 //
-// A queue's thread begins the request with the rules, looks up where it lies,
-// queues the file I/O on its own ring and answers when that has ended. What
-// may block (taking space, loading tables, flush, reset, finish, odd clusters)
-// goes to a worker and comes back to the queue it came from (queue.post).
-// Requests that the rules hold back are parked in their zone and come back
-// from the request that was in their way (queue.dispatch).
+//	err := server.Serve(ctx, server.Config{Image: path, ID: -1}, func(r server.Record) { ... })
+//
+// It returns when the device is gone, or when it has been handed over. Other
+// programs find devices by Records, ask them by AskStatus and AskStop, and free
+// those of dead daemons by Delete.
 //
 // # Invariants
 //
-//   - Every request gets exactly one answer: all of its bytes or an errno.
-//   - A write is answered after its data is in the file (its page cache or the
-//     disk) and the state file knows the new write pointer.
-//   - A zone-table slot is written only under table.mu, with the value the
-//     write pointer had before the fdatasync that precedes the write.
-//   - FLUSH, FUA, RESET and FINISH are answered when durable.
-//   - A slot (the state of one tag) is touched by its queue's thread, or by the
-//     one worker it was handed to, never by both.
-//   - Nothing on a queue's thread waits for a lock that is held across I/O.
+//   - A device is recorded before the driver knows it, so that a daemon that dies at
+//     any moment leaves nothing unknown. Only what is recorded, under the record's
+//     lock, is ever recovered or deleted.
+//   - Steps up are undone last first; each is tried.
+//   - A takeover has its record and its socket before END_USER_RECOVERY; after that
+//     nothing can fail but the process.
+//   - Processes are known by the locks they hold, not by a number.
+//   - Nothing in the run directory is believed that other users could change.
 //
-// # Lock order
+// # Locks
 //
-// table.mu, then the locks of zoned; flusher.mu is held alone.
+// The lock of a record (claim) is a file lock that lives as long as its daemon. It
+// is taken before the lock of the image, and kept until the device is gone.
 package server

@@ -3,6 +3,9 @@ package server
 import (
 	"errors"
 	"testing"
+
+	"zqublkd/internal/engine"
+	"zqublkd/internal/statefile"
 )
 
 func TestHandOverRefused(t *testing.T) {
@@ -11,12 +14,12 @@ func TestHandOverRefused(t *testing.T) {
 		frozen   bool
 		version  int
 	}{
-		"no recovery":          {RecoveryOff, false, StateVersion},
-		"read-only by failure": {RecoveryReissue, true, StateVersion},
-		"other state files":    {RecoveryReissue, false, StateVersion + 1},
+		"no recovery":          {RecoveryOff, false, statefile.StateVersion},
+		"read-only by failure": {RecoveryReissue, true, statefile.StateVersion},
+		"other state files":    {RecoveryReissue, false, statefile.StateVersion + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			disk, err := OpenDisk(newWorld(t).image, DiskOptions{ReadOnly: c.frozen, Log: silent()})
+			disk, err := engine.OpenDisk(newWorld(t).image, engine.DiskOptions{ReadOnly: c.frozen, Log: silent()})
 			if err != nil {
 				t.Fatal(err)
 			}

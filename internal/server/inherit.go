@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"zqublkd/internal/engine"
+	"zqublkd/internal/statefile"
 )
 
 // A daemon that is killed leaves what it has acknowledged in two places: the data
@@ -15,7 +18,7 @@ import (
 // leftPointers reports whether a dead daemon has left write pointers that the
 // image may not have.
 func (r Record) leftPointers() bool {
-	return !r.ReadOnly && r.Zoned && StateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
+	return !r.ReadOnly && r.Zoned && statefile.StateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
 }
 
 // awaited reports whether r has left write pointers of an image that is still there.
@@ -37,8 +40,8 @@ func (d *Device) inherit(r Record) error {
 		return err
 	}
 	shape.Queues, shape.Tag = uint32(r.Queues), uint32(r.Depth)
-	s, err := TakeState(filepath.Join(deviceDir(d.cfg.RunDir, r.ID), stateName), shape)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrState) {
+	s, err := statefile.TakeState(filepath.Join(deviceDir(d.cfg.RunDir, r.ID), stateName), shape)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, statefile.ErrState) {
 		d.log.WithError(err).Warn("the write pointers of a dead daemon can't be used; the image has what was flushed")
 		return nil
 	}
@@ -47,7 +50,7 @@ func (d *Device) inherit(r Record) error {
 	}
 	defer s.Close()
 	switch err := d.disk.Inherit(s); {
-	case errors.Is(err, ErrOvertaken):
+	case errors.Is(err, engine.ErrOvertaken):
 		d.log.WithError(err).Warn("the write pointers of a dead daemon are not used")
 	case err != nil:
 		return fmt.Errorf("write pointers that a dead daemon has left: %w", err)

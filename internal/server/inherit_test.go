@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"zqublkd/internal/statefile"
 	"zqublkd/ublk"
 )
 
@@ -65,15 +66,15 @@ func TestC07_KilledWithoutRecovery(t *testing.T) {
 func TestC07_NotInherited(t *testing.T) {
 	data := pattern(1, 64<<10)
 	for name, c := range map[string]struct {
-		between func(w *world, s *StateFile, image string)
+		between func(w *world, s *statefile.StateFile, image string)
 		zone    uint32
 		wp      uint64
 	}{
-		"another boot":     {func(w *world, _ *StateFile, _ string) { putState(w, 95, func(b byte) byte { return b + 1 }) }, 1, 0},
-		"failed image":     {func(_ *world, s *StateFile, _ string) { s.SetFrozen() }, 1, 0},
-		"used already":     {func(_ *world, s *StateFile, _ string) { s.Spend() }, 1, 0},
-		"never filled":     {func(w *world, _ *StateFile, _ string) { putState(w, 4080, func(byte) byte { return 0 }) }, 1, 0},
-		"served elsewhere": {func(w *world, _ *StateFile, image string) { servedElsewhere(w.t, image, data) }, 3, 64 << 10},
+		"another boot":     {func(w *world, _ *statefile.StateFile, _ string) { putState(w, 95, func(b byte) byte { return b + 1 }) }, 1, 0},
+		"failed image":     {func(_ *world, s *statefile.StateFile, _ string) { s.SetFrozen() }, 1, 0},
+		"used already":     {func(_ *world, s *statefile.StateFile, _ string) { s.Spend() }, 1, 0},
+		"never filled":     {func(w *world, _ *statefile.StateFile, _ string) { putState(w, 4080, func(byte) byte { return 0 }) }, 1, 0},
+		"served elsewhere": {func(w *world, _ *statefile.StateFile, image string) { servedElsewhere(w.t, image, data) }, 3, 64 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -84,7 +85,7 @@ func TestC07_NotInherited(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.kill(d)
-			s, err := TakeState(filepath.Join(deviceDir(w.run, 0), stateName), shape)
+			s, err := statefile.TakeState(filepath.Join(deviceDir(w.run, 0), stateName), shape)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"zqublkd/internal/statefile"
 	"zqublkd/ublk"
 )
 
@@ -56,7 +57,7 @@ func HandOver(runDir string, id uint32) (Record, error) {
 	if err != nil {
 		return r, err
 	}
-	if _, err := ask(runDir, id, command{Verb: "hand-over", State: StateVersion}); err != nil {
+	if _, err := ask(runDir, id, command{Verb: "hand-over", State: statefile.StateVersion}); err != nil {
 		return r, err
 	}
 	return r, until(func() bool { return !r.daemon().lives() }, fmt.Sprintf("%s: its daemon, process %d, has not ended", r.Node, r.PID))

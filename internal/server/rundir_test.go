@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/engine"
+	"zqublkd/internal/statefile"
 	"zqublkd/zoned"
 )
 
@@ -132,8 +134,8 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Device{claim: c, disk: &Disk{}, stopping: make(chan struct{})}
-	state, err := CreateState(c.path(stateName), StateShape{Geometry: zoned.Geometry{Size: 1 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}, Queues: 1, Tag: 1})
+	d := &Device{claim: c, disk: &engine.Disk{}, stopping: make(chan struct{})}
+	state, err := statefile.CreateState(c.path(stateName), statefile.StateShape{Geometry: zoned.Geometry{Size: 1 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}, Queues: 1, Tag: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"zqublkd/internal/statefile"
 	"zqublkd/internal/storage"
 	"zqublkd/ublk"
 )
@@ -134,7 +135,7 @@ func (d *Device) takeState() error {
 	if err != nil {
 		return err
 	}
-	if d.state, err = TakeState(d.claim.path(stateName), shape); err != nil {
+	if d.state, err = statefile.TakeState(d.claim.path(stateName), shape); err != nil {
 		return err
 	}
 	d.atLast(d.state.Close)

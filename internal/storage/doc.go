@@ -1,6 +1,5 @@
 // Package storage is the file under an image: a regular file or a block
-// device ([OSFile]), memory for tests ([Mem]), and a recorder that can fail,
-// crash, tear and reorder ([Recorder]).
+// device ([OSFile]). Files that fail, tear and lose power are in storagetest.
 //
 // It knows bytes and offsets, nothing of image formats.
 //

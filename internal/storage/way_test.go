@@ -1,4 +1,4 @@
-package storage
+package storage_test
 
 import (
 	"bytes"
@@ -7,28 +7,31 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+
+	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
 )
 
 // aligned is a file with direct I/O that moves blocks of the given size only: a
 // disk of larger sectors than the one below it.
 type aligned struct {
-	*OSFile
+	*storage.OSFile
 	block int
 }
 
 func (a aligned) DirectAlign() int { return a.block }
 
-func openDirectHere(t *testing.T, size int64) *OSFile {
+func openDirectHere(t *testing.T, size int64) *storage.OSFile {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
-	f, err := Create(path, false)
+	f, err := storage.Create(path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if f, err = Open(path, Options{Direct: true}); err != nil {
+	if f, err = storage.Open(path, storage.Options{Direct: true}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
@@ -43,19 +46,19 @@ func TestC01_WayIsOneForAllData(t *testing.T) {
 		t.Skip("no direct I/O in the temporary folder")
 	}
 	for _, c := range []struct {
-		grain  Grain
+		grain  storage.Grain
 		align  int
 		direct bool
 	}{
-		{Grain{Meta: 65536, Data: 512}, 512, true},
-		{Grain{Meta: 4096, Data: 4096}, 4096, true},
-		{Grain{Meta: 2048, Data: 512}, 512, false},   // a page holds two clusters
-		{Grain{Meta: 512, Data: 512}, 512, false},    // or eight
-		{Grain{Meta: 65536, Data: 512}, 4096, false}, // requests of 512 bytes to a disk of 4096
-		{Grain{Meta: Apart, Data: 512}, 512, true},   // an external data file
-		{Grain{Meta: Apart, Data: 256}, 512, false},  // which ends within a block
+		{storage.Grain{Meta: 65536, Data: 512}, 512, true},
+		{storage.Grain{Meta: 4096, Data: 4096}, 4096, true},
+		{storage.Grain{Meta: 2048, Data: 512}, 512, false},          // a page holds two clusters
+		{storage.Grain{Meta: 512, Data: 512}, 512, false},           // or eight
+		{storage.Grain{Meta: 65536, Data: 512}, 4096, false},        // requests of 512 bytes to a disk of 4096
+		{storage.Grain{Meta: storage.Apart, Data: 512}, 512, true},  // an external data file
+		{storage.Grain{Meta: storage.Apart, Data: 256}, 512, false}, // which ends within a block
 	} {
-		w := NewWay(aligned{f, c.align}, c.grain)
+		w := storage.NewWay(aligned{f, c.align}, c.grain)
 		if w.Direct() != c.direct || (w.Why() == "") != c.direct {
 			t.Errorf("%+v with alignment %d: direct %v, why %q", c.grain, c.align, w.Direct(), w.Why())
 		}
@@ -63,7 +66,7 @@ func TestC01_WayIsOneForAllData(t *testing.T) {
 			t.Errorf("%+v: descriptor %d, want %d", c.grain, w.Fd(), want)
 		}
 	}
-	if w := NewWay(new(Mem), Grain{Meta: 65536, Data: 4096}); w.Direct() || w.Fd() != -1 {
+	if w := storage.NewWay(new(storagetest.Mem), storage.Grain{Meta: 65536, Data: 4096}); w.Direct() || w.Fd() != -1 {
 		t.Error("memory has no descriptor")
 	}
 }
@@ -76,11 +79,11 @@ func TestWayMovesAnything(t *testing.T) {
 	if f.DirectFd() < 0 {
 		t.Skip("no direct I/O in the temporary folder")
 	}
-	w := NewWay(aligned{f, 4096}, Grain{Meta: 65536, Data: 4096})
+	w := storage.NewWay(aligned{f, 4096}, storage.Grain{Meta: 65536, Data: 4096})
 	if !w.Direct() {
 		t.Fatal(w.Why())
 	}
-	want := NewMem(make([]byte, size-1000))
+	want := storagetest.NewMem(make([]byte, size-1000))
 	rng := rand.New(rand.NewPCG(1, 2))
 	buf := make([]byte, 600<<10)
 	for range 300 {

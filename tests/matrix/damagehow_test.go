@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // place is a range of bytes of the image that holds one kind of metadata.
@@ -19,7 +20,7 @@ const offsetBits = 0x00fffffffffffe00
 
 // places are the metadata of an image: what damage is done to.
 func (b *bench) places(data []byte) []place {
-	h, err := qcow2.ReadHeader(storage.NewMem(data))
+	h, err := qcow2.ReadHeader(storagetest.NewMem(data))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -41,10 +42,10 @@ func (b *bench) places(data []byte) []place {
 	}
 	for _, e := range h.Extensions {
 		switch {
-		case e.Type == qcow2.ExtBitmaps:
+		case e.Type == format.ExtBitmaps:
 			dir := binary.BigEndian.Uint64(e.Data[16:])
 			list = append(list, place{"bitmap directory", dir, 64}, place{"bitmap table", binary.BigEndian.Uint64(data[dir:]), 32})
-		case e.Type == qcow2.ExtZoned && len(e.Data) >= 44:
+		case e.Type == format.ExtZoned && len(e.Data) >= 44:
 			list = append(list, place{"zone extension", 112, 60})
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
 )
 
 // judge compares our check and repair of a damaged image with qemu-img's.
@@ -33,7 +35,7 @@ const (
 
 func (j *judge) judge() {
 	before := j.read(image)
-	report, err := j.checked(image, qcow2.RepairNone)
+	report, err := j.checked(image, check.RepairNone)
 	if err != nil {
 		j.sum.refused.Add(1)
 		return
@@ -45,7 +47,7 @@ func (j *judge) judge() {
 		return
 	}
 	j.write(ours, before)
-	repaired, err := j.checked(ours, qcow2.RepairAll)
+	repaired, err := j.checked(ours, check.RepairAll)
 	if err != nil {
 		j.sum.refused.Add(1)
 		j.keeps(zones)
@@ -65,16 +67,16 @@ func (j *judge) judge() {
 }
 
 // checked is our check of an image.
-func (j *judge) checked(name string, mode qcow2.Repair) (*qcow2.Report, error) {
-	f, err := storage.Open(j.path(name), storage.Options{ReadOnly: mode == qcow2.RepairNone})
+func (j *judge) checked(name string, mode check.Repair) (*check.Report, error) {
+	f, err := storage.Open(j.path(name), storage.Options{ReadOnly: mode == check.RepairNone})
 	if err != nil {
 		j.Fatal(err)
 	}
 	defer f.Close()
-	return qcow2.Check(f, qcow2.Options{Repair: mode})
+	return check.Check(f, check.Options{Repair: mode})
 }
 
-func findings(r *qcow2.Report) string {
+func findings(r *check.Report) string {
 	var b bytes.Buffer
 	r.WriteText(&b)
 	lines := bytes.SplitAfter(b.Bytes(), []byte("\n"))
@@ -82,16 +84,16 @@ func findings(r *qcow2.Report) string {
 }
 
 // again: a second repair finds nothing to do.
-func (j *judge) again(first *qcow2.Report) {
+func (j *judge) again(first *check.Report) {
 	was := j.read(ours)
-	second, err := j.checked(ours, qcow2.RepairAll)
+	second, err := j.checked(ours, check.RepairAll)
 	if err != nil || !bytes.Equal(was, j.read(ours)) {
 		j.Errorf("a second repair (%v) goes on where the first stopped:\n%s%s", err, findings(first), findings(second))
 	}
 }
 
 // mustBeSound: qemu-img opens the image, finds it sound, and reads what we read.
-func (j *judge) mustBeSound(name string, r *qcow2.Report) {
+func (j *judge) mustBeSound(name string, r *check.Report) {
 	j.writePlain(name)
 	got, ourErr := j.readOurs(name)
 	out, theirErr := j.try("qemu-img", "convert", "-f", "qcow2", "-O", "raw", plain, plainDisk)
@@ -116,7 +118,7 @@ func (j *judge) mustBeSound(name string, r *qcow2.Report) {
 func (j *judge) writePlain(name string) {
 	data := j.read(name)
 	if j.zoned && len(data) >= 80 {
-		binary.BigEndian.PutUint64(data[72:], binary.BigEndian.Uint64(data[72:])&^uint64(qcow2.IncompatZoned))
+		binary.BigEndian.PutUint64(data[72:], binary.BigEndian.Uint64(data[72:])&^uint64(format.IncompatZoned))
 	}
 	j.write(plain, data)
 }
@@ -179,7 +181,7 @@ func (j *judge) zones(name string) (list []string) {
 		return nil
 	}
 	defer o.Close()
-	err = o.Image.EachZone(func(k uint32, e qcow2.ZoneEntry) error {
+	err = o.Image.EachZone(func(k uint32, e format.ZoneEntry) error {
 		list = append(list, fmt.Sprint(k, min(e.WP, o.Image.Zoned().WritableEnd(k))))
 		return nil
 	})

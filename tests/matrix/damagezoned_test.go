@@ -3,14 +3,15 @@ package matrix
 import (
 	"bytes"
 
-	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // makeZoned makes a zoned image of a layout, with zones in all states, and out.raw,
 // its disk.
 func (b *bench) makeZoned(layout string) {
-	mem := new(storage.Mem)
+	mem := new(storagetest.Mem)
 	o := qcow2.CreateOptions{Size: 6 << 20, ClusterSize: 1 << b.spec.clusterBits, RefcountBits: uint32(b.spec.refcountBits), ExtendedL2: b.spec.extended,
 		LogicalBlockSize: 512, Zone: &qcow2.ZoneOptions{Revision: layout, Size: 512 << 10, Capacity: 448 << 10, Conventional: 2}}
 	if err := qcow2.Create(mem, o); err != nil {
@@ -25,7 +26,7 @@ func (b *bench) makeZoned(layout string) {
 		n := []uint64{0, 4096, 70000 &^ 511, z.ZoneCapacity}[k%4]
 		err := i.WriteAt(bytes.Repeat([]byte{byte(k + 1)}, int(n)), z.ZoneStart(k))
 		if err == nil && k >= z.Conventional {
-			err = i.WriteZoneSlots([]qcow2.ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}})
+			err = i.WriteZoneSlots([]format.ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}})
 		}
 		if err != nil {
 			b.Fatal(err)

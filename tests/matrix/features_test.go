@@ -10,6 +10,8 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/format"
 )
 
 func newBench(t *testing.T) *bench {
@@ -74,7 +76,7 @@ func TestDirty(t *testing.T) {
 	if _, err := qcow2.Open(f, qcow2.OpenOptions{}); !errors.Is(err, qcow2.ErrDirty) || !strings.Contains(err.Error(), "check --repair all") {
 		t.Fatalf("opened for writing: %v", err)
 	}
-	if r, err := qcow2.Check(f, qcow2.Options{Repair: qcow2.RepairAll}); err != nil || !r.Clean() || r.Dirty {
+	if r, err := check.Check(f, check.Options{Repair: check.RepairAll}); err != nil || !r.Clean() || r.Dirty {
 		t.Fatalf("repair: %v, %+v", err, r)
 	}
 	i, err := qcow2.Open(f, qcow2.OpenOptions{})
@@ -99,7 +101,7 @@ func TestEncrypted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true}); !errors.Is(err, qcow2.ErrUnsupported) || !strings.Contains(err.Error(), "LUKS") {
+	if _, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true}); !errors.Is(err, format.ErrUnsupported) || !strings.Contains(err.Error(), "LUKS") {
 		t.Fatalf("opened: %v", err)
 	}
 }
@@ -117,8 +119,8 @@ func TestUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Extensions = append(h.Extensions, qcow2.Extension{Type: 0x12345678, Data: []byte("kept")})
-	h.Autoclear, h.Compatible = 1<<20|qcow2.AutoclearBitmaps, 1<<30
+	h.Extensions = append(h.Extensions, format.Extension{Type: 0x12345678, Data: []byte("kept")})
+	h.Autoclear, h.Compatible = 1<<20|format.AutoclearBitmaps, 1<<30
 	head, err := h.Encode()
 	if err == nil {
 		_, err = f.WriteAt(head, 0)

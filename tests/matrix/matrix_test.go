@@ -14,6 +14,7 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
 )
 
 var (
@@ -161,7 +162,7 @@ func (b *bench) check() {
 	b.run("qemu-img", "check", "-q", "-f", "qcow2", image)
 	o := b.open(true)
 	defer o.Close()
-	r, err := qcow2.Check(o.File, qcow2.Options{})
+	r, err := check.Check(o.File, check.Options{})
 	if err != nil || !r.Clean() {
 		b.Errorf("our check: %v, %+v", err, r)
 	}

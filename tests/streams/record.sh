@@ -1,9 +1,9 @@
 # Records what btrfs and f2fs send to a zoned device, from the kernel's own
-# trace of the block layer, for the crash tests of internal/server to replay.
+# trace of the block layer, for the crash tests of internal/engine to replay.
 # Runs inside a test VM with Linux 7.3, whose trace names zone operations; what
 # it makes goes to /out:
 #
-#	make build && tests/vm/run --kernel 7.3 --out internal/server/testdata --file bin/zqublkd \
+#	make build && tests/vm/run --kernel 7.3 --out internal/engine/testdata --file bin/zqublkd \
 #		--file tests/scenarios --file tests/streams bash /opt/zqublkd/streams/record.sh
 . "$(dirname "$0")/../scenarios/lib.sh"
 tracing=/sys/kernel/tracing

@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// answer gives the request of s its one answer: success, or the errno of err.
+func (q *Queue) answer(s *slot) {
+	q.release(s)
+	if s.err != nil {
+		q.refuse(s, s.err)
+		return
+	}
+	op := s.desc.Op()
+	if s.desc.FUA() && !s.durable && (op == ublk.OpWrite || op == ublk.OpZoneAppend || op == ublk.OpWriteZeroes) {
+		q.hand(s, jobFlush)
+		return
+	}
+	q.answers = append(q.answers, s.tag)
+	switch op {
+	case ublk.OpZoneAppend:
+		q.lane.CompleteAppend(s.tag, int32(s.desc.Bytes()), s.off/ublk.SectorBytes)
+	case ublk.OpRead, ublk.OpWrite:
+		q.lane.Complete(s.tag, int32(s.desc.Bytes()))
+	default:
+		q.lane.Complete(s.tag, 0)
+	}
+	s.answered = true
+}
+
+// refuse answers s with the errno of err and keeps the words for who asks.
+func (q *Queue) refuse(s *slot, err error) {
+	q.release(s)
+	q.disk.refusals.add(err)
+	q.answers = append(q.answers, s.tag)
+	q.lane.Complete(s.tag, -int32(errnoOf(err)))
+	s.answered = true
+}
+
+// release gives the buffer of s back.
+func (q *Queue) release(s *slot) {
+	if s.buf != nil {
+		q.bufs.give(s.buf)
+		s.buf = nil
+	}
+}
+
+// report answers REPORT_ZONES from memory. The kernel's buffer may hold more
+// than it asks for and must get exactly the zones asked for (one report may
+// take several requests on some kernels); a result above its length is
+// understood as all of it everywhere.
+func (q *Queue) report(s *slot) {
+	infos := q.disk.zones.Report(s.desc.Offset(), int(s.desc.Zones()))
+	if uint32(len(infos)) != s.desc.Zones() {
+		q.refuse(s, fmt.Errorf("report of %d zones at %d: outside the disk", s.desc.Zones(), s.desc.Offset()))
+		return
+	}
+	buf := q.bufs.take(s.tag, min(uint64(len(infos))*ublk.BlkZoneBytes, q.bufs.size))
+	s.buf = buf
+	n := 0
+	for _, z := range infos {
+		if n+ublk.BlkZoneBytes > len(buf) {
+			break
+		}
+		zone := blkZone(z)
+		zone.Put(buf[n:])
+		n += ublk.BlkZoneBytes
+	}
+	if _, errno := q.lane.CopyToRequestNow(s.tag, 0, buf[:n]); errno != 0 {
+		q.refuse(s, copyError(-int32(errno), n))
+		return
+	}
+	q.release(s)
+	q.lane.Complete(s.tag, math.MaxInt32&^4095)
+	s.answered = true
+}
+
+// blkZone is z in the kernel's form; zoned uses the kernel's condition codes.
+func blkZone(z zoned.Info) ublk.BlkZone {
+	b := ublk.BlkZone{
+		Start: z.Start / ublk.SectorBytes, Len: z.Length / ublk.SectorBytes,
+		WP: z.WP / ublk.SectorBytes, Capacity: z.Capacity / ublk.SectorBytes,
+		Type: ublk.ZoneSequential, Cond: ublk.ZoneCond(z.Condition),
+	}
+	if z.Conventional {
+		b.Type = ublk.ZoneConventional
+	}
+	return b
+}

@@ -1,6 +1,0 @@
-package server
-
-import "unsafe"
-
-// address is where the first byte of b lies.
-func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

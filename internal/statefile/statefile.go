@@ -1,0 +1,246 @@
+package statefile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/ublk"
+	"zqublkd/zoned"
+)
+
+// StateFile is what a device has acknowledged, in a file on tmpfs that is
+// mapped into the daemon: it outlives the process, not the boot. A daemon that
+// takes the device over begins with exactly this state.
+//
+// Every change is one store of 8 bytes, so that a process may die anywhere:
+//
+//	0     header: magic, version, zones, queues, depth, boot id, image identity
+//	4064  sums of the image's zone-table slots: now, and when those being written are there
+//	4080  not 0: the words of the zones hold their state
+//	4088  not 0: the image could not be made durable
+//	4096  one word a zone: write pointer and condition
+//	...   one record a tag: what is in flight on it
+//	...   records carried over from daemons that died before
+//
+// A nil StateFile keeps nothing.
+type StateFile struct {
+	area    []byte
+	zones   []atomic.Uint64
+	records []record // of the tags
+	carried []record
+	depth   int
+	geo     zoned.Geometry
+	taken   bool
+}
+
+// record is what one tag has in flight. word is published last.
+type record struct {
+	start atomic.Uint64 // 512-byte sector of the disk where the data goes
+	word  atomic.Uint64 // recordState, op, sectors and zone
+}
+
+type recordState uint64
+
+const (
+	recordFree recordState = iota
+	recordInFlight
+	recordCommitting
+)
+
+// carriedPerTag is how many records are kept of earlier daemons for each tag:
+// the kernel sends at most one request a tag again, the rest is room for
+// records that nobody asks for any more.
+const carriedPerTag = 2
+
+const (
+	stateMagic   = 0x7a71_7562_7374_6174
+	StateVersion = 1
+	stateHeader  = 4096
+	frozenAt     = stateHeader - 8
+	recordBytes  = int(unsafe.Sizeof(record{}))
+)
+
+// StateShape is what a state file must fit: the device it belongs to.
+type StateShape struct {
+	BootID      [16]byte
+	Dev, Ino    uint64 // of the image
+	Geometry    zoned.Geometry
+	Queues, Tag uint32 // number of queues, and of tags of each
+}
+
+func (s StateShape) bytes() int {
+	return stateHeader + int(s.Geometry.Zones())*8 + int(s.Queues*s.Tag)*(1+carriedPerTag)*recordBytes
+}
+
+func (s StateShape) header() []byte {
+	var b []byte
+	for _, v := range []uint64{stateMagic, StateVersion, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
+		s.Geometry.ZoneCapacity, uint64(s.Geometry.Conventional), uint64(s.Queues), uint64(s.Tag)} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	return append(b, s.BootID[:]...)
+}
+
+// CreateState makes the state file at path. It is allocated in full, so that a
+// full tmpfs is an error here and not a signal later.
+func CreateState(path string, shape StateShape) (*StateFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(shape.bytes())); err != nil {
+		return nil, fmt.Errorf("%s: allocate %d bytes: %w", path, shape.bytes(), err)
+	}
+	s, err := mapState(f, shape)
+	if err != nil {
+		return nil, err
+	}
+	copy(s.area, shape.header())
+	return s, nil
+}
+
+// TakeState opens the state file that a dead daemon has left at path. It is
+// refused unless it belongs to this boot, image and shape.
+func TakeState(path string, shape StateShape) (*StateFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() != int64(shape.bytes()) {
+		return nil, fmt.Errorf("%s: not the state of this device (its size differs): %w", path, errors.Join(err, ErrState))
+	}
+	s, err := mapState(f, shape)
+	if err != nil {
+		return nil, err
+	}
+	if want := shape.header(); string(s.area[:len(want)]) != string(want) {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", path, ErrState)
+	}
+	s.taken = true
+	return s, nil
+}
+
+// ErrState is a state file of another boot, image or shape of device.
+var ErrState = errors.New("state of another boot, image or device")
+
+func mapState(f *os.File, shape StateShape) (*StateFile, error) {
+	area, err := unix.Mmap(int(f.Fd()), 0, shape.bytes(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	zones, tags := int(shape.Geometry.Zones()), int(shape.Queues*shape.Tag)
+	records := unsafe.Slice((*record)(unsafe.Pointer(&area[stateHeader+zones*8])), tags*(1+carriedPerTag))
+	return &StateFile{
+		area: area, depth: int(shape.Tag), geo: shape.Geometry,
+		zones:   unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&area[stateHeader])), zones),
+		records: records[:tags], carried: records[tags:],
+	}, nil
+}
+
+// Taken says that the state is a dead daemon's.
+func (s *StateFile) Taken() bool { return s.taken }
+
+func (s *StateFile) frozen() *atomic.Uint64 { return s.word(frozenAt) }
+func (s *StateFile) filled() *atomic.Uint64 { return s.word(4080) }
+
+// word is the word at byte at of the header.
+func (s *StateFile) word(at int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&s.area[at]))
+}
+
+// SetSlots publishes the sum of the image's slots, and what it will be when those
+// being written are there.
+func (s *StateFile) SetSlots(now, next uint64) {
+	if s != nil {
+		s.word(4072).Store(next)
+		s.word(4064).Store(now)
+	}
+}
+
+// Foreign reports whether others have changed slots of the image since: its slots
+// are not those the daemon left, and it was not writing any.
+func (s *StateFile) Foreign(sum uint64) bool {
+	now, next := s.word(4064).Load(), s.word(4072).Load()
+	return now == next && sum != now
+}
+
+// Spend makes the state one that nobody goes on with.
+func (s *StateFile) Spend() { s.filled().Store(0) }
+
+// SetFrozen records that the image could not be made durable.
+func (s *StateFile) SetFrozen() {
+	if s != nil {
+		s.frozen().Store(1)
+	}
+}
+
+// Frozen says that a daemon has recorded so.
+func (s *StateFile) Frozen() bool { return s.frozen().Load() != 0 }
+
+// SetZone publishes the state of zone i.
+func (s *StateFile) SetZone(i uint32, z zoned.State) {
+	sectors := (z.WP - s.geo.Start(i)) / ublk.SectorBytes
+	s.zones[i].Store(sectors<<8 | uint64(z.Condition))
+}
+
+// resetting marks a zone whose reset has begun: its slot and its data change before
+// its state does. SetZone takes the mark away.
+const resetting = 1 << 63
+
+// BeginReset publishes that the reset of a zone has begun.
+func (s *StateFile) BeginReset(i uint32) { s.zones[i].Or(resetting) }
+
+// AbortReset publishes that it has failed, and the zone is what it was.
+func (s *StateFile) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
+
+// Emptied reports whether the reset of zone i has begun and has emptied its slot
+// in the image, which holds the write pointer saved.
+func (s *StateFile) Emptied(i uint32, saved uint64) bool {
+	return s.zones[i].Load()&resetting != 0 && saved == s.geo.Start(i)
+}
+
+// Fill publishes the state of every zone.
+func (s *StateFile) Fill(d *zoned.Device) {
+	for i := range s.zones {
+		s.SetZone(uint32(i), d.State(uint32(i)))
+	}
+	s.filled().Store(1)
+}
+
+// Entries is the state of every zone as it was published last. saved returns the
+// write pointer in a zone's slot of the image, nil if it has none: a zone whose
+// reset has emptied its slot is empty.
+func (s *StateFile) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry] {
+	return func(yield func(zoned.Entry) bool) {
+		for i := range uint32(len(s.zones)) {
+			w := s.zones[i].Load() &^ resetting
+			e := zoned.Entry{WP: s.geo.Start(i) + w>>8*ublk.SectorBytes, Condition: zoned.Condition(w)}
+			if saved != nil && s.Emptied(i, saved(i)) {
+				e = zoned.Entry{WP: s.geo.Start(i)}
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Close unmaps the file; it stays where it is.
+func (s *StateFile) Close() error {
+	if s == nil || s.area == nil {
+		return nil
+	}
+	area := s.area
+	s.area = nil
+	return unix.Munmap(area)
+}
