@@ -73,14 +73,15 @@ type piece struct{ off, n int64 }
 const cachedPiece = 1 << 20 // bytes; pages are looked for in pieces of this size
 
 // cached lists the pieces that have pages in memory. Linux tells from 6.5 on;
-// from an older one the promise to drop them is all there is.
+// from an older one, and from a sandbox whose list of system calls is older
+// (EPERM), the promise to drop them is all there is.
 func (f *OSFile) cached() ([]piece, error) {
 	size, err := f.size()
 	if err != nil {
 		return nil, err
 	}
 	list, err := f.cachedIn(nil, piece{0, (size + cachedPiece - 1) / cachedPiece * cachedPiece})
-	if err == unix.ENOSYS || err == unix.EOPNOTSUPP {
+	if err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EPERM {
 		return nil, nil
 	}
 	return list, err

@@ -56,7 +56,7 @@ var troubles = regexp.MustCompile(`ordering cycle|to break ordering|zqublkd.*[Ff
 func live(t *testing.T, disk, n, how string) time.Duration {
 	t.Helper()
 	said, log := &lastLine{mark: "LIFE " + n}, &bytes.Buffer{}
-	c := vm.Config{Kernel: *kernel, Boot: vm.BootSystemd, Limit: 6 * time.Minute, MemoryMiB: 1024, Disks: []string{disk},
+	c := vm.Config{Kernel: *kernel, Boot: vm.BootSystemd, Limit: 10 * time.Minute, MemoryMiB: 1024, Disks: []string{disk},
 		Files:  []string{"../../bin/zqublkd", "../../systemd", "../scenarios/install.sh", "before-systemd", "life.sh"},
 		Append: "systemd.log_target=kmsg LIFE=" + n, Stdout: said, Stderr: said, KernelLog: log}
 	_, err := c.Run(t.Context(), "bash", "/opt/zqublkd/life.sh", n, how)
