@@ -39,6 +39,10 @@ type ImportOptions struct {
 
 	// Conditions of zones that are not normal.
 	Conditions []format.ConditionRun
+
+	// Progress, if set, is told now and then how many bytes of the disk, from its
+	// start, are done.
+	Progress func(done uint64)
 }
 
 // UnknownPointer is a write pointer to be found as if there were none given.
@@ -63,7 +67,7 @@ func Import(src Source, out storage.File, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
-	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
+	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, progress: o.Progress, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
 	if err := m.all(); err != nil {
 		return errors.Join(err, i.Close())
 	}
@@ -102,6 +106,7 @@ type importer struct {
 	buf   []byte
 
 	conditions format.ConditionList
+	progress   func(uint64)
 }
 
 func (m *importer) all() error {
@@ -176,6 +181,9 @@ func (m *importer) copy(off, end uint64) (uint64, error) {
 			last = off + n
 		}
 		off += uint64(len(p))
+		if m.progress != nil {
+			m.progress(off)
+		}
 	}
 	return last, nil
 }

@@ -1,15 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +24,7 @@ func newAdd() *cobra.Command {
 			if o.recovery == string(server.RecoveryReissue) {
 				daemon = superviseArgs(deaths, o.args(args[0]))
 			}
-			r, err := spawn(daemon, !noSystemd)
+			r, err := spawn(daemon, !noSystemd, true)
 			if err != nil {
 				return err
 			}
@@ -51,64 +43,3 @@ func addLimit(c *cobra.Command, deaths *uint) {
 	c.Flags().UintVar(deaths, "recovery-limit", defaultDeaths,
 		"deaths of the daemon within a minute after which the device is stopped, so that its users get errors; 0: never")
 }
-
-// readyFD is where a daemon in the background writes its record when its
-// device can be used.
-const readyFD = 3
-
-// spawn starts a daemon in a session of its own and waits until it serves, or
-// has told on our standard error why not. Where systemd runs and apart is set, it
-// gets a unit of its own.
-func spawn(args []string, apart bool) (server.Record, error) {
-	var r server.Record
-	self, err := os.Executable()
-	if err != nil {
-		return r, err
-	}
-	ready, theirs, err := os.Pipe()
-	if err != nil {
-		return r, err
-	}
-	defer ready.Close()
-	cmd := exec.Command(self, args...)
-	cmd.Stderr = os.Stderr
-	cmd.ExtraFiles = []*os.File{theirs} // becomes readyFD
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Dir = "/"
-	cmd.Env = withoutUnit(os.Environ())
-	err = cmd.Start()
-	theirs.Close()
-	if err != nil {
-		return r, err
-	}
-	line, err := bufio.NewReader(ready).ReadBytes('\n')
-	if err != nil {
-		return r, failure(cmd.Wait())
-	}
-	err = json.Unmarshal(line, &r)
-	if err == nil && apart {
-		leaveCaller(r, cmd.Process.Pid)
-	}
-	return r, err
-}
-
-// withoutUnit is an environment without what systemd tells a service of its
-// own: a daemon that a service adds does not speak for that.
-func withoutUnit(environ []string) []string {
-	return slices.DeleteFunc(environ, func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID",
-			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID", unitVariable}, name)
-	})
-}
-
-// failure passes on the exit code of a daemon that has said why it ended.
-func failure(err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return codeError{errors.New(""), exit.ExitCode()}
-	}
-	return fmt.Errorf("the daemon ended before its device was ready: %w", errors.Join(err, errDaemon))
-}
-
-var errDaemon = errors.New("no reason given")

@@ -32,7 +32,7 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		},
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed; help lists it")
-	idle := addIdle(c)
+	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if isHelp(list) {
 			return printOptions(c.OutOrStdout(), amendOptions())
@@ -44,8 +44,13 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		if err := idle(args[0]); err != nil {
 			return err
 		}
-		return amend(c.OutOrStdout(), args[0], o)
+		w := c.OutOrStdout()
+		if *quiet {
+			w = io.Discard
+		}
+		return amend(w, args[0], o)
 	}
+	interruptible(c, "the image has its old layout or the new one")
 	return c
 }
 

@@ -63,6 +63,7 @@ clusters.`,
 			return nil
 		},
 	}
+	interruptible(c, "what was not repaired yet is as it was")
 	c.Flags().StringVarP(&repair, "repair", "r", "", "repair: leaks, or all (errors and wrapped zone entries too)")
 	idle = addIdle(c)
 	addShare(c, &share)

@@ -41,7 +41,7 @@ What the kernel could not take as a block device (a short last zone, more than
 	for i, opt := range createOptions {
 		values[i] = c.Flags().String(opt.flag, "", opt.flagHelp())
 	}
-	idle := addIdle(c)
+	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if isHelp(list) {
 			return printOptions(c.OutOrStdout(), createOptions)
@@ -58,8 +58,9 @@ What the kernel could not take as a block device (a short last zone, more than
 		if err := idle(args[0]); err != nil {
 			return err
 		}
-		return create(c, args[0], o, force)
+		return create(c, args[0], o, force, *quiet)
 	}
+	interruptible(c, "no image was made")
 	return c
 }
 
@@ -82,7 +83,7 @@ func sizeOnce(list []string, values []*string, size string) error {
 
 // create makes the image; options are judged before any file is touched. What it
 // could not finish nobody sees: a stub would stop the next attempt.
-func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) error {
+func create(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func create(c *cobra.Command, path string, o qcow2.CreateOptions, force bool) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return tellCreated(c, path, f)
+	return tellCreated(c, path, f, quiet)
 }
 
 // refuseUnservable is the error of an image that no kernel takes as a block
@@ -117,12 +118,14 @@ func refuseUnservable(f storage.File) error {
 }
 
 // tellCreated says what image there is now, and who can use it.
-func tellCreated(c *cobra.Command, path string, f storage.File) error {
+func tellCreated(c *cobra.Command, path string, f storage.File, quiet bool) error {
 	img, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	fmt.Fprintln(c.OutOrStdout(), summary(path, img))
+	if !quiet {
+		fmt.Fprintln(c.OutOrStdout(), summary(path, img))
+	}
 	if block := img.LogicalBlockSize(); img.Zoned() == nil && block != format.DefaultLogicalBlockSize {
 		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: only zqublkd knows of blocks of %d bytes: QEMU reads the partition table of such a disk with blocks of 512\n", block)
 	}

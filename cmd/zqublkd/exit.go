@@ -25,13 +25,16 @@ const (
 	exitInUse   = 6 // image or device in use
 
 	exitHandOver = 8 // of a daemon: its device waits for the next one
+
+	exitInterrupted = 130 // by SIGINT or SIGTERM
 )
 
 const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options or values;
 3 the image can't be used (no qcow2, damaged, unsupported, not servable);
 4 the kernel lacks the ublk driver or a feature of it; 5 no permission;
-6 the image or device is in use; 8 (serve) the device waits for the next daemon. check: 0 clean, 1 could not check,
-2 errors, 3 only leaked clusters.`
+6 the image or device is in use; 8 (serve) the device waits for the next daemon;
+130 interrupted, and nothing was left behind. check: 0 clean,
+1 could not check, 2 errors, 3 only leaked clusters.`
 
 // usageError is wrong input on the command line.
 type usageError struct{ error }

@@ -18,6 +18,7 @@ func newExport() *cobra.Command {
 	var force, share, ignore bool
 	var allow engine.Allow
 	var idle func(string) error
+	var quiet *bool
 	c := &cobra.Command{
 		Use:   "export IMAGE OUT",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
@@ -35,13 +36,18 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 				return err
 			}
 			defer in.Close()
-			if err := export(in, args[1], force); err != nil {
+			p := newProgress(c, "export", *quiet)
+			defer p.end()
+			if err := export(in, args[1], force, p); err != nil {
 				return fmt.Errorf("export of %s: %w", args[0], err)
 			}
+			p.end()
 			noteOffline(c, in.Image)
 			return nil
 		},
 	}
+	interruptible(c, "no image was made")
+	quiet = addQuiet(c)
 	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
 	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
 	idle = addIdle(c)
@@ -52,12 +58,13 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 
 // export writes the disk of in to a file that takes the place of OUT when it is
 // complete.
-func export(in *imagefile.Opened, to string, force bool) error {
+func export(in *imagefile.Opened, to string, force bool, p *progress) error {
 	out, err := storage.NewDraft(to, force, in.Files()...)
 	if err != nil {
 		return err
 	}
-	if err = qcow2.Export(in.Image, out, qcow2.ExportOptions{}); err == nil {
+	all := in.Image.VirtualSize()
+	if err = qcow2.Export(in.Image, out, qcow2.ExportOptions{Progress: func(done uint64) { p.bytes(done, all) }}); err == nil {
 		err = out.Publish()
 	}
 	return errors.Join(err, out.Close())

@@ -38,7 +38,7 @@ above the zone capacity is refused.
 	c.Flags().StringVar(&o.Format, "format", "", "of the source: raw, qcow2 or zbd (default: found out; what looks like another format is refused)")
 	c.Flags().BoolVar(&o.Force, "force", false, "replace an existing image, once the new one is complete")
 	addAllow(c, &allow)
-	idle := addIdle(c)
+	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if isHelp(list) {
 			return printOptions(c.OutOrStdout(), createOptions)
@@ -50,20 +50,25 @@ above the zone capacity is refused.
 		if err := idle(args[1]); err != nil {
 			return err
 		}
-		return imported(c, args[0], args[1], o)
+		p := newProgress(c, "import", *quiet)
+		defer p.end()
+		o.Progress = p.bytes
+		return imported(c, args[0], args[1], o, p)
 	}
+	interruptible(c, "no image was made")
 	return c
 }
 
 // imported makes the image and says what it is.
-func imported(c *cobra.Command, from, to string, o importer.Options) error {
+func imported(c *cobra.Command, from, to string, o importer.Options, p *progress) error {
 	if err := importer.Import(from, to, o); err != nil {
 		return err
 	}
+	p.end()
 	f, err := storage.Open(to, storage.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return tellCreated(c, to, f)
+	return tellCreated(c, to, f, p.quiet)
 }

@@ -32,6 +32,9 @@ type Options struct {
 	Force  bool                // overwrite an existing image
 	Files  imagefile.Options   // which names found in a qcow2 source are followed
 	Image  qcow2.CreateOptions // to be made
+
+	// Progress, if set, is told now and then how many bytes of how many are done.
+	Progress func(done, all uint64)
 }
 
 // job is what is imported and what it is to become.
@@ -59,6 +62,9 @@ func Import(from, to string, o Options) error {
 	out, err := storage.NewDraft(to, o.Force, j.files...)
 	if err != nil {
 		return err
+	}
+	if o.Progress != nil {
+		j.Progress = func(done uint64) { o.Progress(done, j.source.Size()) }
 	}
 	if err = qcow2.Import(j.source, out, j.ImportOptions); err == nil {
 		err = out.Publish()

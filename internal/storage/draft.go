@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,8 +21,40 @@ type Draft struct {
 	*OSFile
 	dir, name string  // where it goes; links in the path are followed
 	old       *OSFile // what has the name, locked; nil: nothing
-	temporary string  // name it has meanwhile; empty: none
+	temporary string  // name it has meanwhile; empty: none. Changed under names
 	published bool
+}
+
+// names is held while a draft takes a name or gives one up. Those in temporaries
+// are the ones that a process that ends now would leave behind.
+var (
+	names       sync.Mutex
+	temporaries = map[*Draft]bool{}
+)
+
+// AbandonDrafts removes what the drafts of this process have in folders. It is for
+// a process that ends at once: no draft is published after that, and calls of
+// Publish don't return. A draft that is just taking its name gets it first.
+func AbandonDrafts() {
+	names.Lock() // for good
+	removeTemporaries()
+}
+
+func removeTemporaries() {
+	for d := range temporaries {
+		_ = os.Remove(d.temporary)
+	}
+}
+
+// setTemporary notes the name that d has meanwhile; empty: none. The caller holds
+// names.
+func (d *Draft) setTemporary(name string) {
+	d.temporary = name
+	if name == "" {
+		delete(temporaries, d)
+	} else {
+		temporaries[d] = true
+	}
 }
 
 // NewDraft begins a file for path, opened for writing and locked. If something
@@ -77,8 +110,12 @@ func begin(dir, name, path string) (*Draft, error) {
 	d := &Draft{dir: dir, name: name}
 	fd, err := openNew(dir, unix.O_TMPFILE|unix.O_RDWR)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
-		d.temporary = d.otherName()
-		fd, err = openNew(d.temporary, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+		names.Lock()
+		other := d.otherName()
+		if fd, err = openNew(other, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL); err == nil {
+			d.setTemporary(other)
+		}
+		names.Unlock()
 	}
 	if err != nil {
 		return nil, err
@@ -115,6 +152,8 @@ func (d *Draft) Publish() error {
 }
 
 func (d *Draft) publish() error {
+	names.Lock()
+	defer names.Unlock()
 	to := filepath.Join(d.dir, d.name)
 	if d.old == nil {
 		return d.takeName(to)
@@ -127,11 +166,11 @@ func (d *Draft) publish() error {
 		if err := d.takeName(other); err != nil {
 			return err
 		}
-		d.temporary = other
+		d.setTemporary(other)
 	}
 	err := os.Rename(d.temporary, to)
 	if err == nil {
-		d.temporary = ""
+		d.setTemporary("")
 	}
 	return err
 }
@@ -145,7 +184,7 @@ func (d *Draft) takeName(to string) error {
 	err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW)
 	if d.temporary != "" && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP)) { // no hard links there
 		if err = unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE); err == nil {
-			d.temporary = ""
+			d.setTemporary("")
 		}
 	}
 	if errors.Is(err, unix.EEXIST) {
@@ -167,10 +206,12 @@ func (d *Draft) inherit() error {
 // Close gives the file up, unless it was published.
 func (d *Draft) Close() error {
 	errs := []error{d.OSFile.Close()}
+	names.Lock()
 	if d.temporary != "" {
 		errs = append(errs, os.Remove(d.temporary))
-		d.temporary = ""
+		d.setTemporary("")
 	}
+	names.Unlock()
 	if d.old != nil {
 		errs = append(errs, d.old.Close())
 	}

@@ -115,3 +115,38 @@ func TestC38_DraftWithAName(t *testing.T) {
 		}
 	}
 }
+
+// A process that is interrupted leaves no draft, but what is published stays.
+func TestAbandonedDraftsLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	var drafts []*Draft
+	for _, name := range []string{"a", "b"} {
+		d, err := NewDraft(filepath.Join(dir, name), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		names.Lock()
+		if d.temporary == "" { // as where a file has a name from the start
+			other := d.otherName()
+			if err := d.takeName(other); err != nil {
+				t.Fatal(err)
+			}
+			d.setTemporary(other)
+		}
+		names.Unlock()
+		drafts = append(drafts, d)
+	}
+	if err := drafts[1].Publish(); err != nil {
+		t.Fatal(err)
+	}
+	if err := drafts[1].Close(); err != nil {
+		t.Fatal(err)
+	}
+	names.Lock()
+	removeTemporaries()
+	names.Unlock()
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "b" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
