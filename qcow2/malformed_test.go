@@ -174,7 +174,7 @@ var malformedImages = []malformed{
 	{"bitmap directory size", plainHand, inExtension(format.ExtBitmaps, 8), 8, 0x10000000000, "bitmap directory"},
 	{"bitmap directory offset", plainHand, inExtension(format.ExtBitmaps, 16), 8, 0x10000000000, "bitmap directory"},
 	{"bitmap table offset", plainHand, inBitmaps(0), 8, 0x10000000000, "bitmap table"},
-	{"bitmap table size", plainHand, inBitmaps(8), 4, 0xffffffff, "bitmap table"},
+	{"bitmap table size", plainHand, inBitmaps(8), 4, 0xffffffff, "table of 4294967295 entries"},
 	{"bitmap name size", plainHand, inBitmaps(18), 2, 0xffff, "bitmap directory"},
 	{"bitmap extra size", plainHand, inBitmaps(20), 4, 0xffffffff, "bitmap directory"},
 }

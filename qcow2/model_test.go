@@ -74,7 +74,10 @@ func newModel(t *rapid.T) *model {
 	m.disk = make([]byte, o.Size)
 	m.sharing = o.Zone == nil && o.RefcountBits > 1 && !m.external
 	if m.external {
-		m.patchHeader(func(h *format.Header) { h.Incompatible |= format.IncompatDataFile })
+		m.patchHeader(func(h *format.Header) {
+			h.Incompatible |= format.IncompatDataFile
+			h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtDataFile, Data: []byte("data")})
+		})
 	}
 	if o.Zone == nil && rapid.Bool().Draw(t, "backing file") {
 		m.layBase()

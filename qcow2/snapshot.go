@@ -16,6 +16,9 @@ func (i *Image) EachSnapshot(visit func(format.Snapshot) error) error {
 
 // eachSnapshot returns the length of the table in bytes, too.
 func (i *Image) eachSnapshot(visit func(format.Snapshot) error) (length uint64, err error) {
+	if i.header.SnapshotCount > 0 && i.header.SnapshotsOffset == 0 {
+		return 0, format.Corrupt("header", 64, "counts %d snapshots and puts their table at 0", i.header.SnapshotCount)
+	}
 	if i.header.SnapshotCount > format.MaxSnapshots {
 		return 0, format.Corrupt("header", 60, "counts %d snapshots, at most %d are allowed", i.header.SnapshotCount, format.MaxSnapshots)
 	}

@@ -28,7 +28,7 @@ func (c *client) run() error {
 			select {
 			case back := <-c.inbox:
 				c.back(back)
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				err = fmt.Errorf("a %s at %d was never answered", r.kind, r.off)
 			}
 		}

@@ -230,7 +230,7 @@ func TestLinearizable(t *testing.T) {
 			requests += c.requests
 		}
 		calls += len(history)
-		if got := porcupine.CheckOperationsTimeout(l.spec(), history, 20*time.Second); got != porcupine.Ok {
+		if got := porcupine.CheckOperationsTimeout(l.spec(), history, 2*time.Minute); got != porcupine.Ok {
 			t.Fatalf("seed %d: %s\n%+v\n%s", seed, got, l.setup, describe(history))
 		}
 		if err := l.dev.Check(); err != nil {

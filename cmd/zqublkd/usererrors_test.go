@@ -128,7 +128,7 @@ func TestUserErrors(t *testing.T) {
 			if words := fromGo.FindString(text); words != "" {
 				t.Errorf("%q has %q of Go's", text, words)
 			}
-			if took := time.Since(began); took > 15*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("it took %v", took)
 			}
 		})

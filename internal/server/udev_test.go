@@ -10,7 +10,7 @@ import (
 
 func TestWaitForUdev(t *testing.T) {
 	dir, began := t.TempDir(), time.Now()
-	if waitForUdev(t.Context(), dir, "/dev/null") || time.Since(began) > time.Second {
+	if waitForUdev(t.Context(), dir, "/dev/null") || time.Since(began) >= udevPatience {
 		t.Error("it waits for an udevd that does not run")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "control"), nil, 0o600); err != nil {

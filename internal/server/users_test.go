@@ -25,18 +25,18 @@ import (
 // somebody forces it.
 func TestStopWaitsForUsers(t *testing.T) {
 	for _, c := range []struct {
-		name       string
-		wait       time.Duration
-		gone       time.Duration // the users go after this; 0: never
-		force      time.Duration // del --force comes after this; 0: never
-		least, max time.Duration
-		says       string
+		name  string
+		wait  time.Duration
+		gone  time.Duration // the users go after this; 0: never
+		force time.Duration // del --force comes after this; 0: never
+		least time.Duration
+		says  string
 	}{
-		{"nobody", time.Hour, time.Nanosecond, 0, 0, 5 * time.Second, ""},
-		{"they go", time.Hour, 500 * time.Millisecond, 0, 500 * time.Millisecond, 10 * time.Second, ""},
-		{"they stay", 600 * time.Millisecond, 0, 0, 600 * time.Millisecond, 10 * time.Second, "stopping a device in use.*mounted at /mnt"},
-		{"no wait", 0, 0, 0, 0, 5 * time.Second, "stopping a device in use"},
-		{"forced", time.Hour, 0, 300 * time.Millisecond, 300 * time.Millisecond, 10 * time.Second, ""},
+		{"nobody", time.Hour, time.Nanosecond, 0, 0, ""},
+		{"they go", time.Hour, 500 * time.Millisecond, 0, 500 * time.Millisecond, ""},
+		{"they stay", 600 * time.Millisecond, 0, 0, 600 * time.Millisecond, "stopping a device in use.*mounted at /mnt"},
+		{"no wait", 0, 0, 0, 0, "stopping a device in use"},
+		{"forced", time.Hour, 0, 300 * time.Millisecond, 300 * time.Millisecond, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -69,7 +69,7 @@ func TestStopWaitsForUsers(t *testing.T) {
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(began); took < c.least || took > c.max {
+			if took := time.Since(began); took < c.least || took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if text := log.String(); c.says == "" && strings.Contains(text, "level=error") || !regexp.MustCompile(c.says).MatchString(text) {
@@ -97,7 +97,7 @@ func TestHandOverWaitsForNoUsers(t *testing.T) {
 		if !errors.Is(err, ErrHandOver) {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it waits")
 	}
 	w.kill(d)
