@@ -54,6 +54,7 @@ func exitCode(err error) int {
 	var usage usageError
 	var missing *ublk.MissingFeaturesError
 	var held *server.HeldError
+	var bad *ublk.BadKernelError
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
@@ -61,7 +62,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
-	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.Is(err, server.ErrKernel):
+	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.As(err, &bad), errors.Is(err, server.ErrKernel):
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitAllowed

@@ -82,6 +82,9 @@ func printFeatures(w io.Writer, has ublk.Features) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := ublk.KnownBad(ublk.KernelRelease()); err != nil {
+		fmt.Fprintf(w, "\nno image is served without --force: %v\n", err)
+	}
 	fmt.Fprintf(w, "\nzoned images can be served: %s\ndevices can outlive their daemon: %s\n", yesNo(r.Zoned), yesNo(r.Recovery))
 	return nil
 }

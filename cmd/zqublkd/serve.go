@@ -26,6 +26,7 @@ type serveOptions struct {
 	id       int32
 	name     string
 	readOnly bool
+	force    bool
 	allow    engine.Allow
 	recovery string
 	cache    string
@@ -43,6 +44,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.Int32Var(&o.id, "id", -1, "device number; -1: the first free one")
 	f.StringVar(&o.name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
+	f.BoolVar(&o.force, "force", false, "add a device even to a kernel that is known to crash when one is added")
 	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
 	f.StringVar(&o.cache, "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
@@ -75,7 +77,7 @@ func (o *serveOptions) args(image string) []string {
 	return []string{image, "--detached", "--log-level", logLevel,
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
-		"--run-dir", runDir, "--stop-wait", o.stopWait.String(), "--read-only=" + strconv.FormatBool(o.readOnly),
+		"--run-dir", runDir, "--stop-wait", o.stopWait.String(), "--read-only=" + strconv.FormatBool(o.readOnly), "--force=" + strconv.FormatBool(o.force),
 		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
 }
 
@@ -85,7 +87,7 @@ func (o *serveOptions) config(image string) server.Config {
 		supervised = bySupervisor
 	}
 	return server.Config{
-		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Recovery: server.Recovery(o.recovery),
+		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Force: o.force, Recovery: server.Recovery(o.recovery),
 		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
 		Cache: engine.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	ID       int32        // device number, -1: any
 	Name     string       // for lists and udev's links; "": the image's file name, or one made of it
 	ReadOnly bool
+	Force    bool // add a device even to a kernel that is known to crash then
 	Recovery Recovery
 	Cache    engine.Cache
 	ZeroCopy ZeroCopy

@@ -45,7 +45,8 @@ type Device struct {
 	keep bool           // the device stays when this daemon goes
 	gone *uint32        // the number of a device that was to be taken over, and that the driver has no more
 
-	users func(id uint32) []string // who uses the device now
+	users   func(id uint32) []string // who uses the device now
+	release func() string            // of the kernel
 }
 
 // ErrQueue is a queue whose ring broke. The process must end at once: only
@@ -70,7 +71,7 @@ func Serve(ctx context.Context, cfg Config, ready func(Record)) error {
 
 func newDevice(cfg Config, open opener) *Device {
 	d := &Device{
-		cfg: cfg, log: cfg.Log, open: open, users: Users,
+		cfg: cfg, log: cfg.Log, open: open, users: Users, release: ublk.KernelRelease,
 		failed: make(chan error, 1), stopping: make(chan struct{}), leaving: make(chan struct{}),
 	}
 	if cfg.Supervised != nil {
@@ -204,6 +205,9 @@ func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 }
 
 func (d *Device) addDevice() error {
+	if err := ublk.KnownBad(d.release()); err != nil && !d.cfg.Force {
+		return fmt.Errorf("%w; --force tries all the same", err)
+	}
 	has, err := d.driver.Features()
 	need, like := d.wanted(has)
 	if err := checkFeatures(has, need, err); err != nil {
