@@ -38,7 +38,7 @@ func TestRequirements(t *testing.T) {
 	if len(rows) != requirements {
 		t.Errorf("%d requirements are listed, there are %d", len(rows), requirements)
 	}
-	for _, folder := range []string{"zoned", "qcow2", "internal/server", "cmd/zqublkd"} {
+	for _, folder := range []string{"zoned", "qcow2", "qcow2/format", "qcow2/check", "internal/engine", "internal/server", "cmd/zqublkd"} {
 		for test := range testsOf(t, folder) {
 			if regexp.MustCompile(`^TestR\d`).MatchString(test) && !listed[folder+" "+test] {
 				t.Errorf("%s of %s is not listed", test, folder)
