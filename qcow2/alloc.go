@@ -33,7 +33,7 @@ func (r *refcounts) longRun() uint64 {
 func (r *refcounts) take(want, hint uint64) (run, error) {
 	x, err := r.find(want, hint)
 	if err == nil {
-		err = r.claim(x)
+		err = r.occupy(x)
 	}
 	if err == nil || r.image.Failed() != nil {
 		return x, err
@@ -45,20 +45,20 @@ func (r *refcounts) take(want, hint uint64) (run, error) {
 			break
 		}
 		if crumb.n > 0 {
-			return crumb, r.claim(crumb)
+			return crumb, r.occupy(crumb)
 		}
 	}
 	return run{}, err
 }
 
-// claim makes a free run ours. If it fails, nothing but a leak is left behind, and
+// occupy makes a free run ours. If it fails, nothing but a leak is left behind, and
 // the image stays marked dirty for it.
-func (r *refcounts) claim(x run) error {
+func (r *refcounts) occupy(x run) error {
 	off, n := x.first<<r.geo.ClusterBits, x.n<<r.geo.ClusterBits
 	if err := r.image.regions.check(regionData, off, n); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
-	if err := r.image.disk.fresh(off, n); err != nil {
+	if err := r.image.file.fresh(off, n); err != nil {
 		return err
 	}
 	err := r.acquire(x)

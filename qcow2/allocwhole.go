@@ -29,7 +29,7 @@ func (r *refcounts) takeTail(n uint64) (run, error) {
 			return run{}, err
 		}
 		if x.n == n {
-			return x, r.claim(x)
+			return x, r.occupy(x)
 		}
 		r.tail = x.end() // the rest of what the blocks count stays free
 	}

@@ -76,7 +76,7 @@ type amender struct {
 func (a *amender) allowed() error {
 	i := a.image
 	a.next = a.extension()
-	if err := a.to.Express(a.next, i.geo.ClusterSize()); err != nil {
+	if err := a.to.CanHold(a.next, i.geo.ClusterSize()); err != nil {
 		return err
 	}
 	if i.header.Version < 3 {
@@ -89,7 +89,7 @@ func (a *amender) allowed() error {
 // mustBeClean refuses an image whose refcounts can't be trusted to tell which
 // clusters are free.
 func mustBeClean(f storage.File) error {
-	r, err := check.CheckSettled(f, check.Options{MaxFindings: 1})
+	r, err := check.Settled(f, check.Options{MaxFindings: 1})
 	if err == nil && r.Corruptions > 0 {
 		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", format.ErrCorrupt, r.Corruptions)
 	}

@@ -13,7 +13,7 @@ import (
 // is never written.
 type Base struct {
 	image *Image // nil: raw
-	raw   *disk
+	raw   *imageFile
 	size  uint64 // bytes
 }
 
@@ -33,7 +33,7 @@ func BaseImage(i *Image) (*Base, error) {
 
 // BaseRaw makes a base of the bytes of a file.
 func BaseRaw(f storage.File) (*Base, error) {
-	d, err := newDisk(f)
+	d, err := newImageFile(f)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (b *Base) zero(off, n uint64) (bool, error) {
 		return err == io.EOF || err == nil && uint64(at) >= off+n, nil
 	}
 	for n > 0 {
-		x, err := b.image.lookupResolved(off, n)
+		x, err := b.image.LookupResolved(off, n)
 		if err != nil || x.Kind != Zero {
 			return false, err
 		}

@@ -134,7 +134,7 @@ func watch(i *Image, done *atomic.Bool, seed uint64) error {
 				return err
 			}
 		case Data, Shared:
-			if x.Host == 0 || x.Host+1 > i.disk.length.Load() || i.regions.at(x.Host) != regionData {
+			if x.Host == 0 || x.Host+1 > i.file.length.Load() || i.regions.at(x.Host) != regionData {
 				return fmt.Errorf("lookup of %d gives host byte %d", off, x.Host)
 			}
 		case Outside, Corrupt, Compressed:

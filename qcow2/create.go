@@ -100,7 +100,7 @@ func (b *builder) write(f storage.File, header []byte) error {
 	if err := d.fresh(0, b.l1Table.end()<<b.geo.ClusterBits); err != nil {
 		return err
 	}
-	for _, part := range []func(*disk) error{b.writeRefcounts, b.writeZoneTable} {
+	for _, part := range []func(*imageFile) error{b.writeRefcounts, b.writeZoneTable} {
 		if err := part(d); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (b *builder) write(f storage.File, header []byte) error {
 
 // emptied makes sure that no header of an older image outlives a crash in the
 // middle of what comes. A block device keeps its length.
-func emptied(f storage.File) (*disk, error) {
+func emptied(f storage.File) (*imageFile, error) {
 	old, err := f.Size()
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func emptied(f storage.File) (*disk, error) {
 	if err := f.Truncate(0); err != nil {
 		return nil, err
 	}
-	d, err := newDisk(f)
+	d, err := newImageFile(f)
 	if err != nil || old == 0 {
 		return d, err
 	}
@@ -135,7 +135,7 @@ func emptied(f storage.File) (*disk, error) {
 }
 
 // writeRefcounts counts every cluster up to the end of the L1 table once.
-func (b *builder) writeRefcounts(d *disk) error {
+func (b *builder) writeRefcounts(d *imageFile) error {
 	var table []byte
 	for k := range b.refBlocks.n {
 		table = binary.BigEndian.AppendUint64(table, (b.refBlocks.first+k)<<b.geo.ClusterBits)
@@ -158,7 +158,7 @@ func (b *builder) writeRefcounts(d *disk) error {
 }
 
 // writeZoneTable makes every zone EMPTY.
-func (b *builder) writeZoneTable(d *disk) error {
+func (b *builder) writeZoneTable(d *imageFile) error {
 	if b.options.Zone == nil {
 		return nil
 	}

@@ -113,7 +113,7 @@ func TestCreateAsQEMUDoes(t *testing.T) {
 
 func tableBytes(t *testing.T, i *Image) []byte {
 	b := make([]byte, i.zones.TableSize())
-	if err := i.disk.read(b, i.zones.TableOffset); err != nil {
+	if err := i.file.read(b, i.zones.TableOffset); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -26,7 +26,7 @@ func (o *CreateOptions) validateRevision() error {
 	if err != nil {
 		return err
 	}
-	return l.Express(o.zoneExtension(), o.ClusterSize)
+	return l.CanHold(o.zoneExtension(), o.ClusterSize)
 }
 
 func (o *CreateOptions) validateZoneSize() error {

@@ -51,7 +51,7 @@ func (i *Image) unpack(e format.L2Entry) ([]byte, error) {
 func (i *Image) decompress(e format.L2Entry) ([]byte, error) {
 	off, n := e.CompressedRange(i.geo.ClusterBits)
 	packed := make([]byte, n)
-	if err := i.disk.read(packed, off); err != nil {
+	if err := i.file.read(packed, off); err != nil {
 		return nil, err
 	}
 	unpack := inflate

@@ -46,12 +46,12 @@ func (i *Image) markClean() error {
 // leftDirty says whether the dirty bit is all that keeps an image from being
 // written.
 func (i *Image) leftDirty() bool {
-	return i.header.Incompatible&format.IncompatDirty != 0 && len(i.refusals) == 1
+	return i.header.Incompatible&format.IncompatDirty != 0 && len(i.obstacles) == 1
 }
 
 // mend frees what a crash has leaked and takes the dirty bit away.
 func mend(f storage.File) error {
-	r, err := check.CheckSettled(f, check.Options{Repair: check.RepairLeaks})
+	r, err := check.Settled(f, check.Options{Repair: check.RepairLeaks})
 	if err == nil && !r.Clean() {
 		err = fmt.Errorf("%d corruptions", r.Corruptions)
 	}

@@ -41,7 +41,7 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 	if src.zones == nil { // its partition table counts in the blocks it was made with
 		w.block = src.LogicalBlockSize()
 	}
-	e := exporter{src: src.ruled(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
+	e := exporter{src: src.zonedView(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 }
 
 type exporter struct {
-	src      *ruledDisk
+	src      *zonedView
 	out      *plainWriter
 	progress func(uint64)
 	buf      []byte // a multiple of clusters of out

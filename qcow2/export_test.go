@@ -64,7 +64,7 @@ func sameDisk(t testing.TB, a, b *Image) {
 		n := a.VirtualSize() - off
 		zero := true
 		for _, i := range []*Image{a, b} {
-			x, err := i.lookupResolved(off, n)
+			x, err := i.LookupResolved(off, n)
 			if err != nil {
 				t.Fatal(err)
 			}

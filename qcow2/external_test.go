@@ -56,7 +56,7 @@ func TestDataFileMisplaced(t *testing.T) {
 		t.Fatalf("cluster 0: %+v, %v", m, err)
 	}
 	at := format.L1Entry(i.l1[0].entry.Load()).Offset()
-	if err := i.disk.write([]byte{0x80, 0, 0, 0, 0, 0, 0x20, 0}, at); err != nil {
+	if err := i.file.write([]byte{0x80, 0, 0, 0, 0, 0, 0x20, 0}, at); err != nil {
 		t.Fatal(err)
 	}
 	i.dropTable(0)

@@ -21,8 +21,8 @@ func FuzzL2Entry(f *testing.F) {
 		if extended && h.ClusterBits >= format.MinExtL2ClusterBt {
 			h.Incompatible = format.IncompatExtendedL2
 		}
-		i := &Image{header: h, geo: format.GeometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), disk: new(disk)}
-		i.disk.length.Store(1 << 40)
+		i := &Image{header: h, geo: format.GeometryOf(h), regions: newRegionMap(uint(h.ClusterBits)), file: new(imageFile)}
+		i.file.length.Store(1 << 40)
 		raw := mapping{format.L2Entry(word), format.L2Bitmap(bitmap)}.append(nil, i.geo.EntryWords())
 		m := i.decodeTable(raw, 0).mapping(0)
 		off := i.geo.InCluster(uint64(in))

@@ -92,7 +92,7 @@ func (i *Image) inFirstSector(start uint64, list []byte) (bool, error) {
 		return false, nil
 	}
 	old := make([]byte, len(tail))
-	err := i.disk.read(old, headerSector)
+	err := i.file.read(old, headerSector)
 	return bytes.Equal(old, tail), err
 }
 

@@ -17,19 +17,19 @@ import (
 // goroutines; keeping readers and writers of the same bytes apart is the
 // caller's business.
 type Image struct {
-	header   *format.Header
-	geo      format.Geometry
-	size     uint64
-	readOnly bool
-	refusals []Refusal
+	header    *format.Header
+	geo       format.Geometry
+	size      uint64
+	readOnly  bool
+	obstacles []Obstacle
 
 	zones   *format.ZonedInfo // nil for a plain image
 	table   format.ZoneTable
 	tally   format.ZoneTally         // of the table at open
 	private *format.PrivateExtension // nil if the image has none
 
-	disk    *disk          // metadata, and data unless it is external
-	data    *disk          // data: disk, or the external data file
+	file    *imageFile     // metadata, and data unless it is external
+	data    *imageFile     // data: disk, or the external data file
 	base    *Base          // nil: no backing file
 	files   []storage.File // by layer: where its data is
 	regions *regionMap
@@ -179,11 +179,11 @@ func (i *Image) datasync() error {
 }
 
 // disks are the files of the image, that of the data first.
-func (i *Image) disks() []*disk {
+func (i *Image) disks() []*imageFile {
 	if i.geo.External {
-		return []*disk{i.data, i.disk}
+		return []*imageFile{i.data, i.file}
 	}
-	return []*disk{i.disk}
+	return []*imageFile{i.file}
 }
 
 // Close syncs an image opened for writing and makes it refuse further writes.
@@ -217,7 +217,7 @@ func (i *Image) writeMeta(kind regionKind, b []byte, off uint64) error {
 	if err := i.regions.check(kind, off, uint64(len(b))); err != nil {
 		return i.corrupted(err)
 	}
-	err := i.disk.write(b, off)
+	err := i.file.write(b, off)
 	if err != nil && !noRoom(err) {
 		err = i.fail(fmt.Errorf("writing the %v: %w", kind, err))
 	}

@@ -67,7 +67,7 @@ func TestImport(t *testing.T) {
 		want := make([]byte, i.size)
 		disk.ReadAt(want, 0)
 		got := make([]byte, i.size)
-		if err := i.ruled().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+		if err := i.zonedView().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("the disk differs, %v", err)
 		}
 		for k, e := range entriesOf(t, i.table) {
@@ -118,7 +118,7 @@ func TestImportGivenPointers(t *testing.T) {
 	for k, wp := range given[1:] {
 		clear(want[wp : (k+2)<<20])
 	}
-	if err := i.ruled().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+	if err := i.zonedView().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the disk differs, %v", err)
 	}
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // rawSource is a disk that lies in a file byte by byte.
-type rawSource struct{ *disk }
+type rawSource struct{ *imageFile }
 
 // RawSource is the disk in a raw image; its size is that of the file.
 func RawSource(f storage.File) (Source, error) {
-	d, err := newDisk(f)
+	d, err := newImageFile(f)
 	return rawSource{d}, err
 }
 
@@ -32,14 +32,14 @@ func (r rawSource) NextData(off uint64) (uint64, error) {
 func (r rawSource) ReadDisk(p []byte, off uint64) error { return r.read(p, off) }
 
 // imageSource is the disk of a plain image.
-type imageSource struct{ *ruledDisk }
+type imageSource struct{ *zonedView }
 
 // ImageSource is the disk of a plain image, opened for reading.
 func ImageSource(i *Image) (Source, error) {
 	if i.zones != nil {
 		return nil, &format.UnsupportedError{Feature: "importing a zoned image", WayOut: "copy it, and change its layout with zqublkd amend; or export its disk first"}
 	}
-	return imageSource{i.ruled()}, nil
+	return imageSource{i.zonedView()}, nil
 }
 
 func (s imageSource) Size() uint64 { return s.size }

@@ -13,7 +13,7 @@ func (i *Image) JudgeWriting() {
 	if i.refused(UseRead) != nil {
 		return
 	}
-	i.claimRegions()
+	i.enterRegions()
 	if i.refs != nil {
 		i.refuse(UseWrite, i.refs.findTail())
 	}
@@ -26,7 +26,7 @@ func (i *Image) WouldMend() (bool, error) {
 	if !i.leftDirty() {
 		return false, nil
 	}
-	why, err := check.WouldRepairLeaks(i.disk.File)
+	why, err := check.WouldRepairLeaks(i.file.File)
 	if err == nil && why != "" {
 		err = fmt.Errorf("%s: %w", why, ErrDirty)
 	}
@@ -34,5 +34,5 @@ func (i *Image) WouldMend() (bool, error) {
 }
 
 // MarkedZoned reports whether the image says that it is zoned, whether or not
-// it makes sense: Zoned is nil if it does not, and Refusals say why.
+// it makes sense: Zoned is nil if it does not, and Obstacles say why.
 func (i *Image) MarkedZoned() bool { return i.isZoned() }

@@ -110,7 +110,7 @@ func (i *Image) loadTable(index uint64) (*l2table, error) {
 		return nil, err
 	}
 	raw := make([]byte, i.geo.ClusterSize())
-	if err := i.disk.read(raw, e.Offset()); err != nil {
+	if err := i.file.read(raw, e.Offset()); err != nil {
 		return nil, err
 	}
 	t := i.decodeTable(raw, index<<i.geo.L2Bits)
@@ -157,7 +157,7 @@ func (i *Image) checkTableOffset(at uint64, e format.L1Entry) error {
 		return format.Corrupt("L1 entry", at, "has reserved bits set (%#x)", uint64(e))
 	case i.geo.InCluster(e.Offset()) != 0:
 		return format.Corrupt("L1 entry", at, "points into a cluster (%#x)", e.Offset())
-	case e.Offset() >= i.disk.length.Load():
+	case e.Offset() >= i.file.length.Load():
 		return format.Corrupt("L1 entry", at, "points past the end of the file (%#x)", e.Offset())
 	}
 	return nil
@@ -169,7 +169,7 @@ func (i *Image) decodeTable(raw []byte, first uint64) *l2table {
 	for k := range t.words {
 		t.words[k] = binary.BigEndian.Uint64(raw[k*8:])
 	}
-	end := format.RoundUp(i.disk.length.Load(), i.geo.ClusterSize())
+	end := format.RoundUp(i.file.length.Load(), i.geo.ClusterSize())
 	i.regions.mu.RLock()
 	defer i.regions.mu.RUnlock()
 	for k := range uint64(len(t.words)) / t.step {
@@ -205,4 +205,23 @@ func (i *Image) sound(m mapping, cluster, end uint64) bool {
 		return e.Offset() == cluster<<i.geo.ClusterBits
 	}
 	return i.geo.InCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.ClusterBits] == regionData
+}
+
+// mapping is the L2 entry of a cluster, loaded if need be.
+func (i *Image) mapping(cluster uint64) (mapping, error) {
+	i.cache.mu.Lock()
+	defer i.cache.mu.Unlock()
+	t, err := i.loadTable(cluster >> i.geo.L2Bits)
+	if err != nil || t == nil {
+		return mapping{}, err
+	}
+	return t.mapping(cluster & (i.geo.L2Entries() - 1)), nil
+}
+
+// poisonError says which L2 entry is wrong.
+func (i *Image) poisonError(cluster uint64) error {
+	table := format.L1Entry(i.l1[cluster>>i.geo.L2Bits].entry.Load()).Offset()
+	index := cluster & (i.geo.L2Entries() - 1)
+	return format.Corrupt("L2 entry", table+index*8*uint64(i.geo.EntryWords()),
+		"makes no sense for disk byte %d; run check", cluster<<i.geo.ClusterBits)
 }

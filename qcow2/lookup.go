@@ -145,3 +145,29 @@ func clusterExtent(g *format.Geometry, e format.L2Entry, in uint64) Extent {
 	}
 	return Extent{Kind: Shared, Host: e.Offset() + in, Len: rest}
 }
+
+// LookupResolved is Lookup that loads what it misses.
+func (i *Image) LookupResolved(off, n uint64) (Extent, error) {
+	for {
+		x := i.Lookup(off, n)
+		if x.Kind != Miss {
+			return x, nil
+		}
+		if err := i.Resolve(off, 1); err != nil {
+			return x, err
+		}
+	}
+}
+
+// ownResolved is lookupOwn without misses.
+func (i *Image) ownResolved(off, n uint64) (Extent, error) {
+	for {
+		x := i.lookupOwn(off, n)
+		if x.Kind != Miss {
+			return x, nil
+		}
+		if err := i.resolveOwn(off, 1); err != nil {
+			return x, err
+		}
+	}
+}

@@ -198,7 +198,7 @@ func everything(m *storagetest.Mem) []string {
 	say(err)
 	if err == nil {
 		i.JudgeWriting()
-		for _, r := range i.Refusals() {
+		for _, r := range i.Obstacles() {
 			say(r.Err)
 		}
 		_, err = i.WouldMend()

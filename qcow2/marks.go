@@ -37,7 +37,7 @@ func (i *Image) mark(set, clear format.IncompatibleFeatures) error {
 	if err := i.regions.check(regionHeader, format.IncompatibleField, uint64(len(word))); err != nil {
 		return i.fail(err)
 	}
-	if err := i.disk.write(word, format.IncompatibleField); err != nil {
+	if err := i.file.write(word, format.IncompatibleField); err != nil {
 		if !noRoom(err) {
 			err = i.fail(fmt.Errorf("writing the %v: %w", regionHeader, err))
 		}

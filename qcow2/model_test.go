@@ -140,7 +140,7 @@ func (m *model) Ensure(t *rapid.T) {
 		t.Fatalf("ensure: %v", err)
 	}
 	for at := off; at < off+n; {
-		x, err := m.image.lookupResolved(at, off+n-at)
+		x, err := m.image.LookupResolved(at, off+n-at)
 		if err != nil || x.Kind != Data {
 			t.Fatalf("after Ensure byte %d is %v: %v", at, x, err)
 		}

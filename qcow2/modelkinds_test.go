@@ -144,17 +144,17 @@ func (i *Image) shareAll() (l1 uint64, err error) {
 		}
 		more(table)
 		word := binary.BigEndian.AppendUint64(nil, table)
-		i.disk.write(word, i.header.L1TableOffset+uint64(k)*8)
-		i.disk.write(word, l1+uint64(k)*8)
+		i.file.write(word, i.header.L1TableOffset+uint64(k)*8)
+		i.file.write(word, l1+uint64(k)*8)
 		raw := make([]byte, i.geo.ClusterSize())
-		i.disk.read(raw, table)
+		i.file.read(raw, table)
 		for at := 0; at < len(raw); at += 8 * i.geo.EntryWords() {
 			if e := format.L2Entry(binary.BigEndian.Uint64(raw[at:])); e.Offset() != 0 {
 				more(e.Offset())
 				binary.BigEndian.PutUint64(raw[at:], uint64(e&^format.L2Copied))
 			}
 		}
-		i.disk.write(raw, table)
+		i.file.write(raw, table)
 	}
 	return l1, nil
 }

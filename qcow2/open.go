@@ -14,7 +14,7 @@ type OpenOptions struct {
 	// ReadOnly: nothing is ever written, refcounts aren't looked at.
 	ReadOnly bool
 
-	// Lenient opens what would be refused, for looking at it: Refusals says
+	// Lenient opens what would be refused, for looking at it: Obstacles says
 	// what is wrong. What can't be read still fails when it is read. With a
 	// refusal the image is opened as if ReadOnly were set.
 	Lenient bool
@@ -81,7 +81,7 @@ func Open(f storage.File, o OpenOptions) (*Image, error) {
 
 // load reads what every use needs: header, zone table, L1 table.
 func load(f storage.File, o OpenOptions) (*Image, error) {
-	d, err := newDisk(f)
+	d, err := newImageFile(f)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: format.GeometryOf(h), size: h.Size, disk: d, readOnly: true}
+	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: format.GeometryOf(h), size: h.Size, file: d, readOnly: true}
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.ClusterBits)
@@ -120,9 +120,9 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 
 // adoptFiles notes where the data of the image and of the layers below is.
 func (i *Image) adoptFiles(o OpenOptions) (err error) {
-	i.data = i.disk
+	i.data = i.file
 	if i.geo.External && o.Data != nil {
-		if i.data, err = newDisk(o.Data); err != nil {
+		if i.data, err = newImageFile(o.Data); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func (i *Image) cachedTables(o OpenOptions) int {
 	}
 	n := limit / (i.geo.ClusterSize() + l2tableBytes)
 	if o.ReadOnly {
-		n = min(n, i.geo.Clusters(i.disk.length.Load()))
+		n = min(n, i.geo.Clusters(i.file.length.Load()))
 	}
 	return int(max(n, minCachedTables))
 }
@@ -182,7 +182,7 @@ func (i *Image) loadL1() error {
 	case need > 0 && (h.L1TableOffset == 0 || i.geo.InCluster(h.L1TableOffset) != 0):
 		return format.Corrupt("header", 40, "puts the L1 table at %#x, which is no cluster of its own", h.L1TableOffset)
 	}
-	if end, length := h.L1TableOffset+need*8, i.disk.length.Load(); end < h.L1TableOffset || end > length {
+	if end, length := h.L1TableOffset+need*8, i.file.length.Load(); end < h.L1TableOffset || end > length {
 		return fmt.Errorf("%w: the L1 table at byte %#x lies past its end at %#x", format.ErrTruncated, h.L1TableOffset, length)
 	}
 	i.l1 = make([]l1slot, need)
@@ -205,16 +205,16 @@ func (i *Image) loadL1() error {
 
 // readTable reads a table that must lie within the file.
 func (i *Image) readTable(what string, b []byte, off uint64) error {
-	length := i.disk.length.Load()
+	length := i.file.length.Load()
 	if off > length || uint64(len(b)) > length-off {
 		return fmt.Errorf("%w: the %s at byte %#x lies past its end at %#x", format.ErrTruncated, what, off, length)
 	}
-	return i.disk.read(b, off)
+	return i.file.read(b, off)
 }
 
 // ReadHeader reads the header of an image.
 func ReadHeader(f storage.File) (*format.Header, error) {
-	d, err := newDisk(f)
+	d, err := newImageFile(f)
 	if err != nil {
 		return nil, err
 	}

@@ -146,12 +146,12 @@ func mustLookAt(t *testing.T, m *storagetest.Mem, is error, says string) {
 	if is == nil {
 		return
 	}
-	if len(i.Refusals()) == 0 || !i.ReadOnly() {
-		t.Fatalf("refusals %v, read-only %v", i.Refusals(), i.ReadOnly())
+	if len(i.Obstacles()) == 0 || !i.ReadOnly() {
+		t.Fatalf("refusals %v, read-only %v", i.Obstacles(), i.ReadOnly())
 	}
-	mustSay(t, i.Refusals()[0].Err, is, says)
-	if err := i.ReadAt(make([]byte, 512), 0); err == nil && i.Refusals()[0].Stops == UseRead {
-		t.Errorf("%v: reading gives %v", i.Refusals()[0], err)
+	mustSay(t, i.Obstacles()[0].Err, is, says)
+	if err := i.ReadAt(make([]byte, 512), 0); err == nil && i.Obstacles()[0].Stops == UseRead {
+		t.Errorf("%v: reading gives %v", i.Obstacles()[0], err)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // openWritable makes an image that was loaded for reading fit for writing.
 func (i *Image) openWritable(o OpenOptions) error {
-	i.claimRegions()
+	i.enterRegions()
 	if err := i.refused(UseWrite); err != nil {
 		if o.Lenient {
 			return nil
@@ -33,21 +33,21 @@ func (i *Image) openWritable(o OpenOptions) error {
 // growToCluster makes the file end with a whole cluster. A device may end within
 // one: there is no room for that cluster, and it is never given out.
 func (i *Image) growToCluster() error {
-	err := i.disk.grow(format.RoundUp(i.disk.length.Load(), i.geo.ClusterSize()))
+	err := i.file.grow(format.RoundUp(i.file.length.Load(), i.geo.ClusterSize()))
 	if noRoom(err) {
 		return nil
 	}
 	return err
 }
 
-// claimRegions enters all metadata into the region map. Metadata on top of
+// enterRegions enters all metadata into the region map. Metadata on top of
 // metadata stops writing.
-func (i *Image) claimRegions() {
+func (i *Image) enterRegions() {
 	h := i.header
-	i.claim(regionHeader, 0, i.geo.ClusterSize())
-	i.claim(regionL1, h.L1TableOffset, uint64(h.L1Size)*8)
+	i.enter(regionHeader, 0, i.geo.ClusterSize())
+	i.enter(regionL1, h.L1TableOffset, uint64(h.L1Size)*8)
 	if i.zones != nil {
-		i.claim(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
+		i.enter(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
 	}
 	for k := range i.l1 {
 		e := format.L1Entry(i.l1[k].entry.Load())
@@ -58,31 +58,31 @@ func (i *Image) claimRegions() {
 			i.refuse(UseWrite, err)
 			return
 		}
-		i.claim(regionL2, e.Offset(), i.geo.ClusterSize())
+		i.enter(regionL2, e.Offset(), i.geo.ClusterSize())
 	}
-	i.claimRefcounts()
-	i.refuse(UseWrite, i.claimSnapshots())
+	i.enterRefcounts()
+	i.refuse(UseWrite, i.enterSnapshots())
 }
 
-func (i *Image) claim(kind regionKind, off, n uint64) {
+func (i *Image) enter(kind regionKind, off, n uint64) {
 	i.refuse(UseWrite, i.regions.add(kind, off, n))
 }
 
-// claimRefcounts reads the refcount table and claims it and its blocks.
-func (i *Image) claimRefcounts() {
+// enterRefcounts reads the refcount table and claims it and its blocks.
+func (i *Image) enterRefcounts() {
 	table, err := i.readRefTable()
 	if err != nil {
 		i.refuse(UseWrite, err)
 		return
 	}
-	i.claim(regionRefTable, i.header.RefcountTableOffset, uint64(len(table))*8)
+	i.enter(regionRefTable, i.header.RefcountTableOffset, uint64(len(table))*8)
 	for k, e := range table {
 		if err := i.checkRefTableEntry(uint64(k), e); err != nil {
 			i.refuse(UseWrite, err)
 			return
 		}
 		if e != 0 {
-			i.claim(regionRefBlock, e.Offset(), i.geo.ClusterSize())
+			i.enter(regionRefBlock, e.Offset(), i.geo.ClusterSize())
 		}
 	}
 	i.refs = newRefcounts(i, table)
@@ -101,7 +101,7 @@ func (i *Image) readRefTable() ([]format.RefcountTableEntry, error) {
 	if err := i.readTable("refcount table", raw[:1], h.RefcountTableOffset); err != nil {
 		return nil, err
 	}
-	if err := i.disk.read(raw, h.RefcountTableOffset); err != nil {
+	if err := i.file.read(raw, h.RefcountTableOffset); err != nil {
 		return nil, err
 	}
 	table := make([]format.RefcountTableEntry, n/8)
@@ -118,7 +118,7 @@ func (i *Image) checkRefTableEntry(k uint64, e format.RefcountTableEntry) error 
 		return format.Corrupt("refcount table entry", at, "has reserved bits set (%#x)", uint64(e))
 	case i.geo.InCluster(e.Offset()) != 0:
 		return format.Corrupt("refcount table entry", at, "points into a cluster (%#x)", e.Offset())
-	case e.Offset() >= i.disk.length.Load() && e != 0:
+	case e.Offset() >= i.file.length.Load() && e != 0:
 		return format.Corrupt("refcount table entry", at, "points past the end of the file (%#x)", e.Offset())
 	}
 	return nil

@@ -21,12 +21,12 @@ func (i *Image) loadZones(o OpenOptions) error {
 		i.refuse(UseRead, fmt.Errorf("%d zoned header extensions: %w", len(found), format.ErrCorrupt))
 		return nil
 	}
-	l, x, err := format.DetectLayout(found[0], format.ZoneContext{VirtualSize: i.size, FileSize: i.disk.length.Load(), ClusterSize: i.geo.ClusterSize()})
+	l, x, err := format.DetectLayout(found[0], format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(), ClusterSize: i.geo.ClusterSize()})
 	if err == nil {
 		err = format.CheckZoneRules(x)
 	}
 	if err == nil {
-		err = l.PlausibleTable(x, format.ZoneContext{VirtualSize: i.size, FileSize: i.disk.length.Load(), ClusterSize: i.geo.ClusterSize()})
+		err = l.PlausibleTable(x, format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(), ClusterSize: i.geo.ClusterSize()})
 	}
 	if err != nil {
 		i.refuse(UseRead, err)
@@ -55,7 +55,7 @@ func (i *Image) judgeLayout(l *format.ZoneLayout, o OpenOptions) {
 
 func (i *Image) loadZoneTable(l *format.ZoneLayout) error {
 	var err error
-	if i.table, i.tally, err = format.FindZoneTable(i.disk.read, l, i.zones); err != nil {
+	if i.table, i.tally, err = format.FindZoneTable(i.file.read, l, i.zones); err != nil {
 		return err
 	}
 	i.zones.BigEndian = i.table.BigEndian()

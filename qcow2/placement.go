@@ -97,7 +97,7 @@ func (p *placement) takeTable(index, old uint64) error {
 		return nil
 	}
 	raw := make([]byte, i.geo.ClusterSize())
-	if err := i.disk.read(raw, old); err != nil {
+	if err := i.file.read(raw, old); err != nil {
 		return err
 	}
 	return i.writeMeta(regionL2, raw, t.at)

@@ -84,22 +84,3 @@ func (i *Image) judgeHost(ch *change) error {
 	ch.hosted, ch.host, ch.fill = true, e.Offset(), fillMissing
 	return nil
 }
-
-// mapping is the L2 entry of a cluster, loaded if need be.
-func (i *Image) mapping(cluster uint64) (mapping, error) {
-	i.cache.mu.Lock()
-	defer i.cache.mu.Unlock()
-	t, err := i.loadTable(cluster >> i.geo.L2Bits)
-	if err != nil || t == nil {
-		return mapping{}, err
-	}
-	return t.mapping(cluster & (i.geo.L2Entries() - 1)), nil
-}
-
-// poisonError says which L2 entry is wrong.
-func (i *Image) poisonError(cluster uint64) error {
-	table := format.L1Entry(i.l1[cluster>>i.geo.L2Bits].entry.Load()).Offset()
-	index := cluster & (i.geo.L2Entries() - 1)
-	return format.Corrupt("L2 entry", table+index*8*uint64(i.geo.EntryWords()),
-		"makes no sense for disk byte %d; run check", cluster<<i.geo.ClusterBits)
-}

@@ -77,7 +77,7 @@ func (p *placement) recall(n int) {
 // wordAt reads a word of a table in the file.
 func (i *Image) wordAt(at uint64) (uint64, error) {
 	var b [8]byte
-	err := i.disk.read(b[:], at)
+	err := i.file.read(b[:], at)
 	return binary.BigEndian.Uint64(b[:]), err
 }
 

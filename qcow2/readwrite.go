@@ -104,7 +104,7 @@ func (i *Image) WriteAt(p []byte, off uint64) error {
 		return err
 	}
 	for len(p) > 0 {
-		x, err := i.lookupResolved(off, uint64(len(p)))
+		x, err := i.LookupResolved(off, uint64(len(p)))
 		if err != nil {
 			return err
 		}

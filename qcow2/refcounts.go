@@ -52,7 +52,7 @@ func (r *refcounts) load(b uint64) (format.RefcountBlock, error) {
 		return block, nil
 	}
 	block := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
-	if err := r.image.disk.read(block.Data, r.table[b].Offset()); err != nil {
+	if err := r.image.file.read(block.Data, r.table[b].Offset()); err != nil {
 		return block, err
 	}
 	r.keep(b, block)
@@ -149,7 +149,7 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 		delete(r.blocks, b) // the file decides what it holds now
 	}
 	if noRoom(err) {
-		r.image.disk.write(before, at) // there was room for what was changed of it
+		r.image.file.write(before, at) // there was room for what was changed of it
 	}
 	return err
 }
@@ -157,14 +157,14 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 // findTail sets tail behind the last cluster with a refcount. It looks at each
 // block once, and at none that is a hole of the file: there may be a million.
 func (r *refcounts) findTail() error {
-	h := holes{file: r.image.disk.File}
+	h := holes{file: r.image.file.File}
 	block := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, r.geo.ClusterSize())}
 	for b := len(r.table) - 1; b >= 0; b-- {
 		off := r.table[b].Offset()
 		if off == 0 || h.hole(off) >= r.geo.ClusterSize() {
 			continue
 		}
-		if err := r.image.disk.read(block.Data, off); err != nil {
+		if err := r.image.file.read(block.Data, off); err != nil {
 			return err
 		}
 		if n := block.Used(); n > 0 {

@@ -55,7 +55,7 @@ func (r *refcounts) missingFrom(b uint64) uint64 {
 // free.
 func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 	off, size := first<<r.geo.ClusterBits, n<<r.geo.ClusterBits
-	if err := r.claimRegion(regionRefBlock, off, size); err != nil {
+	if err := r.occupyRegion(regionRefBlock, off, size); err != nil {
 		return err
 	}
 	raw := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, size)}
@@ -70,8 +70,8 @@ func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 	return nil
 }
 
-// claimRegion enters new metadata at the tail into the region map.
-func (r *refcounts) claimRegion(kind regionKind, off, size uint64) error {
+// occupyRegion enters new metadata at the tail into the region map.
+func (r *refcounts) occupyRegion(kind regionKind, off, size uint64) error {
 	if err := r.image.regions.check(regionData, off, size); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
@@ -135,7 +135,7 @@ func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 // placeTable writes a table to the clusters from first on and makes it durable.
 func (r *refcounts) placeTable(table []format.RefcountTableEntry, first uint64) error {
 	off, size := first<<r.geo.ClusterBits, uint64(len(table))*8
-	if err := r.claimRegion(regionRefTable, off, size); err != nil {
+	if err := r.occupyRegion(regionRefTable, off, size); err != nil {
 		return err
 	}
 	raw := make([]byte, 0, size)

@@ -241,7 +241,7 @@ func TestConditionsThatDoNotFit(t *testing.T) {
 			}
 			_, err := Open(m, OpenOptions{ReadOnly: true})
 			mustSay(t, err, format.ErrCorrupt, c.says)
-			if i, err = Open(m, OpenOptions{Lenient: true}); err != nil || len(i.ZoneConditions()) > 0 || len(i.Refusals()) == 0 {
+			if i, err = Open(m, OpenOptions{Lenient: true}); err != nil || len(i.ZoneConditions()) > 0 || len(i.Obstacles()) == 0 {
 				t.Errorf("lenient: %v, %v", i.ZoneConditions(), err)
 			}
 			if r := qcow2test.MustCheck(t, m, check.Options{}); r.Corruptions != 1 {

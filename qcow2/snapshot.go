@@ -58,10 +58,10 @@ func (i *Image) readSnapshot(off uint64) (format.Snapshot, uint64, error) {
 // snapshots is opened for writing.
 const maxSnapshotWords = 1 << 26
 
-// claimSnapshots enters the metadata of snapshots into the region map, and L2
+// enterSnapshots enters the metadata of snapshots into the region map, and L2
 // tables behind the end of the disk: they hold what a guest's memory was.
-func (i *Image) claimSnapshots() error {
-	if err := i.claimL1(i.header.L1TableOffset+uint64(len(i.l1))*8, i.header.L1Size-uint32(len(i.l1))); err != nil {
+func (i *Image) enterSnapshots() error {
+	if err := i.enterL1(i.header.L1TableOffset+uint64(len(i.l1))*8, i.header.L1Size-uint32(len(i.l1))); err != nil {
 		return err
 	}
 	words := uint64(0)
@@ -69,7 +69,7 @@ func (i *Image) claimSnapshots() error {
 		if words += uint64(s.L1Size); words > maxSnapshotWords {
 			return fmt.Errorf("%w: its snapshots have L1 tables of more than %d entries", format.ErrCorrupt, maxSnapshotWords)
 		}
-		if err := i.claimSnapshot(s); err != nil {
+		if err := i.enterSnapshot(s); err != nil {
 			return fmt.Errorf("snapshot %q: %w", s.Name, err)
 		}
 		return nil
@@ -80,19 +80,19 @@ func (i *Image) claimSnapshots() error {
 	return i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length)
 }
 
-func (i *Image) claimSnapshot(s format.Snapshot) error {
+func (i *Image) enterSnapshot(s format.Snapshot) error {
 	if i.geo.InCluster(s.L1Offset) != 0 {
 		return format.Corrupt("snapshot's L1 table", s.L1Offset, "does not start on a cluster")
 	}
 	if err := i.regions.add(regionSnapshots, s.L1Offset, uint64(s.L1Size)*8); err != nil {
 		return err
 	}
-	return i.claimL1(s.L1Offset, s.L1Size)
+	return i.enterL1(s.L1Offset, s.L1Size)
 }
 
-// claimL1 claims the L2 tables of entries at byte off. Tables the active L1 table
+// enterL1 claims the L2 tables of entries at byte off. Tables the active L1 table
 // refers to are claimed already.
-func (i *Image) claimL1(off uint64, entries uint32) error {
+func (i *Image) enterL1(off uint64, entries uint32) error {
 	for left := entries; left > 0; {
 		n := min(left, format.L1Piece)
 		raw := make([]byte, n*8)

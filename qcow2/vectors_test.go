@@ -204,7 +204,7 @@ func content(t testing.TB, i *Image) string {
 	t.Helper()
 	h := sha256.New()
 	for off := uint64(0); off < i.VirtualSize(); {
-		x, err := i.lookupResolved(off, i.VirtualSize()-off)
+		x, err := i.LookupResolved(off, i.VirtualSize()-off)
 		if err != nil {
 			t.Fatal(err)
 		}

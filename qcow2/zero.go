@@ -45,7 +45,7 @@ func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 		return x, err
 	}
 	if x.Kind == absent { // perhaps of zeros below, too
-		if below, err := i.lookupResolved(off, x.Len); err != nil || below.Kind == Zero {
+		if below, err := i.LookupResolved(off, x.Len); err != nil || below.Kind == Zero {
 			return below, err
 		}
 	}
@@ -58,32 +58,6 @@ func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 		return x, i.damaged(i.poisonError(off >> i.geo.ClusterBits))
 	}
 	return i.zeroRun(off, x, discard)
-}
-
-// lookupResolved is Lookup without misses.
-func (i *Image) lookupResolved(off, n uint64) (Extent, error) {
-	for {
-		x := i.Lookup(off, n)
-		if x.Kind != Miss {
-			return x, nil
-		}
-		if err := i.Resolve(off, 1); err != nil {
-			return x, err
-		}
-	}
-}
-
-// ownResolved is lookupOwn without misses.
-func (i *Image) ownResolved(off, n uint64) (Extent, error) {
-	for {
-		x := i.lookupOwn(off, n)
-		if x.Kind != Miss {
-			return x, nil
-		}
-		if err := i.resolveOwn(off, 1); err != nil {
-			return x, err
-		}
-	}
 }
 
 // exclusivePart cuts a Data run to the leading clusters whose refcount really

@@ -35,7 +35,7 @@ func lenient(t testing.TB, f storage.File) (*Image, string) {
 		t.Fatal(err)
 	}
 	notes := i.ZoneNotes()
-	for _, r := range i.Refusals() {
+	for _, r := range i.Obstacles() {
 		notes = append(notes, r.Err.Error())
 	}
 	return i, strings.Join(notes, "\n")

@@ -7,19 +7,19 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// ruledDisk is the disk of an image as its zones make it read: a sequential one
+// zonedView is the disk of an image as its zones make it read: a sequential one
 // as zeros above its write pointer, an offline one altogether. It is one
 // goroutine's.
-type ruledDisk struct {
+type zonedView struct {
 	*Image
 	entries format.ZoneReader
 }
 
-func (i *Image) ruled() *ruledDisk { return &ruledDisk{i, format.ZoneReader{ZoneTable: i.table}} }
+func (i *Image) zonedView() *zonedView { return &zonedView{i, format.ZoneReader{ZoneTable: i.table}} }
 
 // nextStored is the first byte from off on that may be anything but zero, or
 // the end of the disk.
-func (d *ruledDisk) nextStored(off uint64) (uint64, error) {
+func (d *zonedView) nextStored(off uint64) (uint64, error) {
 	for off < d.size {
 		end, zero, err := d.ruledTo(off)
 		if err != nil {
@@ -63,7 +63,7 @@ func (i *Image) holeAt(x Extent) uint64 {
 }
 
 // readByRule is ReadAt, but for zeros above write pointers.
-func (d *ruledDisk) readByRule(p []byte, off uint64) error {
+func (d *zonedView) readByRule(p []byte, off uint64) error {
 	for len(p) > 0 {
 		end, zero, err := d.ruledTo(off)
 		if err != nil {
@@ -82,7 +82,7 @@ func (d *ruledDisk) readByRule(p []byte, off uint64) error {
 
 // ruledTo says whether the zones make the disk read as zeros at off, and up to
 // where the same holds.
-func (d *ruledDisk) ruledTo(off uint64) (end uint64, zero bool, err error) {
+func (d *zonedView) ruledTo(off uint64) (end uint64, zero bool, err error) {
 	z := d.Image.zones
 	if z == nil {
 		return d.size, false, nil

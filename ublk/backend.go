@@ -23,7 +23,7 @@ type TagCommand struct {
 
 // NewShamDevice is a device served to b instead of the kernel. Closing it leaves b as it is.
 func NewShamDevice(info DevInfo, b Backend) *Device {
-	return &Device{info: info, fd: b.FD(), sham: b}
+	return &Device{info: info, fd: b.FD(), fake: b}
 }
 
 // CopyPosition is where byte off of the request on tag of queue lies on the char device.

@@ -22,7 +22,7 @@ var ErrServed = errors.New("another process serves this device")
 type Device struct {
 	info DevInfo
 	fd   int
-	sham Backend // nil: the kernel
+	fake Backend // nil: the kernel
 
 	mu     sync.Mutex // guards what follows; Queue.Quit is called under it
 	queues []*Queue
@@ -65,7 +65,7 @@ func (d *Device) Info() DevInfo { return d.info }
 
 // Close closes the char device. All queues must be closed before: the kernel keeps the device while one of them is mapped.
 func (d *Device) Close() error {
-	if d.fd < 0 || d.sham != nil {
+	if d.fd < 0 || d.fake != nil {
 		return nil
 	}
 	fd := d.fd

@@ -168,7 +168,7 @@ func (q *Queue) woken(h Handler, res int32) {
 	q.armWake()
 	q.waking = true
 	h.Woken(q)
-	q.waking, q.misses = false, 0
+	q.waking, q.wokenPanics = false, 0
 }
 
 // armWake queues the READ of the eventfd.

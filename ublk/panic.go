@@ -47,7 +47,7 @@ func (q *Queue) panicked(value any) {
 
 // missed makes Woken run again for what its panic left undone, unless it panics every time.
 func (q *Queue) missed() {
-	if q.misses++; q.misses > tooManyMisses {
+	if q.wokenPanics++; q.wokenPanics > tooManyMisses {
 		q.fail(none, "handler panics whenever woken", syscall.EIO)
 		return
 	}

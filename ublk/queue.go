@@ -60,18 +60,18 @@ type Queue struct {
 	descs []byte // the driver's array of descriptors, read only
 	wake  wakeup
 
-	auto   bool // the driver registers requests' pages with the ring
-	tags   []tag
-	gone   int // tags that came back with ENODEV
-	held   int // tags with a request that isn't answered
-	quit   atomic.Bool
-	last   *uring.SQE // the handler's last SQE, not submitted yet; what LinkNext marks
-	owner  int32      // tag of last
-	chain  int32      // tag of the chain that waits for its next SQE
-	active int32      // tag whose handler call is running
-	err    error      // ends Run
-	waking bool       // Woken is running
-	misses int        // panics of Woken in a row
+	auto        bool // the driver registers requests' pages with the ring
+	tags        []tag
+	gone        int // tags that came back with ENODEV
+	held        int // tags with a request that isn't answered
+	quit        atomic.Bool
+	last        *uring.SQE // the handler's last SQE, not submitted yet; what LinkNext marks
+	owner       int32      // tag of last
+	chain       int32      // tag of the chain that waits for its next SQE
+	active      int32      // tag whose handler call is running
+	err         error      // ends Run
+	waking      bool       // Woken is running
+	wokenPanics int        // panics of Woken in a row
 }
 
 // none is no tag.
@@ -119,18 +119,18 @@ func (q *Queue) setup() error {
 			return err
 		}
 	}
-	q.tellRing()
+	q.registerFixed()
 	if err := q.openDescs(); err != nil {
 		return err
 	}
 	return q.wake.open()
 }
 
-// tellRing tells the ring what will be named again and again. It is a favour: where the kernel refuses one, because there
+// registerFixed tells the ring what will be named again and again. It is a favour: where the kernel refuses one, because there
 // is no room or too much memory pinned, all works without it.
-func (q *Queue) tellRing() {
+func (q *Queue) registerFixed() {
 	_ = q.ring.RegisterRing()
-	_ = q.ring.KnowFiles(append([]int{q.dev.fd}, q.opts.Files...)...)
+	_ = q.ring.RegisterFixedFiles(append([]int{q.dev.fd}, q.opts.Files...)...)
 	if len(q.opts.Memory) == 0 {
 		return
 	}
@@ -140,7 +140,7 @@ func (q *Queue) tellRing() {
 	} else if q.ring.RegisterSparseBuffers(1) != nil {
 		return
 	}
-	_ = q.ring.KnowMemory(q.opts.Memory, uint16(index))
+	_ = q.ring.RegisterFixedBuffer(q.opts.Memory, uint16(index))
 }
 
 // forgetFiles gives the files back at once: the ring goes in the kernel's own time, and would keep the device and a mount
@@ -149,13 +149,13 @@ func (q *Queue) forgetFiles() error {
 	if q.gone < len(q.tags) {
 		return nil
 	}
-	return q.ring.ForgetFiles()
+	return q.ring.UnregisterFixedFiles()
 }
 
 // openDescs gets the array of descriptors.
 func (q *Queue) openDescs() (err error) {
-	if q.dev.sham != nil {
-		q.descs = q.dev.sham.Descs(int(q.id))
+	if q.dev.fake != nil {
+		q.descs = q.dev.fake.Descs(int(q.id))
 		return nil
 	}
 	q.descs, err = mapDescs(q.dev.fd, q.id, len(q.tags))
@@ -200,7 +200,7 @@ func (q *Queue) Close() error {
 		errs = append(errs, q.forgetFiles(), q.ring.Close())
 		q.ring = nil
 	}
-	if q.descs != nil && q.dev.sham == nil {
+	if q.descs != nil && q.dev.fake == nil {
 		errs = append(errs, unix.Munmap(q.descs))
 	}
 	q.descs = nil

@@ -13,8 +13,8 @@
 //
 // # What a ring knows
 //
-// A ring can be told of files and memory (KnowFiles, KnowMemory). It holds its own reference to a file then, which no close(2)
-// of ours ends: only ForgetFiles does at once, and the ring's own end some time after Close.
+// A ring can be told of files and memory (RegisterFixedFiles, RegisterFixedBuffer). It holds its own reference to a file then, which no close(2)
+// of ours ends: only UnregisterFixedFiles does at once, and the ring's own end some time after Close.
 //
 // # Two ways in
 //

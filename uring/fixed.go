@@ -9,9 +9,9 @@ type fixed struct {
 	index    uint16  // of the memory among the ring's buffers
 }
 
-// KnowFiles registers fds, those below 0 aside, as the ring's fixed files: PrepareRead and the like then name them by
-// index. The ring holds its own reference to each until ForgetFiles or, in the kernel's own time, after Close.
-func (r *Ring) KnowFiles(fds ...int) error {
+// RegisterFixedFiles registers fds, those below 0 aside, as the ring's fixed files: PrepareRead and the like then name them by
+// index. The ring holds its own reference to each until UnregisterFixedFiles or, in the kernel's own time, after Close.
+func (r *Ring) RegisterFixedFiles(fds ...int) error {
 	var files []int32
 	for _, fd := range fds {
 		if fd >= 0 {
@@ -25,9 +25,9 @@ func (r *Ring) KnowFiles(fds ...int) error {
 	return nil
 }
 
-// ForgetFiles gives back at once what KnowFiles took. It must not be called while a submission that names one of them is in
+// UnregisterFixedFiles gives back at once what RegisterFixedFiles took. It must not be called while a submission that names one of them is in
 // flight: the kernel would wait for it.
-func (r *Ring) ForgetFiles() error {
+func (r *Ring) UnregisterFixedFiles() error {
 	if r.fixed.files == nil {
 		return nil
 	}
@@ -35,9 +35,9 @@ func (r *Ring) ForgetFiles() error {
 	return r.UnregisterFiles()
 }
 
-// KnowMemory pins mem, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers: PrepareRead and
+// RegisterFixedBuffer pins mem, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers: PrepareRead and
 // PrepareWrite then spare buffers in it the walk through the page tables.
-func (r *Ring) KnowMemory(mem []byte, index uint16) error {
+func (r *Ring) RegisterFixedBuffer(mem []byte, index uint16) error {
 	if err := r.SetBuffer(uint32(index), mem); err != nil {
 		return err
 	}

@@ -277,10 +277,10 @@ func TestKnown(t *testing.T) {
 		opcode Op   // of a read into the first page
 	}{
 		{"nothing", func() error { return nil }, false, OpRead},
-		{"files", func() error { return r.KnowFiles(-1, fd) }, true, OpRead},
-		{"files and memory", func() error { return r.KnowMemory(buf[:4096], 2) }, true, OpReadFixed},
-		{"memory", r.ForgetFiles, false, OpReadFixed},
-		{"files not known are forgotten", r.ForgetFiles, false, OpReadFixed},
+		{"files", func() error { return r.RegisterFixedFiles(-1, fd) }, true, OpRead},
+		{"files and memory", func() error { return r.RegisterFixedBuffer(buf[:4096], 2) }, true, OpReadFixed},
+		{"memory", r.UnregisterFixedFiles, false, OpReadFixed},
+		{"files not known are forgotten", r.UnregisterFixedFiles, false, OpReadFixed},
 	}
 	for _, c := range rounds {
 		must(t, c.know())

@@ -17,7 +17,7 @@ var benchOps = map[string]ublk.Op{"read": ublk.OpRead, "write": ublk.OpWrite, "a
 func newBench() *cobra.Command {
 	var op, block, cache string
 	var overwrite, asJSON bool
-	d := engine.Drill{Log: logrus.StandardLogger()}
+	d := engine.Bench{Log: logrus.StandardLogger()}
 	c := &cobra.Command{
 		Use:   "bench IMAGE",
 		Short: "Measure the engine alone on an image, without a device",

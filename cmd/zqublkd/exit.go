@@ -17,12 +17,12 @@ import (
 
 // Exit codes; check has its own, those of qemu-img check.
 const (
-	exitFailed  = 1 // an operation failed
-	exitUsage   = 2 // wrong options or values
-	exitImage   = 3 // the image can't be used: no qcow2, damaged, unsupported, not servable
-	exitKernel  = 4 // the kernel lacks the driver or a feature of it
-	exitAllowed = 5 // no permission
-	exitInUse   = 6 // image or device in use
+	exitFailed     = 1 // an operation failed
+	exitUsage      = 2 // wrong options or values
+	exitImage      = 3 // the image can't be used: no qcow2, damaged, unsupported, not servable
+	exitKernel     = 4 // the kernel lacks the driver or a feature of it
+	exitPermission = 5 // no permission
+	exitInUse      = 6 // image or device in use
 
 	exitHandOver = 8 // of a daemon: its device waits for the next one
 
@@ -65,7 +65,7 @@ func exitCode(err error) int {
 	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.As(err, &bad), errors.Is(err, server.ErrKernel):
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
-		return exitAllowed
+		return exitPermission
 	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
 		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):

@@ -104,7 +104,7 @@ func describe(path string, img *qcow2.Image) imageInfo {
 	}
 	if img.Zoned() == nil && img.MarkedZoned() {
 		i.unknownZones = "the image does not make sense"
-		if r := img.Refusals(); len(r) > 0 {
+		if r := img.Obstacles(); len(r) > 0 {
 			i.unknownZones = r[0].Err.Error()
 		}
 	}

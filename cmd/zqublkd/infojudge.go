@@ -26,7 +26,7 @@ func (i *imageInfo) judge(img *qcow2.Image, share bool) {
 	if unfit := engine.Servable(img); unfit != nil {
 		err = unfit
 	}
-	for _, r := range img.Refusals() {
+	for _, r := range img.Obstacles() {
 		if mends := dirty && errors.Is(r.Err, qcow2.ErrDirty); mends {
 			continue
 		}

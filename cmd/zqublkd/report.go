@@ -55,7 +55,7 @@ func doubtfulZones(path string, share bool) (zones *zoned.Device, doubt, err err
 		return nil, nil, err
 	}
 	defer f.Close()
-	for _, r := range img.Refusals() {
+	for _, r := range img.Obstacles() {
 		if r.Stops == qcow2.UseRead && doubt == nil {
 			doubt = fmt.Errorf("%s: %w", path, r.Err)
 		}

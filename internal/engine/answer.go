@@ -35,7 +35,7 @@ func (q *Queue) answer(s *slot) {
 // refuse answers s with the errno of err and keeps the words for who asks.
 func (q *Queue) refuse(s *slot, err error) {
 	q.release(s)
-	q.disk.refusals.add(err)
+	q.disk.lastErrors.add(err)
 	q.answers = append(q.answers, s.tag)
 	q.lane.Complete(s.tag, -int32(errnoOf(err)))
 	s.answered = true

@@ -57,7 +57,7 @@ func (q *Queue) judged(s *slot, v zoned.Verdict, err error) bool {
 	case zoned.Done:
 		q.answer(s)
 	case zoned.Granted:
-		s.begun = true
+		s.granted = true
 		return true
 	}
 	return false
@@ -65,8 +65,8 @@ func (q *Queue) judged(s *slot, v zoned.Verdict, err error) bool {
 
 // own starts the work of a request that has its zones for itself.
 func (q *Queue) own(s *slot, v zoned.Verdict, err error, j job) {
-	if q.disk.revival.left.Load() > 0 {
-		q.disk.revival.changes(s.op.Zone, s.desc.Op() == ublk.OpZoneResetAll)
+	if q.disk.reissue.left.Load() > 0 {
+		q.disk.reissue.changes(s.op.Zone, s.desc.Op() == ublk.OpZoneResetAll)
 	}
 	if q.judged(s, v, err) {
 		q.hand(s, j)
@@ -92,10 +92,10 @@ func (q *Queue) beginRead(s *slot) {
 }
 
 func (q *Queue) beginWrite(s *slot) {
-	if q.disk.revival.left.Load() > 0 && q.repeat(s) {
+	if q.disk.reissue.left.Load() > 0 && q.repeat(s) {
 		return
 	}
-	off, n := s.desc.Offset()+s.there, s.desc.Bytes()-s.there
+	off, n := s.desc.Offset()+s.writtenBefore, s.desc.Bytes()-s.writtenBefore
 	begin := q.disk.zones.BeginWrite
 	if s.desc.Op() == ublk.OpZoneAppend {
 		begin = q.disk.zones.BeginAppend
@@ -106,7 +106,7 @@ func (q *Queue) beginWrite(s *slot) {
 	}
 	s.off = s.op.Start
 	if !q.disk.geo.IsConventional(s.op.Zone) { // there a write that is sent again is a write like any other
-		q.disk.state.Begin(q.id, s.tag, statefile.Flight{Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.there, Length: n + s.there})
+		q.disk.state.Begin(q.id, s.tag, statefile.InFlight{Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.writtenBefore, Length: n + s.writtenBefore})
 	}
 	if q.disk.ahead.short(s.op.Zone, s.op.Start+n) {
 		q.hand(s, jobReserve)
@@ -126,8 +126,8 @@ func (q *Queue) move(s *slot) {
 // one submission where all of it is one piece of the file.
 func (q *Queue) fetchData(s *slot) {
 	q.copied.Add(1)
-	s.buf = q.bufs.take(s.tag, s.desc.Bytes()-s.there)
-	at := uint32(s.there)
+	s.buf = q.bufs.take(s.tag, s.desc.Bytes()-s.writtenBefore)
+	at := uint32(s.writtenBefore)
 	if e := q.disk.img.Lookup(s.off, s.left()); e.Kind == qcow2.Data && e.Len == s.left() {
 		if fd, ok := q.disk.fd(e, s.buf); ok {
 			s.piece = len(s.buf)
@@ -150,21 +150,4 @@ func (q *Queue) beginZero(s *slot) {
 		s.off = s.op.Start
 		q.hand(s, jobZero)
 	}
-}
-
-// copyError is what became of a copy of a request's data: res is its length or
-// -errno.
-func copyError(res int32, want int) error {
-	if res < 0 {
-		return fmt.Errorf("copy of a request's data: %w", unix.Errno(-res))
-	}
-	return fmt.Errorf("copy of a request's data: %d of %d bytes", res, want)
-}
-
-// result is the outcome of a call as a completion has it.
-func result(n int, errno unix.Errno) int32 {
-	if errno != 0 {
-		return -int32(errno)
-	}
-	return int32(n)
 }

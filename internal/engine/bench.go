@@ -13,8 +13,8 @@ import (
 	"zqublkd/ublk"
 )
 
-// Drill says how an image is exercised without a device: the engine alone.
-type Drill struct {
+// Bench says how an image is exercised without a device: the engine alone.
+type Bench struct {
 	Image  string
 	Op     ublk.Op // OpRead, OpWrite or OpZoneAppend
 	Block  uint32  // bytes of a request
@@ -27,8 +27,8 @@ type Drill struct {
 	Log    *logrus.Logger
 }
 
-// DrillResult is what a drill has cost.
-type DrillResult struct {
+// BenchResult is what a bench has cost.
+type BenchResult struct {
 	Requests uint64        `json:"requests"`
 	Bytes    uint64        `json:"bytes"`
 	Time     time.Duration `json:"nanoseconds"`
@@ -36,18 +36,18 @@ type DrillResult struct {
 	Enters   uint64        `json:"enters"`          // times the kernel was entered for I/O
 }
 
-// ErrDrill is an image or choice that can't be drilled.
-var ErrDrill = errors.New("can't be measured")
+// ErrBench is an image or choice that can't be drilled.
+var ErrBench = errors.New("can't be measured")
 
 // Run opens the image and sends Count requests. Writes to a zoned image go to
 // zones that are empty, to a plain one anywhere.
-func (c Drill) Run() (r DrillResult, err error) {
+func (c Bench) Run() (r BenchResult, err error) {
 	readOnly := c.Op == ublk.OpRead
 	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Allow: c.Allow, Log: c.Log})
 	if err != nil {
 		return r, err
 	}
-	var lanes []*drillLane
+	var lanes []*benchLane
 	defer func() {
 		err = errors.Join(err, d.Close())
 		for _, l := range lanes { // no worker uses one any more
@@ -55,7 +55,7 @@ func (c Drill) Run() (r DrillResult, err error) {
 		}
 	}()
 	if err := Servable(d.img); err != nil { // the engine relies on what is judged there
-		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
+		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrBench, err)
 	}
 	c.Queues = max(c.Queues, 1)
 	if err := d.Start(int(c.Depth)*int(c.Queues), nil); err != nil {
@@ -63,7 +63,7 @@ func (c Drill) Run() (r DrillResult, err error) {
 	}
 	target, err := c.target(d)
 	if err != nil {
-		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrDrill, err)
+		return r, fmt.Errorf("%s: %w: %w", c.Image, ErrBench, err)
 	}
 	ublk.EnsureProcs(int(c.Queues))
 	r, lanes, err = c.run(d, target)
@@ -72,11 +72,11 @@ func (c Drill) Run() (r DrillResult, err error) {
 
 // run drives the queues, each on its own thread. The lanes are to be closed
 // after the disk.
-func (c Drill) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r DrillResult, lanes []*drillLane, err error) {
-	r = DrillResult{Requests: c.Count, Bytes: c.Count * uint64(c.Block)}
+func (c Bench) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r BenchResult, lanes []*benchLane, err error) {
+	r = BenchResult{Requests: c.Count, Bytes: c.Count * uint64(c.Block)}
 	began, cpu := time.Now(), processTime()
 	type done struct {
-		lane *drillLane
+		lane *benchLane
 		err  error
 	}
 	ended := make(chan done)
@@ -102,8 +102,8 @@ func (c Drill) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r DrillRe
 
 // runQueue drives one queue on the calling thread. Its lane has ended, but a
 // worker may still be about to wake it.
-func (c Drill) runQueue(d *Disk, id int, count uint64, target func(n uint64) ublk.IODesc) (*drillLane, error) {
-	l, err := newDrillLane(d, id, c.Depth, max(c.Block, 4096))
+func (c Bench) runQueue(d *Disk, id int, count uint64, target func(n uint64) ublk.IODesc) (*benchLane, error) {
+	l, err := newBenchLane(d, id, c.Depth, max(c.Block, 4096))
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (c Drill) runQueue(d *Disk, id int, count uint64, target func(n uint64) ubl
 }
 
 // target is what the n-th request of a queue asks for.
-func (c Drill) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
+func (c Bench) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 	block := uint64(c.Block)
 	request := func(op ublk.Op, off uint64) ublk.IODesc {
 		return ublk.NewIODesc(op, 0, off/ublk.SectorBytes, c.Block/ublk.SectorBytes)
@@ -141,7 +141,7 @@ func (c Drill) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 
 // zoneWriter goes through the zones that are empty, one after the other; each
 // queue has zones of its own.
-func (c Drill) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(queue, n uint64) ublk.IODesc, error) {
+func (c Bench) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(queue, n uint64) ublk.IODesc, error) {
 	if c.Random {
 		return nil, errors.New("zones are written in sequence only")
 	}

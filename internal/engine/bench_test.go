@@ -10,25 +10,25 @@ import (
 	"zqublkd/ublk"
 )
 
-// TestDrill: what a drill writes is there, where the rules put it.
-func TestDrill(t *testing.T) {
+// TestBench: what a drill writes is there, where the rules put it.
+func TestBench(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		drill Drill
+		drill Bench
 		wp    uint64 // of the first sequential zone, bytes from its start
 		err   error
 	}{
-		{"writes", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100}, 100 * 4096, nil},
-		{"appends", Drill{Op: ublk.OpZoneAppend, Block: 16384, Depth: 32, Count: 100}, 100 * 16384, nil},
-		{"appends into the second zone", Drill{Op: ublk.OpZoneAppend, Block: 65536, Depth: 32, Count: 130}, 8 << 20, nil},
-		{"reads", Drill{Op: ublk.OpRead, Block: 4096, Depth: 8, Count: 1000, Random: true}, 0, nil},
-		{"reads by two queues", Drill{Op: ublk.OpRead, Block: 4096, Queues: 2, Depth: 8, Count: 1001, Random: true}, 0, nil},
-		{"two queues, a zone each", Drill{Op: ublk.OpZoneAppend, Block: 65536, Queues: 2, Depth: 32, Count: 130}, 65 * 65536, nil},
-		{"page cache", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100, Cache: CacheWriteback}, 100 * 4096, nil},
-		{"more than two queues have", Drill{Op: ublk.OpWrite, Block: 1 << 20, Queues: 2, Depth: 1, Count: 49}, 0, ErrDrill},
-		{"more than there is", Drill{Op: ublk.OpWrite, Block: 1 << 20, Depth: 1, Count: 1000}, 0, ErrDrill},
-		{"random writes", Drill{Op: ublk.OpWrite, Block: 4096, Depth: 1, Count: 1, Random: true}, 0, ErrDrill},
-		{"odd block", Drill{Op: ublk.OpRead, Block: 1000, Depth: 1, Count: 1}, 0, ErrDrill},
+		{"writes", Bench{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100}, 100 * 4096, nil},
+		{"appends", Bench{Op: ublk.OpZoneAppend, Block: 16384, Depth: 32, Count: 100}, 100 * 16384, nil},
+		{"appends into the second zone", Bench{Op: ublk.OpZoneAppend, Block: 65536, Depth: 32, Count: 130}, 8 << 20, nil},
+		{"reads", Bench{Op: ublk.OpRead, Block: 4096, Depth: 8, Count: 1000, Random: true}, 0, nil},
+		{"reads by two queues", Bench{Op: ublk.OpRead, Block: 4096, Queues: 2, Depth: 8, Count: 1001, Random: true}, 0, nil},
+		{"two queues, a zone each", Bench{Op: ublk.OpZoneAppend, Block: 65536, Queues: 2, Depth: 32, Count: 130}, 65 * 65536, nil},
+		{"page cache", Bench{Op: ublk.OpWrite, Block: 4096, Depth: 8, Count: 100, Cache: CacheWriteback}, 100 * 4096, nil},
+		{"more than two queues have", Bench{Op: ublk.OpWrite, Block: 1 << 20, Queues: 2, Depth: 1, Count: 49}, 0, ErrBench},
+		{"more than there is", Bench{Op: ublk.OpWrite, Block: 1 << 20, Depth: 1, Count: 1000}, 0, ErrBench},
+		{"random writes", Bench{Op: ublk.OpWrite, Block: 4096, Depth: 1, Count: 1, Random: true}, 0, ErrBench},
+		{"odd block", Bench{Op: ublk.OpRead, Block: 1000, Depth: 1, Count: 1}, 0, ErrBench},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := newImage(t, qcow2.CreateOptions{Size: 64 << 20, Zone: &qcow2.ZoneOptions{Size: 8 << 20, Conventional: 1}})
@@ -51,23 +51,23 @@ func TestDrill(t *testing.T) {
 	}
 }
 
-// BenchmarkDrill is the engine with its file I/O, for profiles.
-func BenchmarkDrill(b *testing.B) {
+// BenchmarkEngine is the engine with its file I/O, for profiles.
+func BenchmarkEngine(b *testing.B) {
 	path := newImage(b, qcow2.CreateOptions{Size: 64 << 20, Zone: &qcow2.ZoneOptions{Size: 32 << 20}})
-	fill := Drill{Image: path, Op: ublk.OpWrite, Block: 1 << 20, Depth: 4, Count: 64, Cache: CacheNone, Log: silent()}
+	fill := Bench{Image: path, Op: ublk.OpWrite, Block: 1 << 20, Depth: 4, Count: 64, Cache: CacheNone, Log: silent()}
 	if _, err := fill.Run(); err != nil {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
-	read := Drill{Image: path, Op: ublk.OpRead, Block: 4096, Depth: 32, Count: uint64(b.N), Random: true, Cache: CacheNone, Log: silent()}
+	read := Bench{Image: path, Op: ublk.OpRead, Block: 4096, Depth: 32, Count: uint64(b.N), Random: true, Cache: CacheNone, Log: silent()}
 	if _, err := read.Run(); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// TestC27_FailedDrillWaits: the requests under way when one fails have their
+// TestC27_FailedBenchWaits: the requests under way when one fails have their
 // buffers until they end, and the error has the reason.
-func TestC27_FailedDrillWaits(t *testing.T) {
+func TestC27_FailedBenchWaits(t *testing.T) {
 	path := newImage(t, qcow2.CreateOptions{Size: 64 << 20})
 	d, err := OpenDisk(path, DiskOptions{Log: silent()})
 	if err != nil {
@@ -79,7 +79,7 @@ func TestC27_FailedDrillWaits(t *testing.T) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	l, err := newDrillLane(d, 0, depth, block)
+	l, err := newBenchLane(d, 0, depth, block)
 	if err != nil {
 		t.Fatal(err)
 	}

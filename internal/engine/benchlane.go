@@ -11,9 +11,9 @@ import (
 	"zqublkd/uring"
 )
 
-// drillLane plays the driver for one queue: requests come as fast as they are
+// benchLane plays the driver for one queue: requests come as fast as they are
 // answered, their data stays in the queue's buffers. File I/O is real.
-type drillLane struct {
+type benchLane struct {
 	q      *Queue
 	ring   *uring.Ring
 	wake   int        // eventfd
@@ -27,8 +27,8 @@ type drillLane struct {
 // wakeTag marks the completions of the eventfd's READ.
 const wakeTag = ^uint64(0)
 
-func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, err error) {
-	l = &drillLane{wake: -1, descs: make([]ublk.IODesc, depth)}
+func newBenchLane(d *Disk, id int, depth uint16, block uint32) (l *benchLane, err error) {
+	l = &benchLane{wake: -1, descs: make([]ublk.IODesc, depth)}
 	for tag := range depth {
 		l.free = append(l.free, tag)
 	}
@@ -51,16 +51,16 @@ func newDrillLane(d *Disk, id int, depth uint16, block uint32) (l *drillLane, er
 }
 
 // tellRing tells the ring what a queue of the driver tells its own.
-func (l *drillLane) tellRing() {
-	_ = l.ring.KnowFiles(l.q.disk.descriptors()...)
+func (l *benchLane) tellRing() {
+	_ = l.ring.RegisterFixedFiles(l.q.disk.descriptors()...)
 	if l.ring.RegisterSparseBuffers(1) == nil {
-		_ = l.ring.KnowMemory(l.q.bufs.small.Bytes(), 0)
+		_ = l.ring.RegisterFixedBuffer(l.q.bufs.small.Bytes(), 0)
 	}
 }
 
 // serve sends count requests, none after one has failed, and waits for the
 // answers to all that were sent: ring and workers use their buffers until then.
-func (l *drillLane) serve(count uint64, target func(n uint64) ublk.IODesc) error {
+func (l *benchLane) serve(count uint64, target func(n uint64) ublk.IODesc) error {
 	l.arm()
 	for sent := uint64(0); l.failed == nil && sent < count || len(l.free) < len(l.descs); {
 		for l.failed == nil && sent < count && len(l.free) > 0 {
@@ -78,7 +78,7 @@ func (l *drillLane) serve(count uint64, target func(n uint64) ublk.IODesc) error
 }
 
 // wait submits, waits for a completion and goes on with what has completed.
-func (l *drillLane) wait() {
+func (l *benchLane) wait() {
 	l.enters++
 	if _, e := l.ring.EnterRaw(1); e == unix.EINTR && l.ring.Ready() == 0 {
 		_, _ = l.ring.Enter(1)
@@ -94,14 +94,14 @@ func (l *drillLane) wait() {
 }
 
 // arm queues the READ of the eventfd.
-func (l *drillLane) arm() {
+func (l *benchLane) arm() {
 	s := l.next()
 	s.Read(l.wake, l.count.Bytes()[:8], 0)
 	s.UserData = wakeTag
 }
 
 // next is a free submission.
-func (l *drillLane) next() *uring.SQE {
+func (l *benchLane) next() *uring.SQE {
 	for {
 		if s := l.ring.Next(); s != nil {
 			return s
@@ -112,15 +112,15 @@ func (l *drillLane) next() *uring.SQE {
 }
 
 // closeRing is for the lane's own thread.
-func (l *drillLane) closeRing() error {
+func (l *benchLane) closeRing() error {
 	if l.ring == nil {
 		return nil
 	}
-	return errors.Join(l.ring.ForgetFiles(), l.ring.Close())
+	return errors.Join(l.ring.UnregisterFixedFiles(), l.ring.Close())
 }
 
 // close gives back what workers use until they have ended.
-func (l *drillLane) close() error {
+func (l *benchLane) close() error {
 	var errs []error
 	if l.wake >= 0 {
 		errs = append(errs, unix.Close(l.wake))
@@ -133,9 +133,9 @@ func (l *drillLane) close() error {
 
 // What a queue asks of its lane.
 
-func (l *drillLane) Desc(tag uint16) ublk.IODesc { return l.descs[tag] }
+func (l *benchLane) Desc(tag uint16) ublk.IODesc { return l.descs[tag] }
 
-func (l *drillLane) Complete(tag uint16, res int32) {
+func (l *benchLane) Complete(tag uint16, res int32) {
 	if res < 0 && l.failed == nil {
 		l.failed = fmt.Errorf("%s: %w", l.descs[tag], unix.Errno(-res))
 		if why := l.q.slots[tag].err; why != nil && !errors.Is(l.failed, why) {
@@ -146,39 +146,39 @@ func (l *drillLane) Complete(tag uint16, res int32) {
 	l.q.submitting()
 }
 
-func (l *drillLane) CompleteAppend(tag uint16, res int32, _ uint64) { l.Complete(tag, res) }
+func (l *benchLane) CompleteAppend(tag uint16, res int32, _ uint64) { l.Complete(tag, res) }
 
-func (l *drillLane) ReadFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
+func (l *benchLane) ReadFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
 	s := l.next()
 	l.ring.PrepareRead(s, fd, buf, off)
 	s.UserData = uint64(tag)
 }
 
-func (l *drillLane) WriteFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
+func (l *benchLane) WriteFile(tag uint16, _ uint8, fd int, buf []byte, off uint64) {
 	s := l.next()
 	l.ring.PrepareWrite(s, fd, buf, off)
 	s.UserData = uint64(tag)
 }
 
-func (l *drillLane) WriteFromRequest(tag uint16, _, write uint8, _ uint32, buf []byte, fd int, off uint64) {
+func (l *benchLane) WriteFromRequest(tag uint16, _, write uint8, _ uint32, buf []byte, fd int, off uint64) {
 	l.WriteFile(tag, write, fd, buf, off)
 }
 
-func (l *drillLane) CompleteRead(tag uint16, _ uint8, buf []byte) { l.Complete(tag, int32(len(buf))) }
+func (l *benchLane) CompleteRead(tag uint16, _ uint8, buf []byte) { l.Complete(tag, int32(len(buf))) }
 
-func (l *drillLane) CopyFromRequestNow(_ uint16, _ uint32, buf []byte) (int, unix.Errno) {
+func (l *benchLane) CopyFromRequestNow(_ uint16, _ uint32, buf []byte) (int, unix.Errno) {
 	return len(buf), 0
 }
 
-func (l *drillLane) CopyToRequestNow(_ uint16, _ uint32, buf []byte) (int, unix.Errno) {
+func (l *benchLane) CopyToRequestNow(_ uint16, _ uint32, buf []byte) (int, unix.Errno) {
 	return len(buf), 0
 }
 
-func (l *drillLane) Registered(uint16) bool                            { return false }
-func (l *drillLane) ReadFilePages(uint16, uint8, int, uint32, uint64)  {}
-func (l *drillLane) WriteFilePages(uint16, uint8, int, uint32, uint64) {}
+func (l *benchLane) Registered(uint16) bool                            { return false }
+func (l *benchLane) ReadFilePages(uint16, uint8, int, uint32, uint64)  {}
+func (l *benchLane) WriteFilePages(uint16, uint8, int, uint32, uint64) {}
 
-func (l *drillLane) Wake() {
+func (l *benchLane) Wake() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	_, _ = unix.Write(l.wake, one[:])

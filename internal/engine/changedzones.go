@@ -10,10 +10,10 @@ import (
 	"zqublkd/zoned"
 )
 
-// tracker hears of every change of a zone (zoned.Observer): it publishes it in
+// changedZones hears of every change of a zone (zoned.Observer): it publishes it in
 // the state file and remembers that the zone's slot of the table is stale.
-type tracker struct {
-	state *statefile.StateFile // nil: none
+type changedZones struct {
+	state *statefile.File // nil: none
 	stale []atomic.Uint64
 	trace *logrus.Logger // nil: not wanted
 
@@ -21,8 +21,8 @@ type tracker struct {
 	was      []zoned.Condition // only when tracing
 }
 
-func newTracker(zones uint32, state *statefile.StateFile, log *logrus.Logger) *tracker {
-	t := &tracker{state: state, stale: make([]atomic.Uint64, (zones+63)/64)}
+func newChangedZones(zones uint32, state *statefile.File, log *logrus.Logger) *changedZones {
+	t := &changedZones{state: state, stale: make([]atomic.Uint64, (zones+63)/64)}
 	if log.IsLevelEnabled(logrus.TraceLevel) {
 		t.trace, t.was = log, make([]zoned.Condition, zones)
 	}
@@ -30,7 +30,7 @@ func newTracker(zones uint32, state *statefile.StateFile, log *logrus.Logger) *t
 }
 
 // ZoneChanged implements zoned.Observer.
-func (t *tracker) ZoneChanged(i uint32, s zoned.State) {
+func (t *changedZones) ZoneChanged(i uint32, s zoned.State) {
 	if t.state != nil {
 		t.state.SetZone(i, s)
 	}
@@ -40,7 +40,7 @@ func (t *tracker) ZoneChanged(i uint32, s zoned.State) {
 	}
 }
 
-func (t *tracker) traceChange(i uint32, s zoned.State) {
+func (t *changedZones) traceChange(i uint32, s zoned.State) {
 	e := t.trace.WithFields(logrus.Fields{"zone": i, "wp": s.WP, "condition": s.Condition})
 	e.Trace("write pointer of zone moved")
 	before := t.was[i]
@@ -56,7 +56,7 @@ func (t *tracker) traceChange(i uint32, s zoned.State) {
 }
 
 // take calls f for each zone that changed since the last take, and forgets it.
-func (t *tracker) take(f func(zone uint32)) {
+func (t *changedZones) take(f func(zone uint32)) {
 	for w := range t.stale {
 		for set := t.stale[w].Swap(0); set != 0; set &= set - 1 {
 			f(uint32(w*64 + bits.TrailingZeros64(set)))
@@ -65,7 +65,7 @@ func (t *tracker) take(f func(zone uint32)) {
 }
 
 // resetting publishes that the reset of zones has begun, or has failed.
-func (t *tracker) resetting(zones []uint32, begun bool) {
+func (t *changedZones) resetting(zones []uint32, begun bool) {
 	for _, i := range zones {
 		switch {
 		case t.state == nil:
@@ -78,10 +78,10 @@ func (t *tracker) resetting(zones []uint32, begun bool) {
 }
 
 // mark makes the zone stale again, after its slot could not be written.
-func (t *tracker) mark(i uint32) { t.stale[i/64].Or(1 << (i % 64)) }
+func (t *changedZones) mark(i uint32) { t.stale[i/64].Or(1 << (i % 64)) }
 
 // all makes the first n zones stale: their slots may not hold their state.
-func (t *tracker) all(n uint32) {
+func (t *changedZones) all(n uint32) {
 	for i := range n {
 		t.mark(i)
 	}

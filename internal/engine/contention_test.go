@@ -31,7 +31,7 @@ func TestQueuesShareNoLockOfPlainDisk(t *testing.T) {
 	queuesShareNoLock(t, lanes, func(i int) { lanes[i].workAnywhere() })
 }
 
-func queuesShareNoLock(t *testing.T, lanes []*benchLane, work func(i int)) {
+func queuesShareNoLock(t *testing.T, lanes []*mutedLane, work func(i int)) {
 	before := contention()
 	runtime.SetMutexProfileFraction(1)
 	runtime.SetBlockProfileRate(1)
@@ -50,7 +50,7 @@ func queuesShareNoLock(t *testing.T, lanes []*benchLane, work func(i int)) {
 }
 
 // work fills the zone at a sector with writes and appends, and reads all along.
-func (l *benchLane) work(zone uint64) {
+func (l *mutedLane) work(zone uint64) {
 	for i := range uint64(lockEach) {
 		l.do(ublk.NewIODesc(ublk.OpWrite, 0, zone+i*16, 8))
 		l.do(ublk.NewIODesc(ublk.OpZoneAppend, 0, zone, 8))
@@ -61,7 +61,7 @@ func (l *benchLane) work(zone uint64) {
 }
 
 // workAnywhere writes and reads the conventional zone.
-func (l *benchLane) workAnywhere() {
+func (l *mutedLane) workAnywhere() {
 	for i := range uint64(20 * lockEach) {
 		at := i * 7919 % (lockFirst / 8) * 8
 		l.do(ublk.NewIODesc(ublk.OpWrite, 0, at, 8))
@@ -70,7 +70,7 @@ func (l *benchLane) workAnywhere() {
 }
 
 // lockLanes are queues of one disk, whose zones are mapped and empty.
-func lockLanes(t *testing.T, n int) (lanes []*benchLane) {
+func lockLanes(t *testing.T, n int) (lanes []*mutedLane) {
 	path := newImage(t, qcow2.CreateOptions{Size: 4 * lockZone, Zone: &qcow2.ZoneOptions{Size: lockZone, Conventional: 1}})
 	s := newSim(t, path, n, 4)
 	t.Cleanup(s.close)
@@ -87,7 +87,7 @@ func lockLanes(t *testing.T, n int) (lanes []*benchLane) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &benchLane{q: q}
+		l := &mutedLane{q: q}
 		q.lane = l
 		lanes = append(lanes, l)
 	}

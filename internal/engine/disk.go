@@ -22,17 +22,17 @@ import (
 // Disk is an opened image with its rules: everything of a served device but
 // the driver. A plain image is a disk of one conventional zone.
 type Disk struct {
-	file  storage.File
-	files io.Closer // all files of the image
-	img   *qcow2.Image
-	zones *zoned.Device
-	geo   zoned.Geometry
-	table *table
-	flush func() error
-	state *statefile.StateFile
-	log   *logrus.Logger
+	file       storage.File
+	files      io.Closer // all files of the image
+	img        *qcow2.Image
+	zones      *zoned.Device
+	geo        zoned.Geometry
+	durability *durability
+	flush      func() error
+	state      *statefile.File
+	log        *logrus.Logger
 
-	revival *revival
+	reissue *reissue
 
 	ahead   *reserve
 	streams streams // of conventional zones
@@ -43,9 +43,9 @@ type Disk struct {
 	failure atomic.Pointer[error] // how the image has failed
 	pause   pause
 
-	tasks    chan task
-	working  sync.WaitGroup
-	refusals refusals
+	tasks      chan task
+	working    sync.WaitGroup
+	lastErrors lastErrors
 }
 
 // layer is where the data of one file of the image is read and written.
@@ -133,34 +133,34 @@ func (d *Disk) Geometry() zoned.Geometry { return d.geo }
 // Frozen reports whether the disk takes no change any more.
 func (d *Disk) Frozen() bool { return d.frozen.Load() }
 
-// Refused returns the requests that were refused last, oldest first.
-func (d *Disk) Refused() []Refusal { return d.refusals.list() }
+// LastErrors returns the requests that were refused last, oldest first.
+func (d *Disk) LastErrors() []RequestError { return d.lastErrors.list() }
 
 // Start makes the disk ready for requests of at most tags at once. state may
 // be nil.
-func (d *Disk) Start(tags int, state *statefile.StateFile) error {
-	var flights []statefile.CarriedFlight
+func (d *Disk) Start(tags int, state *statefile.File) error {
+	var flights []statefile.Carried
 	if state != nil && state.Taken() {
 		flights = state.CarryOver()
 		if state.Frozen() {
 			d.freezeFor(errors.New("the image has failed under the daemon before this one"))
 		}
 	}
-	d.revival = newRevival(flights)
-	t := newTracker(d.geo.Zones(), state, d.log)
+	d.reissue = newReissue(flights)
+	t := newChangedZones(d.geo.Zones(), state, d.log)
 	zones, saved, err := loadZones(d.img, state, t)
 	if err != nil {
 		return err
 	}
 	d.zones, d.state = zones, state
 	d.ahead = newReserve(d.geo)
-	d.table = newTable(d.img, zones, t, d.ahead, saved)
+	d.durability = newDurability(d.img, zones, t, d.ahead, saved)
 	d.flush = d.flushWith(groupcommit.New(d.flushTable))
 	if err := errors.Join(d.completeResets(state, saved), d.sweep()); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)
 	}
 	if state != nil {
-		state.SetSlots(d.table.sum, d.table.sum)
+		state.SetSlots(d.durability.sum, d.durability.sum)
 		state.Fill(zones)
 		t.all(d.geo.Zones())
 	}
@@ -188,7 +188,7 @@ func (d *Disk) flushTable() (err error) {
 			err = d.panicked(v)
 		}
 	}()
-	return d.table.flush()
+	return d.durability.flush()
 }
 
 // Direct reports whether the data of the image itself can pass the page cache.
@@ -224,7 +224,7 @@ func (d *Disk) Close() error {
 		d.working.Wait()
 	}
 	var err error
-	if d.table != nil && !d.frozen.Load() {
+	if d.durability != nil && !d.frozen.Load() {
 		err = d.flush()
 	}
 	return errors.Join(err, d.img.Close(), d.files.Close(), unix.Munmap(d.zeros))

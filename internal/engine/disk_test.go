@@ -149,8 +149,8 @@ func TestErrnos(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
 		}
 	}
-	if n := len(s.disk.refusals.list()); n != 7 {
-		t.Errorf("%d refusals kept, want 7: %v", n, s.disk.refusals.list())
+	if n := len(s.disk.lastErrors.list()); n != 7 {
+		t.Errorf("%d refusals kept, want 7: %v", n, s.disk.lastErrors.list())
 	}
 }
 

@@ -10,26 +10,26 @@ import (
 	"zqublkd/zoned"
 )
 
-// table orders what becomes durable: data and tables of the image first, then
+// durability orders what becomes durable: data and tables of the image first, then
 // the zone-table slots that make it visible. Whoever writes a slot holds mu.
-type table struct {
+type durability struct {
 	mu    sync.Mutex
 	ahead *reserve
 	img   *qcow2.Image
 	zones *zoned.Device
-	stale *tracker
-	saved pointers // what the slots of the image hold
-	sum   uint64   // of saved
+	stale *changedZones
+	saved savedPointers // what the slots of the image hold
+	sum   uint64        // of saved
 
 	resets map[uint32]bool // zones whose slots a reset has emptied, and that still show their old state
 	part   int             // zones whose slot says they are part-written, which is active
 }
 
-// newTable is the table of a disk whose slots hold what is saved.
-func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *reserve, saved pointers) *table {
-	t := &table{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(), resets: map[uint32]bool{}}
+// newDurability is that of a disk whose slots hold what is saved.
+func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, ahead *reserve, saved savedPointers) *durability {
+	t := &durability{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(), resets: map[uint32]bool{}}
 	for i := range t.saved.sectors {
-		t.part += t.partWritten(uint32(i), t.saved.of(uint32(i)))
+		t.part += t.partWritten(uint32(i), t.saved.get(uint32(i)))
 	}
 	return t
 }
@@ -37,7 +37,7 @@ func newTable(img *qcow2.Image, zones *zoned.Device, stale *tracker, ahead *rese
 // partWritten is 1 if a zone with that write pointer is active, else 0. A zone
 // that is read-only or offline, which does not change while it is served, never
 // is.
-func (t *table) partWritten(zone uint32, wp uint64) int {
+func (t *durability) partWritten(zone uint32, wp uint64) int {
 	if t.zones.Geometry().Rest(zone, wp) != zoned.Closed {
 		return 0
 	}
@@ -49,7 +49,7 @@ func (t *table) partWritten(zone uint32, wp uint64) int {
 
 // flush makes everything acknowledged so far durable, with the write pointers
 // that make it visible: two barriers, or one when no write pointer has moved.
-func (t *table) flush() error {
+func (t *durability) flush() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// The values must be older than the barrier below: a write acknowledged
@@ -76,15 +76,15 @@ func (t *table) flush() error {
 
 // tooMany says whether more zones would be active on the disk with slots than
 // may be.
-func (t *table) tooMany(slots []format.ZoneSlot) bool {
+func (t *durability) tooMany(slots []format.ZoneSlot) bool {
 	return t.limit() > 0 && t.part+t.change(slots) > max(t.limit(), t.part)
 }
 
 // limit is the number of zones that may be active, 0 for any.
-func (t *table) limit() int { return int(t.zones.Limits().MaxActive) }
+func (t *durability) limit() int { return int(t.zones.Limits().MaxActive) }
 
 // moved adds to slots those that have become stale since it was called last.
-func (t *table) moved(slots []format.ZoneSlot) []format.ZoneSlot {
+func (t *durability) moved(slots []format.ZoneSlot) []format.ZoneSlot {
 	before := len(slots)
 	t.stale.take(func(i uint32) {
 		if t.img.Zoned() == nil || t.resets[i] {
@@ -93,7 +93,7 @@ func (t *table) moved(slots []format.ZoneSlot) []format.ZoneSlot {
 		wp := t.zones.State(i).WP
 		if k := slices.IndexFunc(slots[:before], func(s format.ZoneSlot) bool { return s.Zone == i }); k >= 0 {
 			slots[k].WP = wp
-		} else if wp != t.saved.of(i) {
+		} else if wp != t.saved.get(i) {
 			slots = append(slots, format.ZoneSlot{Zone: i, WP: wp})
 		}
 	})
@@ -101,10 +101,10 @@ func (t *table) moved(slots []format.ZoneSlot) []format.ZoneSlot {
 }
 
 // change is by how many the part-written zones become more with slots.
-func (t *table) change(slots []format.ZoneSlot) int {
+func (t *durability) change(slots []format.ZoneSlot) int {
 	n := 0
 	for _, s := range slots {
-		n += t.partWritten(s.Zone, s.WP) - t.partWritten(s.Zone, t.saved.of(s.Zone))
+		n += t.partWritten(s.Zone, s.WP) - t.partWritten(s.Zone, t.saved.get(s.Zone))
 	}
 	return n
 }
@@ -112,7 +112,7 @@ func (t *table) change(slots []format.ZoneSlot) int {
 // writeInOrder writes slots so that at no moment more zones are active on the
 // disk than may be: where that could be, those that make no zone active go
 // first.
-func (t *table) writeInOrder(slots []format.ZoneSlot) error {
+func (t *durability) writeInOrder(slots []format.ZoneSlot) error {
 	slices.SortFunc(slots, func(a, b format.ZoneSlot) int { return cmp.Compare(a.Zone, b.Zone) })
 	var begun, others []format.ZoneSlot
 	for _, s := range slots {
@@ -133,7 +133,7 @@ func (t *table) writeInOrder(slots []format.ZoneSlot) error {
 
 // writeSlots writes zone-table slots, durably: all of them, or with an error that
 // leaves the disk going on none.
-func (t *table) writeSlots(slots []format.ZoneSlot) error {
+func (t *durability) writeSlots(slots []format.ZoneSlot) error {
 	if len(slots) == 0 {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (t *table) writeSlots(slots []format.ZoneSlot) error {
 		next ^= mixed(s.Zone, t.saved.sectors[s.Zone]) ^ mixed(s.Zone, t.saved.sectorsTo(s.Zone, s.WP))
 	}
 	t.stale.state.SetSlots(t.sum, next)
-	if err := t.img.ReplaceZoneSlots(slots, t.saved.of); err != nil {
+	if err := t.img.ReplaceZoneSlots(slots, t.saved.get); err != nil {
 		return err // perhaps some of them are there: the sums go on telling so
 	}
 	t.part += t.change(slots)
@@ -158,7 +158,7 @@ func (t *table) writeSlots(slots []format.ZoneSlot) error {
 // slots go first: from then on nothing in the zones can be read through us,
 // whatever becomes of the host space, which is given back after. That may take
 // long, and flushes go on meanwhile.
-func (t *table) reset(op *zoned.Op) *zoned.Op {
+func (t *durability) reset(op *zoned.Op) *zoned.Op {
 	own := t.zones.Owned(op)
 	defer t.resetOver(own) // also after an error or a panic
 	if err := t.emptySlots(own); err != nil {
@@ -185,7 +185,7 @@ func (t *table) reset(op *zoned.Op) *zoned.Op {
 
 // emptySlots writes the slots of zones that are reset, durably. Until their reset
 // ends, a flush leaves them alone: what they show is no longer what they hold.
-func (t *table) emptySlots(own []uint32) error {
+func (t *durability) emptySlots(own []uint32) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	slots := make([]format.ZoneSlot, len(own))
@@ -198,7 +198,7 @@ func (t *table) emptySlots(own []uint32) error {
 }
 
 // resetOver hands zones whose reset has failed back to flushes.
-func (t *table) resetOver(own []uint32) {
+func (t *durability) resetOver(own []uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, i := range own {
@@ -212,7 +212,7 @@ func (t *table) resetOver(own []uint32) {
 
 // finish makes a full zone of the one that op owns and ends op. Its tail
 // becomes readable, so it must be zeros before the slot says so.
-func (t *table) finish(op *zoned.Op) *zoned.Op {
+func (t *durability) finish(op *zoned.Op) *zoned.Op {
 	geo := t.zones.Geometry()
 	i := op.Zone
 	wp, end := t.zones.State(i).WP, geo.WritableEnd(i)

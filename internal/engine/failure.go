@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -30,7 +31,7 @@ func (d *Disk) freezeFor(err error) {
 	if !d.failure.CompareAndSwap(nil, &err) {
 		return
 	}
-	d.refusals.add(fmt.Errorf("%w: %s", err, wayOut))
+	d.lastErrors.add(fmt.Errorf("%w: %s", err, wayOut))
 	d.complain(wayOut, err, "")
 }
 
@@ -40,7 +41,7 @@ func (d *Disk) freezeFor(err error) {
 // showing. If it was not, but what the daemon before has acknowledged can't be made
 // durable now, it is frozen from here on.
 func OpenTaken(image, state string, o DiskOptions) (*Disk, error) {
-	frozen, err := statefile.FrozenState(state)
+	frozen, err := statefile.Frozen(state)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func OpenTaken(image, state string, o DiskOptions) (*Disk, error) {
 		return d, err
 	}
 	o.Log.WithError(err).Error("what the daemon before has acknowledged did not reach the disk")
-	if err := statefile.FreezeState(state); err != nil {
+	if err := statefile.Freeze(state); err != nil {
 		return nil, err
 	}
 	o.ReadOnly = true
@@ -91,4 +92,11 @@ func (d *Disk) complain(msg string, err error, stack string) {
 		e = e.WithField("stack", stack)
 	}
 	go e.Error(msg)
+}
+
+// panicked reports a panic of ours, which costs one request and not the disk.
+func (d *Disk) panicked(v any) error {
+	err := fmt.Errorf("internal error: %v", v)
+	d.complain("a request has failed by an internal error", err, string(debug.Stack()))
+	return err
 }

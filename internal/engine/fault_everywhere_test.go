@@ -208,7 +208,7 @@ func (r *ordeal) end(when string) {
 	if err := r.s.disk.Failure(); err != nil {
 		r.hits = 0
 		r.story()
-		if r.hits == 0 || !r.s.disk.frozen.Load() || len(r.s.disk.refusals.list()) == 0 {
+		if r.hits == 0 || !r.s.disk.frozen.Load() || len(r.s.disk.lastErrors.list()) == 0 {
 			r.t.Errorf("%s: the image has failed (%v), but the disk goes on in silence", when, err)
 		}
 		r.inspect(r.s, when+", failed")

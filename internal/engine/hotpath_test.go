@@ -9,9 +9,9 @@ import (
 	"zqublkd/ublk"
 )
 
-// benchLane completes file I/O at once, without doing any: what is left is the
+// mutedLane completes file I/O at once, without doing any: what is left is the
 // path through rules, map and bookkeeping.
-type benchLane struct {
+type mutedLane struct {
 	q     *Queue
 	desc  ublk.IODesc
 	io    int
@@ -19,37 +19,37 @@ type benchLane struct {
 	where uint64
 }
 
-func (l *benchLane) Desc(uint16) ublk.IODesc { return l.desc }
-func (l *benchLane) Complete(_ uint16, res int32) {
+func (l *mutedLane) Desc(uint16) ublk.IODesc { return l.desc }
+func (l *mutedLane) Complete(_ uint16, res int32) {
 	if res < 0 {
 		panic(unix.Errno(-res))
 	}
 	l.done = true
 	l.q.submitting()
 }
-func (l *benchLane) CompleteAppend(_ uint16, res int32, sector uint64) {
+func (l *mutedLane) CompleteAppend(_ uint16, res int32, sector uint64) {
 	l.where = sector
 	l.Complete(0, res)
 }
-func (l *benchLane) ReadFile(_ uint16, _ uint8, _ int, b []byte, _ uint64)  { l.io = len(b) }
-func (l *benchLane) WriteFile(_ uint16, _ uint8, _ int, b []byte, _ uint64) { l.io = len(b) }
-func (l *benchLane) WriteFromRequest(_ uint16, _, _ uint8, _ uint32, b []byte, _ int, _ uint64) {
+func (l *mutedLane) ReadFile(_ uint16, _ uint8, _ int, b []byte, _ uint64)  { l.io = len(b) }
+func (l *mutedLane) WriteFile(_ uint16, _ uint8, _ int, b []byte, _ uint64) { l.io = len(b) }
+func (l *mutedLane) WriteFromRequest(_ uint16, _, _ uint8, _ uint32, b []byte, _ int, _ uint64) {
 	l.io = len(b)
 }
-func (l *benchLane) CompleteRead(_ uint16, _ uint8, b []byte) { l.Complete(0, int32(len(b))) }
-func (l *benchLane) CopyFromRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
+func (l *mutedLane) CompleteRead(_ uint16, _ uint8, b []byte) { l.Complete(0, int32(len(b))) }
+func (l *mutedLane) CopyFromRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
 	return len(b), 0
 }
-func (l *benchLane) CopyToRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
+func (l *mutedLane) CopyToRequestNow(_ uint16, _ uint32, b []byte) (int, unix.Errno) {
 	return len(b), 0
 }
-func (l *benchLane) Wake()                                             {}
-func (l *benchLane) Registered(uint16) bool                            { return false }
-func (l *benchLane) ReadFilePages(uint16, uint8, int, uint32, uint64)  {}
-func (l *benchLane) WriteFilePages(uint16, uint8, int, uint32, uint64) {}
+func (l *mutedLane) Wake()                                             {}
+func (l *mutedLane) Registered(uint16) bool                            { return false }
+func (l *mutedLane) ReadFilePages(uint16, uint8, int, uint32, uint64)  {}
+func (l *mutedLane) WriteFilePages(uint16, uint8, int, uint32, uint64) {}
 
 // do sends one request through, which must not need a worker.
-func (l *benchLane) do(d ublk.IODesc) {
+func (l *mutedLane) do(d ublk.IODesc) {
 	l.desc, l.done, l.io = d, false, 0
 	l.q.Request(nil, 0)
 	if l.io > 0 {
@@ -61,7 +61,7 @@ func (l *benchLane) do(d ublk.IODesc) {
 }
 
 // newBench is a disk of one sequential zone that is mapped and empty.
-func newBench(b testing.TB) *benchLane {
+func newBench(b testing.TB) *mutedLane {
 	path := newImage(b, qcow2.CreateOptions{Size: 2 << 30, Zone: &qcow2.ZoneOptions{Size: 1 << 30, Conventional: 1}})
 	s := newSim(b, path, 1, 4)
 	b.Cleanup(s.close)
@@ -75,7 +75,7 @@ func newBench(b testing.TB) *benchLane {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := &benchLane{q: q}
+	l := &mutedLane{q: q}
 	q.lane = l
 	return l
 }

@@ -7,14 +7,14 @@ import (
 )
 
 // Inherit is a flush with the zones as s has them: the data first, then the slots.
-func (d *Disk) Inherit(s *statefile.StateFile) error {
+func (d *Disk) Inherit(s *statefile.File) error {
 	if s.Frozen() || d.img.Zoned() == nil {
 		return nil
 	}
 	if d.img.ReadOnly() {
 		return errors.New("the image is to be served read-only: serve it for writing once, or delete the dead device")
 	}
-	saved, err := newPointers(d.img)
+	saved, err := newSavedPointers(d.img)
 	if err == nil {
 		err = saved.read(d.img)
 	}
@@ -24,7 +24,7 @@ func (d *Disk) Inherit(s *statefile.StateFile) error {
 	if s.Foreign(saved.sum()) {
 		return ErrOvertaken
 	}
-	t := newTracker(d.geo.Zones(), nil, d.log)
+	t := newChangedZones(d.geo.Zones(), nil, d.log)
 	zones, err := zonesFrom(d.img, func(yield func(zoned.Entry) bool) {
 		for e := range s.Entries(saved.slot()) {
 			if e.Condition.Open() {
@@ -39,18 +39,18 @@ func (d *Disk) Inherit(s *statefile.StateFile) error {
 		return err
 	}
 	t.all(d.geo.Zones())
-	return newTable(d.img, zones, t, newReserve(d.geo), saved).flush()
+	return newDurability(d.img, zones, t, newReserve(d.geo), saved).flush()
 }
 
 // completeResets completes the resets that a dead daemon was about: those of zones
 // whose slot it had emptied.
-func (d *Disk) completeResets(state *statefile.StateFile, saved pointers) error {
+func (d *Disk) completeResets(state *statefile.File, saved savedPointers) error {
 	if state == nil || !state.Taken() || d.frozen.Load() {
 		return nil
 	}
 	for i := range saved.sectors {
 		zone := uint32(i)
-		if !state.Emptied(zone, saved.of(zone)) {
+		if !state.Emptied(zone, saved.get(zone)) {
 			continue
 		}
 		if err := d.sweepRange(d.geo.Start(zone), d.geo.Start(zone)+d.geo.Length(zone)); err != nil {

@@ -28,8 +28,8 @@ func TestC07_DataBeforeSlots(t *testing.T) {
 		return d
 	}
 	d := open()
-	shape := statefile.StateShape{Geometry: d.geo, Queues: 1, Tag: 4}
-	state, err := statefile.CreateState(path, shape)
+	shape := statefile.Shape{Geometry: d.geo, Queues: 1, Tag: 4}
+	state, err := statefile.Create(path, shape)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestC07_DataBeforeSlots(t *testing.T) {
 	d.frozen.Store(true)
 	s.close()
 	killed := rec.Len()
-	if state, err = statefile.TakeState(path, shape); err != nil {
+	if state, err = statefile.Take(path, shape); err != nil {
 		t.Fatal(err)
 	}
 	d = open()

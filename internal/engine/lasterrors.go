@@ -5,32 +5,32 @@ import (
 	"time"
 )
 
-// Refusal is a request that was answered with an error.
-type Refusal struct {
+// RequestError is a request that was answered with an error.
+type RequestError struct {
 	Time time.Time `json:"time"`
 	Text string    `json:"text"`
 }
 
-// refusals keeps the last refused requests. Only failing requests come here.
-type refusals struct {
+// lastErrors keeps the last refused requests. Only failing requests come here.
+type lastErrors struct {
 	mu    sync.Mutex
-	last  [64]Refusal
+	last  [64]RequestError
 	count uint64
 }
 
-func (r *refusals) add(err error) {
+func (r *lastErrors) add(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last[r.count%uint64(len(r.last))] = Refusal{Time: time.Now(), Text: err.Error()}
+	r.last[r.count%uint64(len(r.last))] = RequestError{Time: time.Now(), Text: err.Error()}
 	r.count++
 }
 
 // list is what is kept, oldest first.
-func (r *refusals) list() []Refusal {
+func (r *lastErrors) list() []RequestError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := min(r.count, uint64(len(r.last)))
-	out := make([]Refusal, 0, n)
+	out := make([]RequestError, 0, n)
 	for i := r.count - n; i < r.count; i++ {
 		out = append(out, r.last[i%uint64(len(r.last))])
 	}

@@ -44,7 +44,7 @@ func TestDrain(t *testing.T) {
 		}
 	}
 	for tag := range uint16(4) {
-		if f, ok := d.disk.state.Flight(0, tag); ok && !f.Committing {
+		if f, ok := d.disk.state.InFlight(0, tag); ok && !f.Committing {
 			t.Errorf("tag %d is still in flight: %+v", tag, f)
 		}
 	}

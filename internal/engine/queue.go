@@ -82,8 +82,8 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	s := &q.slots[tag]
 	q.current = s
 	q.release(s) // of the last request on this tag, answered by now
-	s.desc, s.err, s.upto, s.limit, s.there = q.lane.Desc(tag), nil, 0, 0, 0
-	s.begun, s.durable, s.answered, s.repeated = false, false, false, false
+	s.desc, s.err, s.moved, s.limit, s.writtenBefore = q.lane.Desc(tag), nil, 0, 0, 0
+	s.granted, s.durable, s.answered, s.repeated = false, false, false, false
 	s.op.Outcome = zoned.Pending
 	q.disk.state.Free(q.id, tag)
 	q.begin(s)
@@ -137,8 +137,8 @@ func (q *Queue) guard() {
 		return
 	}
 	s.err = err
-	if s.begun {
-		s.begun = false
+	if s.granted {
+		s.granted = false
 		q.disk.dispatch(q.disk.abandon(s), nil)
 	} else {
 		q.refuse(s, err)

@@ -9,7 +9,7 @@ import (
 	"zqublkd/zoned"
 )
 
-// revival knows what the daemon before this one had in flight. The kernel
+// reissue knows what the daemon before this one had in flight. The kernel
 // sends those requests again, possibly on other tags, and they must be served
 // as if it had not died:
 //
@@ -27,7 +27,7 @@ import (
 // A zone's flights are forgotten with its first request that is none of them:
 // the kernel sends them again before anything new. Those of a zone that is not
 // written any more stay, which costs requests of other zones no lock.
-type revival struct {
+type reissue struct {
 	left  atomic.Int64            // flights not matched yet; 0 on the hot path
 	zones map[uint32]*zoneFlights // does not change
 }
@@ -35,12 +35,12 @@ type revival struct {
 // zoneFlights are the flights of one zone that are not matched yet.
 type zoneFlights struct {
 	mu   sync.Mutex
-	list []statefile.CarriedFlight
+	list []statefile.Carried
 	left *atomic.Int64 // of all zones
 }
 
-func newRevival(flights []statefile.CarriedFlight) *revival {
-	r := &revival{zones: map[uint32]*zoneFlights{}}
+func newReissue(flights []statefile.Carried) *reissue {
+	r := &reissue{zones: map[uint32]*zoneFlights{}}
 	for _, f := range flights {
 		z := r.zones[f.Zone]
 		if z == nil {
@@ -57,7 +57,7 @@ func newRevival(flights []statefile.CarriedFlight) *revival {
 // an append off is the start of its zone. done is the acknowledged write
 // pointer of the zone. The flight is forgotten when the caller has recorded
 // the request as its own.
-func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f statefile.CarriedFlight, ok bool) {
+func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f statefile.Carried, ok bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	at, strict := -1, -1
@@ -87,7 +87,7 @@ func (z *zoneFlights) match(kind zoned.Operation, off, n, done uint64) (f statef
 }
 
 // back takes a flight again that has been matched in vain.
-func (z *zoneFlights) back(f statefile.CarriedFlight) {
+func (z *zoneFlights) back(f statefile.Carried) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.list = append(z.list, f)
@@ -110,7 +110,7 @@ func (z *zoneFlights) forget() {
 }
 
 // changes is told of a request that changes a zone as a whole, or all zones.
-func (r *revival) changes(zone uint32, all bool) {
+func (r *reissue) changes(zone uint32, all bool) {
 	for i, z := range r.zones {
 		if i == zone || all {
 			z.mu.Lock()
@@ -125,7 +125,7 @@ func (r *revival) changes(zone uint32, all bool) {
 func (q *Queue) repeat(s *slot) bool {
 	d := q.disk
 	zone := d.geo.ZoneOf(min(s.desc.Offset(), d.geo.Size-1))
-	flights := d.revival.zones[zone]
+	flights := d.reissue.zones[zone]
 	if flights == nil {
 		return false
 	}
@@ -142,7 +142,7 @@ func (q *Queue) repeat(s *slot) bool {
 	if kind == zoned.OpAppend && !q.holdZone(s, f, flights) {
 		return true
 	}
-	d.state.Begin(q.id, s.tag, f.Flight)
+	d.state.Begin(q.id, s.tag, f.InFlight)
 	f.Forget()
 	if kind == zoned.OpWrite {
 		return q.repeatWrite(s, wp-f.Start)
@@ -155,7 +155,7 @@ func (q *Queue) repeat(s *slot) bool {
 // holdZone begins the rewriting of an append that has its place. To the rules it
 // is a read of that place: it changes no write pointer, but a reset or finish has
 // to wait for it. False: it waits itself, and then asks again what it repeats.
-func (q *Queue) holdZone(s *slot, f statefile.CarriedFlight, flights *zoneFlights) bool {
+func (q *Queue) holdZone(s *slot, f statefile.Carried, flights *zoneFlights) bool {
 	v, _, err := q.disk.zones.BeginRead(&s.op, f.Start, f.Length)
 	switch v {
 	case zoned.Parked:
@@ -170,7 +170,7 @@ func (q *Queue) holdZone(s *slot, f statefile.CarriedFlight, flights *zoneFlight
 // above its start; of one that reaches higher the rest is to be written.
 func (q *Queue) repeatWrite(s *slot, there uint64) bool {
 	if there < s.desc.Bytes() {
-		s.there = there
+		s.writtenBefore = there
 		return false
 	}
 	q.answer(s)

@@ -23,14 +23,14 @@ func TestC06_ConventionalFlights(t *testing.T) {
 			must(t, "conventional write", d.write(tag*4096, block[:4096]))
 		}
 		for tag := range uint16(4) {
-			if f, ok := d.disk.state.Flight(0, tag); ok && f.Zone == 0 {
+			if f, ok := d.disk.state.InFlight(0, tag); ok && f.Zone == 0 {
 				t.Errorf("a conventional zone's write is recorded: %+v", f)
 			}
 		}
 		must(t, "write", d.write(at, block))
-		d.inFlight(3, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: at, Length: 8192})
+		d.inFlight(3, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: at, Length: 8192})
 		for tag := range uint16(3) { // as daemons did that recorded them
-			d.disk.state.Begin(0, tag, statefile.Flight{Kind: zoned.OpWrite, Zone: 0, Start: uint64(tag) * 4096, Length: 4096})
+			d.disk.state.Begin(0, tag, statefile.InFlight{Kind: zoned.OpWrite, Zone: 0, Start: uint64(tag) * 4096, Length: 4096})
 		}
 		d.die()
 		d.revive()
@@ -38,7 +38,7 @@ func TestC06_ConventionalFlights(t *testing.T) {
 			must(t, "conventional write again", d.write(tag*4096, block[:4096]))
 		}
 		must(t, "the write that was acknowledged, sent again", d.write(at, block))
-		if n := d.disk.revival.left.Load(); n != 0 {
+		if n := d.disk.reissue.left.Load(); n != 0 {
 			t.Errorf("after death %d, %d flights are left", death+1, n)
 		}
 	}
@@ -50,10 +50,10 @@ func TestC06_ConventionalFlights(t *testing.T) {
 func TestC06_FlightsOfOneZone(t *testing.T) {
 	d := newDeath(t)
 	must(t, "write", d.write(testZone, pattern(1, 8192)))
-	d.inFlight(1, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: testZone, Length: 8192, Committing: true})
+	d.inFlight(1, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: testZone, Length: 8192, Committing: true})
 	d.die()
 	d.revive()
-	flights := d.disk.revival.zones[1]
+	flights := d.disk.reissue.zones[1]
 	flights.mu.Lock()
 	done := make(chan unix.Errno, 2)
 	go func() {
@@ -76,11 +76,11 @@ func TestC06_FlightsOfOneZone(t *testing.T) {
 func TestC06_ResetAllForgets(t *testing.T) {
 	d := newDeath(t)
 	must(t, "write", d.write(2*testZone, pattern(1, 8192)))
-	d.inFlight(1, statefile.Flight{Kind: zoned.OpWrite, Zone: 2, Start: 2 * testZone, Length: 8192})
+	d.inFlight(1, statefile.InFlight{Kind: zoned.OpWrite, Zone: 2, Start: 2 * testZone, Length: 8192})
 	d.die()
 	d.revive()
 	must(t, "reset all", d.zone(ublk.OpZoneResetAll, 0))
-	if n := d.disk.revival.left.Load(); n != 0 {
+	if n := d.disk.reissue.left.Load(); n != 0 {
 		t.Errorf("%d flights are left", n)
 	}
 	d.sim.close()
@@ -98,7 +98,7 @@ func TestC09_ResetWaitsForRepeatedAppend(t *testing.T) {
 func waitsForRepeatedAppend(t *testing.T, op ublk.Op) {
 	d := newDeath(t)
 	must(t, "write", d.write(testZone, pattern(1, 8192)))
-	d.inFlight(1, statefile.Flight{Kind: zoned.OpAppend, Zone: 1, Start: testZone, Length: 8192})
+	d.inFlight(1, statefile.InFlight{Kind: zoned.OpAppend, Zone: 1, Start: testZone, Length: 8192})
 	d.die()
 	d.revive()
 	landing, land := make(chan bool), make(chan bool)
@@ -144,8 +144,8 @@ func waitsForRepeatedAppend(t *testing.T, op ublk.Op) {
 func TestC09_RepeatedAppendWaits(t *testing.T) {
 	d := newDeath(t)
 	must(t, "write", d.write(testZone, pattern(1, 8192)))
-	d.inFlight(0, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: testZone + 8192, Length: 8192})
-	d.disk.state.Begin(0, 1, statefile.Flight{Kind: zoned.OpAppend, Zone: 1, Start: testZone, Length: 4096})
+	d.inFlight(0, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: testZone + 8192, Length: 8192})
+	d.disk.state.Begin(0, 1, statefile.InFlight{Kind: zoned.OpAppend, Zone: 1, Start: testZone, Length: 4096})
 	d.die()
 	d.revive()
 	landing, land := make(chan bool, 4), make(chan bool)
@@ -175,7 +175,7 @@ func TestC09_RepeatedAppendWaits(t *testing.T) {
 	if at := <-placed; at != testZone {
 		t.Errorf("the append landed at %d, want %d", at, testZone)
 	}
-	if n := d.disk.revival.left.Load(); n != 0 {
+	if n := d.disk.reissue.left.Load(); n != 0 {
 		t.Errorf("%d flights are left", n)
 	}
 	d.disturb = nil

@@ -18,7 +18,7 @@ type death struct {
 	t     *testing.T
 	image string
 	state string
-	shape statefile.StateShape
+	shape statefile.Shape
 	*sim
 }
 
@@ -32,15 +32,15 @@ func newDeath(t *testing.T) *death {
 func (d *death) create() {
 	d.t.Helper()
 	disk, err := OpenDisk(d.image, DiskOptions{Log: silent()})
-	d.serve(disk, err, func(s statefile.StateShape) (*statefile.StateFile, error) { return statefile.CreateState(d.state, s) })
+	d.serve(disk, err, func(s statefile.Shape) (*statefile.File, error) { return statefile.Create(d.state, s) })
 }
 
-func (d *death) serve(disk *Disk, err error, state func(statefile.StateShape) (*statefile.StateFile, error)) {
+func (d *death) serve(disk *Disk, err error, state func(statefile.Shape) (*statefile.File, error)) {
 	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.shape = statefile.StateShape{Dev: 1, Ino: 2, Geometry: disk.geo, Queues: 1, Tag: 4}
+	d.shape = statefile.Shape{Dev: 1, Ino: 2, Geometry: disk.geo, Queues: 1, Tag: 4}
 	s, err := state(d.shape)
 	if err != nil {
 		d.t.Fatal(err)
@@ -58,11 +58,11 @@ func (d *death) die() {
 func (d *death) revive() {
 	d.t.Helper()
 	disk, err := OpenTaken(d.image, d.state, DiskOptions{Log: silent()})
-	d.serve(disk, err, func(s statefile.StateShape) (*statefile.StateFile, error) { return statefile.TakeState(d.state, s) })
+	d.serve(disk, err, func(s statefile.Shape) (*statefile.File, error) { return statefile.Take(d.state, s) })
 }
 
 // inFlight makes f all that the daemon has in flight.
-func (d *death) inFlight(tag uint16, f statefile.Flight) {
+func (d *death) inFlight(tag uint16, f statefile.InFlight) {
 	for t := range uint16(4) {
 		d.disk.state.Free(0, t)
 	}
@@ -97,11 +97,11 @@ func TestRepeatedRequests(t *testing.T) {
 	acked := func(d *death) { must(d.t, "write", d.write(z, block)) }
 	for name, c := range map[string]struct {
 		before func(*death)
-		flight statefile.Flight
+		flight statefile.InFlight
 		repeat func(*death)
 	}{
 		"write acknowledged in the state file only": {
-			acked, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			acked, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				must(d.t, "the repeated write", d.write(z, block))
 				if errno := d.write(z, block); errno != unix.EIO {
@@ -110,11 +110,11 @@ func TestRepeatedRequests(t *testing.T) {
 			},
 		},
 		"write that had not landed": {
-			func(*death) {}, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			func(*death) {}, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) { must(d.t, "the repeated write", d.write(z, block)) },
 		},
 		"write that grew while it waited": {
-			acked, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			acked, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				grown := append(append([]byte{}, block...), pattern(5, 4096)...)
 				must(d.t, "the repeated write", d.write(z, grown))
@@ -128,7 +128,7 @@ func TestRepeatedRequests(t *testing.T) {
 			},
 		},
 		"write that grew, whose rest had not landed": {
-			acked, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 12288},
+			acked, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 12288},
 			func(d *death) {
 				grown := append(append([]byte{}, block...), pattern(5, 4096)...)
 				must(d.t, "the repeated write", d.write(z, grown))
@@ -136,7 +136,7 @@ func TestRepeatedRequests(t *testing.T) {
 			},
 		},
 		"shorter write is no repetition": {
-			acked, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			acked, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				if errno := d.write(z, block[:4096]); errno != unix.EIO {
 					d.t.Errorf("got %v, want EIO", errno)
@@ -147,7 +147,7 @@ func TestRepeatedRequests(t *testing.T) {
 			},
 		},
 		"append whose address nobody knows gets it back": {
-			acked, statefile.Flight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192},
+			acked, statefile.InFlight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				other := pattern(3, 8192)
 				at, errno := d.append(z, other)
@@ -162,7 +162,7 @@ func TestRepeatedRequests(t *testing.T) {
 			},
 		},
 		"append whose address may be known lands anew": {
-			acked, statefile.Flight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192, Committing: true},
+			acked, statefile.InFlight{Kind: zoned.OpAppend, Zone: 1, Start: z, Length: 8192, Committing: true},
 			func(d *death) {
 				at, errno := d.append(z, pattern(3, 8192))
 				must(d.t, "the repeated append", errno)
@@ -177,11 +177,11 @@ func TestRepeatedRequests(t *testing.T) {
 				must(d.t, "write", d.write(z, pattern(4, testCap-8192)))
 				must(d.t, "write", d.write(z+testCap-8192, block))
 			},
-			statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z + testCap - 8192, Length: 8192},
+			statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z + testCap - 8192, Length: 8192},
 			func(d *death) { must(d.t, "the repeated write", d.write(z+testCap-8192, block)) },
 		},
 		"reset forgets": {
-			acked, statefile.Flight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
+			acked, statefile.InFlight{Kind: zoned.OpWrite, Zone: 1, Start: z, Length: 8192},
 			func(d *death) {
 				must(d.t, "reset", d.zone(ublk.OpZoneReset, z))
 				must(d.t, "write", d.write(z, block))
@@ -211,15 +211,15 @@ func TestRepeatedRequests(t *testing.T) {
 func TestTakeStateRefuses(t *testing.T) {
 	d := newDeath(t)
 	d.die()
-	for name, change := range map[string]func(*statefile.StateShape){
-		"another boot":  func(s *statefile.StateShape) { s.BootID[0]++ },
-		"another image": func(s *statefile.StateShape) { s.Ino++ },
-		"other queues":  func(s *statefile.StateShape) { s.Queues++ },
-		"other zones":   func(s *statefile.StateShape) { s.Geometry.ZoneCapacity -= 4096 },
+	for name, change := range map[string]func(*statefile.Shape){
+		"another boot":  func(s *statefile.Shape) { s.BootID[0]++ },
+		"another image": func(s *statefile.Shape) { s.Ino++ },
+		"other queues":  func(s *statefile.Shape) { s.Queues++ },
+		"other zones":   func(s *statefile.Shape) { s.Geometry.ZoneCapacity -= 4096 },
 	} {
 		shape := d.shape
 		change(&shape)
-		if _, err := statefile.TakeState(d.state, shape); err == nil {
+		if _, err := statefile.Take(d.state, shape); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

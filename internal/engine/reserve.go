@@ -73,3 +73,21 @@ func (d *Disk) reserveRange(off, end uint64) uint64 {
 	}
 	return off
 }
+
+// ensure takes space for n bytes at off, and ahead of them what the zone will
+// need next, if that is known.
+func (d *Disk) ensure(off, n uint64) error {
+	zone := d.geo.ZoneOf(off)
+	most := max(min(aheadMax, aheadMaxClusters*d.img.ClusterSize()), n)
+	if d.geo.IsConventional(zone) {
+		most = d.streams.ahead(off, n, d.img.ClusterSize())
+	}
+	return d.img.Ensure(off, n, min(most, d.geo.WritableEnd(zone)-off-n))
+}
+
+// aheadMax bounds, in bytes and in clusters, the space taken for a sequential
+// zone at once ahead of its write pointer: a run costs one barrier.
+const (
+	aheadMax         = 64 << 20
+	aheadMaxClusters = 8192
+)

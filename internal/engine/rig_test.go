@@ -70,7 +70,7 @@ func (r *rig) do(queue int, op ublk.Op, flags ublk.OpFlags, off uint64, n uint32
 
 // why is what the disk has said of the request that it refused last.
 func (r *rig) why() string {
-	if l := r.disk.refusals.list(); len(l) > 0 {
+	if l := r.disk.lastErrors.list(); len(l) > 0 {
 		return l[len(l)-1].Text
 	}
 	return "no reason given"

@@ -7,16 +7,16 @@ import (
 	"zqublkd/zoned"
 )
 
-// pointers are the write pointers that the zone table of an image holds, in 4
+// savedPointers are the write pointers that the zone table of an image holds, in 4
 // bytes each: zones of the kernel have less than 2^32 sectors.
-type pointers struct {
+type savedPointers struct {
 	geo     zoned.Geometry
 	sectors []uint32 // 512-byte sectors from the zone's start; none of a plain image
 }
 
-// newPointers are those of an image, none read yet.
-func newPointers(img *qcow2.Image) (pointers, error) {
-	p := pointers{geo: Geometry(img)}
+// newSavedPointers are those of an image, none read yet.
+func newSavedPointers(img *qcow2.Image) (savedPointers, error) {
+	p := savedPointers{geo: Geometry(img)}
 	z := img.Zoned()
 	if z == nil {
 		return p, nil
@@ -28,37 +28,37 @@ func newPointers(img *qcow2.Image) (pointers, error) {
 	return p, nil
 }
 
-func (p *pointers) read(img *qcow2.Image) error {
+func (p *savedPointers) read(img *qcow2.Image) error {
 	return img.EachZone(func(zone uint32, e format.ZoneEntry) error {
 		p.set(zone, e.WP)
 		return nil
 	})
 }
 
-// of is that of a zone, and set changes it; byte of the disk.
-func (p *pointers) of(zone uint32) uint64 {
+// get is that of a zone, and set changes it; byte of the disk.
+func (p *savedPointers) get(zone uint32) uint64 {
 	return p.geo.Start(zone) + uint64(p.sectors[zone])*ublk.SectorBytes
 }
 
 // slot returns of, nil if the image has no zone table.
-func (p *pointers) slot() func(zone uint32) uint64 {
+func (p *savedPointers) slot() func(zone uint32) uint64 {
 	if len(p.sectors) == 0 {
 		return nil
 	}
-	return p.of
+	return p.get
 }
 
-func (p *pointers) set(zone uint32, wp uint64) {
+func (p *savedPointers) set(zone uint32, wp uint64) {
 	p.sectors[zone] = p.sectorsTo(zone, wp)
 }
 
 // sectorsTo is a write pointer as it is kept.
-func (p *pointers) sectorsTo(zone uint32, wp uint64) uint32 {
+func (p *savedPointers) sectorsTo(zone uint32, wp uint64) uint32 {
 	return uint32((wp - p.geo.Start(zone)) / ublk.SectorBytes)
 }
 
 // sum tells sets of write pointers apart.
-func (p *pointers) sum() (sum uint64) {
+func (p *savedPointers) sum() (sum uint64) {
 	for i, sectors := range p.sectors {
 		sum ^= mixed(uint32(i), sectors)
 	}

@@ -102,7 +102,7 @@ func simDisk(t testing.TB, d *Disk, nq, depth int) *sim {
 	return simDiskWith(t, d, nq, depth, nil)
 }
 
-func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *statefile.StateFile) *sim {
+func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *statefile.File) *sim {
 	t.Helper()
 	s, err := serveWith(t, d, nq, depth, state)
 	if err != nil {
@@ -111,7 +111,7 @@ func simDiskWith(t testing.TB, d *Disk, nq, depth int, state *statefile.StateFil
 	return s
 }
 
-func serveWith(t testing.TB, d *Disk, nq, depth int, state *statefile.StateFile) (*sim, error) {
+func serveWith(t testing.TB, d *Disk, nq, depth int, state *statefile.File) (*sim, error) {
 	if err := d.Start(nq*depth, state); err != nil {
 		return nil, err
 	}

@@ -14,15 +14,15 @@ type slot struct {
 	tag  uint16
 	desc ublk.IODesc
 
-	op    zoned.Op // the request's place in its zone
-	begun bool     // the rules granted it and wait for its end
-	buf   []byte   // its data, while it has any; length of the request
-	off   uint64   // byte of the disk where the data lies
-	upto  uint64   // bytes of it that are read or written
-	piece int      // bytes of the file I/O under way
-	there uint64   // bytes of its request that a dead daemon has written: none of them is in buf
-	limit uint64   // bytes of it to read from the file; the rest are zeros
-	err   error    // how it went, when it comes back from a worker
+	op            zoned.Op // the request's place in its zone
+	granted       bool     // the rules granted it and wait for its end
+	buf           []byte   // its data, while it has any; length of the request
+	off           uint64   // byte of the disk where the data lies
+	moved         uint64   // bytes of it that are read or written
+	piece         int      // bytes of the file I/O under way
+	writtenBefore uint64   // bytes of its request that a dead daemon has written: none of them is in buf
+	limit         uint64   // bytes of it to read from the file; the rest are zeros
+	err           error    // how it went, when it comes back from a worker
 
 	durable  bool // a flush has covered it
 	repeated bool // an append that a dead daemon had placed: a read to the rules
@@ -46,9 +46,9 @@ const (
 // left is what of the request is not read or written yet.
 func (s *slot) left() uint64 {
 	if s.desc.Op() == ublk.OpRead {
-		return s.limit - s.upto
+		return s.limit - s.moved
 	}
-	return uint64(len(s.buf)) - s.upto
+	return uint64(len(s.buf)) - s.moved
 }
 
 // inbox is a queue's list of slots that others have handed back to it.

@@ -19,7 +19,7 @@ func (d *Disk) sweep() error {
 	}
 	zones := d.geo.Zones()
 	for i := d.geo.Conventional; i < zones; i++ {
-		if err := d.sweepRange(min(d.table.saved.of(i), d.geo.WritableEnd(i)), d.geo.Start(i)+d.geo.Length(i)); err != nil {
+		if err := d.sweepRange(min(d.durability.saved.get(i), d.geo.WritableEnd(i)), d.geo.Start(i)+d.geo.Length(i)); err != nil {
 			return err
 		}
 	}
@@ -28,7 +28,7 @@ func (d *Disk) sweep() error {
 
 func (d *Disk) sweepRange(off, end uint64) error {
 	for off < end {
-		e, err := d.lookupBlocking(off, end-off)
+		e, err := d.img.LookupResolved(off, end-off)
 		if err != nil {
 			return err
 		}
@@ -44,19 +44,6 @@ func (d *Disk) sweepRange(off, end uint64) error {
 		off += e.Len
 	}
 	return nil
-}
-
-// lookupBlocking is Lookup that loads what it misses.
-func (d *Disk) lookupBlocking(off, n uint64) (qcow2.Extent, error) {
-	for {
-		e := d.img.Lookup(off, n)
-		if e.Kind != qcow2.Miss {
-			return e, nil
-		}
-		if err := d.img.Resolve(off, n); err != nil {
-			return e, err
-		}
-	}
 }
 
 // holdsData says whether any byte of a run may be something else than zero.

@@ -21,8 +21,8 @@ func (q *Queue) transfer(s *slot) {
 
 func (q *Queue) read(s *slot) {
 	for s.left() > 0 {
-		e := q.disk.img.Lookup(s.off+s.upto, s.left())
-		piece := s.buf[s.upto : s.upto+e.Len]
+		e := q.disk.img.Lookup(s.off+s.moved, s.left())
+		piece := s.buf[s.moved : s.moved+e.Len]
 		switch e.Kind {
 		case qcow2.Data, qcow2.Shared:
 			fd, ok := q.disk.fd(e, piece)
@@ -35,7 +35,7 @@ func (q *Queue) read(s *slot) {
 			return
 		case qcow2.Zero:
 			clear(piece)
-			s.upto += e.Len
+			s.moved += e.Len
 		case qcow2.Miss:
 			q.hand(s, jobResolve)
 			return
@@ -53,7 +53,7 @@ func (q *Queue) write(s *slot) {
 		q.end(s)
 		return
 	}
-	e := q.disk.img.Lookup(s.off+s.upto, s.left())
+	e := q.disk.img.Lookup(s.off+s.moved, s.left())
 	switch e.Kind {
 	case qcow2.Data:
 	case qcow2.Zero:
@@ -66,7 +66,7 @@ func (q *Queue) write(s *slot) {
 		q.hand(s, jobRest)
 		return
 	}
-	piece := s.buf[s.upto : s.upto+e.Len]
+	piece := s.buf[s.moved : s.moved+e.Len]
 	fd, ok := q.disk.fd(e, piece)
 	if !ok {
 		q.hand(s, jobRest)
@@ -85,13 +85,13 @@ func (q *Queue) landed(s *slot, res int32) {
 		return
 	}
 	if res < 0 {
-		s.err = fmt.Errorf("image file, %s of zone data at %d: %w", s.desc.Op(), s.off+s.upto, unix.Errno(-res))
+		s.err = fmt.Errorf("image file, %s of zone data at %d: %w", s.desc.Op(), s.off+s.moved, unix.Errno(-res))
 		q.end(s)
 		return
 	}
-	s.upto += uint64(res)
+	s.moved += uint64(res)
 	if int(res) < s.piece {
-		s.upto &^= uint64(q.disk.layers[0].mask) // the rest is of whole blocks again
+		s.moved &^= uint64(q.disk.layers[0].mask) // the rest is of whole blocks again
 		q.hand(s, jobRest)
 		return
 	}
@@ -102,7 +102,7 @@ func (q *Queue) landed(s *slot, res int32) {
 // can be answered.
 func (q *Queue) end(s *slot) {
 	d := q.disk
-	s.begun = false
+	s.granted = false
 	switch {
 	case s.repeated:
 		d.dispatch(d.zones.EndRead(&s.op), q)
@@ -121,7 +121,7 @@ func (q *Queue) end(s *slot) {
 
 // answerZeros answers a granted read of n bytes that hold nothing.
 func (q *Queue) answerZeros(s *slot, n uint64) {
-	s.begun = false
+	s.granted = false
 	q.disk.dispatch(q.disk.zones.EndRead(&s.op), q)
 	q.answerRead(s, q.disk.zeros[:n])
 }
@@ -134,4 +134,21 @@ func (q *Queue) answerRead(s *slot, data []byte) {
 	q.answers = append(q.answers, s.tag)
 	q.lane.CompleteRead(s.tag, byAnswer, data)
 	s.answered = true
+}
+
+// copyError is what became of a copy of a request's data: res is its length or
+// -errno.
+func copyError(res int32, want int) error {
+	if res < 0 {
+		return fmt.Errorf("copy of a request's data: %w", unix.Errno(-res))
+	}
+	return fmt.Errorf("copy of a request's data: %d of %d bytes", res, want)
+}
+
+// result is the outcome of a call as a completion has it.
+func result(n int, errno unix.Errno) int32 {
+	if errno != 0 {
+		return -int32(errno)
+	}
+	return int32(n)
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"zqublkd/ublk"
 	"zqublkd/zoned"
@@ -61,12 +60,12 @@ func (d *Disk) work(t task) {
 	s := t.s
 	switch t.j {
 	case jobReset:
-		list := d.table.reset(&s.op)
+		list := d.durability.reset(&s.op)
 		d.freeze()
 		d.dispatch(list, nil)
 		return
 	case jobFinish:
-		list := d.table.finish(&s.op)
+		list := d.durability.finish(&s.op)
 		d.freeze()
 		d.dispatch(list, nil)
 		return
@@ -88,8 +87,8 @@ func (d *Disk) work(t task) {
 
 // back returns a slot whose job has panicked.
 func (d *Disk) back(s *slot) {
-	if s.begun {
-		s.begun = false
+	if s.granted {
+		s.granted = false
 		d.dispatch(d.abandon(s), nil)
 		return
 	}
@@ -113,7 +112,7 @@ func (d *Disk) abandon(s *slot) *zoned.Op {
 
 // transferBlocking does the jobs that move data or make room for it.
 func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
-	at := s.off + s.upto
+	at := s.off + s.moved
 	switch j {
 	case jobResolve:
 		*then = thenMap
@@ -125,7 +124,7 @@ func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
 		*then = thenMove
 		return d.reserveAhead(s.op.Zone, at, s.desc.Bytes())
 	case jobRead:
-		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
+		err := d.img.ReadAt(s.buf[s.moved:s.limit], at)
 		clear(s.buf[s.limit:])
 		return err
 	case jobRest:
@@ -142,34 +141,9 @@ func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
 // rest moves all that is left of a transfer, the way of all data of the image.
 func (d *Disk) rest(s *slot, at uint64) error {
 	if s.desc.Op() == ublk.OpRead {
-		err := d.img.ReadAt(s.buf[s.upto:s.limit], at)
+		err := d.img.ReadAt(s.buf[s.moved:s.limit], at)
 		clear(s.buf[s.limit:])
 		return err
 	}
-	return d.img.WriteAt(s.buf[s.upto:], at)
-}
-
-// aheadMax bounds, in bytes and in clusters, the space taken for a sequential
-// zone at once ahead of its write pointer: a run costs one barrier.
-const (
-	aheadMax         = 64 << 20
-	aheadMaxClusters = 8192
-)
-
-// ensure takes space for n bytes at off, and ahead of them what the zone will
-// need next, if that is known.
-func (d *Disk) ensure(off, n uint64) error {
-	zone := d.geo.ZoneOf(off)
-	most := max(min(aheadMax, aheadMaxClusters*d.img.ClusterSize()), n)
-	if d.geo.IsConventional(zone) {
-		most = d.streams.ahead(off, n, d.img.ClusterSize())
-	}
-	return d.img.Ensure(off, n, min(most, d.geo.WritableEnd(zone)-off-n))
-}
-
-// panicked reports a panic of ours, which costs one request and not the disk.
-func (d *Disk) panicked(v any) error {
-	err := fmt.Errorf("internal error: %v", v)
-	d.complain("a request has failed by an internal error", err, string(debug.Stack()))
-	return err
+	return d.img.WriteAt(s.buf[s.moved:], at)
 }

@@ -19,7 +19,7 @@ const (
 // direct I/O can reach. False: it has to be copied.
 func (q *Queue) pass(s *slot) bool {
 	n := s.desc.Bytes()
-	if !q.disk.Direct() || s.there > 0 || !q.lane.Registered(s.tag) {
+	if !q.disk.Direct() || s.writtenBefore > 0 || !q.lane.Registered(s.tag) {
 		return false
 	}
 	read := s.desc.Op() == ublk.OpRead

@@ -28,8 +28,8 @@ func Zones(img *qcow2.Image, o zoned.Observer) (*zoned.Device, error) {
 // loadZones makes the zones as a disk goes on with them: as the daemon before
 // left them in state, if it takes over from one, else as the image has them.
 // saved is what the image has.
-func loadZones(img *qcow2.Image, state *statefile.StateFile, o zoned.Observer) (zones *zoned.Device, saved pointers, err error) {
-	if saved, err = newPointers(img); err != nil {
+func loadZones(img *qcow2.Image, state *statefile.File, o zoned.Observer) (zones *zoned.Device, saved savedPointers, err error) {
+	if saved, err = newSavedPointers(img); err != nil {
 		return nil, saved, err
 	}
 	if state == nil || !state.Taken() {

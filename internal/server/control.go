@@ -26,10 +26,10 @@ type command struct {
 }
 
 type reply struct {
-	Error  string           `json:"error,omitempty"`
-	Users  []string         `json:"users,omitempty"` // stop: who keeps the device from it
-	Status *Status          `json:"status,omitempty"`
-	Errors []engine.Refusal `json:"errors,omitempty"`
+	Error  string                `json:"error,omitempty"`
+	Users  []string              `json:"users,omitempty"` // stop: who keeps the device from it
+	Status *Status               `json:"status,omitempty"`
+	Errors []engine.RequestError `json:"errors,omitempty"`
 
 	then func() // done once the client has its answer
 }
@@ -47,7 +47,7 @@ type Status struct {
 
 // listen opens the control socket and answers on it until it is closed.
 func (d *Device) listen() error {
-	folder, address, err := socketIn(d.claim.dir)
+	folder, address, err := socketIn(d.dir.dir)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
@@ -99,7 +99,7 @@ func (d *Device) obey(cmd command) reply {
 		s := d.status()
 		return reply{Status: &s}
 	case "errors":
-		return reply{Errors: d.disk.Refused()}
+		return reply{Errors: d.disk.LastErrors()}
 	case "hand-over":
 		if err := d.mayHandOver(cmd.State); err != nil {
 			return reply{Error: err.Error()}
@@ -149,7 +149,7 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 	} else if errors.Is(err, ErrRunDir) {
 		return r, err
 	}
-	folder, address, err := socketIn(deviceDir(runDir, id))
+	folder, address, err := socketIn(devicePath(runDir, id))
 	if err != nil {
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)
 	}
@@ -216,7 +216,7 @@ func AskStatusWithin(runDir string, id uint32, patience time.Duration) (Status, 
 }
 
 // AskErrors asks the daemon of device id for the requests it refused last.
-func AskErrors(runDir string, id uint32) ([]engine.Refusal, error) {
+func AskErrors(runDir string, id uint32) ([]engine.RequestError, error) {
 	r, err := ask(runDir, id, command{Verb: "errors"})
 	return r.Errors, err
 }

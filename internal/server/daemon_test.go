@@ -72,7 +72,7 @@ func (w *world) kill(d *Device) {
 	d.disk.Close()
 	d.char.Close()
 	d.state.Close()
-	d.claim.lock.Close()
+	d.dir.lock.Close()
 }
 
 func (w *world) write(d *Device, off uint64, data []byte) unix.Errno {
@@ -144,7 +144,7 @@ func TestNumbers(t *testing.T) {
 	if _, err := w.driver.AddDevice(ublk.AddOptions{ID: 0, Queues: 1, Depth: 1}); err != nil { // another server's
 		t.Fatal(err)
 	}
-	other, err := claimDevice(w.run, 1)
+	other, err := lockDevice(w.run, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestC11_FullRunDirectory(t *testing.T) {
 					_, err = f.Write(make([]byte, 4096))
 				}
 				f.Close()
-			} else if err := os.MkdirAll(filepath.Join(deviceDir(w.run, 0), recordName+".new", "in the way"), 0o755); err != nil {
+			} else if err := os.MkdirAll(filepath.Join(devicePath(w.run, 0), recordName+".new", "in the way"), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			before, _ := ReadRecord(w.run, 0)

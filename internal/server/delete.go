@@ -134,7 +134,7 @@ func deleteOrphan(open opener, runDir string, id uint32) error {
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
 		return NotOurs(runDir, id)
 	}
-	c, err := claimDevice(runDir, id)
+	c, err := lockDevice(runDir, id)
 	if err != nil {
 		return err
 	}

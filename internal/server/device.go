@@ -26,8 +26,8 @@ type Device struct {
 	former  *uint32 // number of the image's last device, whose daemon died
 	disk    *engine.Disk
 	imageID imageID
-	claim   *claim
-	state   *statefile.StateFile
+	dir     *deviceDir
+	state   *statefile.File
 	char    *ublk.Device
 	record  Record
 
@@ -121,7 +121,7 @@ func (d *Device) bringUp() error {
 	if err := d.takeDown(); err != nil {
 		return err
 	}
-	d.claim, d.keep, d.gone = nil, false, &r.ID
+	d.dir, d.keep, d.gone = nil, false, &r.ID
 	return d.start()
 }
 
@@ -150,11 +150,11 @@ func (d *Device) takeDown() error {
 	}
 	d.undo = nil
 	switch {
-	case d.claim == nil:
+	case d.dir == nil:
 	case d.keep:
-		d.claim.lock.Close()
+		d.dir.lock.Close()
 	default: // last: who waits for it may open the image again
-		d.claim.remove()
+		d.dir.remove()
 	}
 	return errors.Join(errs...)
 }
@@ -162,7 +162,7 @@ func (d *Device) takeDown() error {
 func (d *Device) openDisk() (err error) {
 	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
 	if d.keep {
-		d.disk, err = engine.OpenTaken(d.cfg.Image, d.claim.path(stateName), o)
+		d.disk, err = engine.OpenTaken(d.cfg.Image, d.dir.path(stateName), o)
 	} else {
 		d.disk, err = engine.OpenDisk(d.cfg.Image, o)
 	}
@@ -246,7 +246,7 @@ func (d *Device) makeState() error {
 	if err != nil {
 		return err
 	}
-	if d.state, err = statefile.CreateState(d.claim.path(stateName), shape); err != nil {
+	if d.state, err = statefile.Create(d.dir.path(stateName), shape); err != nil {
 		return inRunDir(fmt.Errorf("state file: %w", err))
 	}
 	d.atLast(d.state.Close)
@@ -304,5 +304,5 @@ func (d *Device) writeRecordAs(starting bool) error {
 		Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
 		Starting: starting, Cookie: d.cookie,
 	}
-	return d.claim.write(d.record)
+	return d.dir.write(d.record)
 }

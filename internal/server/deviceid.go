@@ -49,7 +49,7 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 	if d.driver.Knows(id) {
 		return fmt.Errorf("device number %d: %w", id, errTaken)
 	}
-	c, err := claimDevice(d.cfg.RunDir, id)
+	c, err := lockDevice(d.cfg.RunDir, id)
 	if errors.Is(err, ErrServed) {
 		return fmt.Errorf("device number %d: %w", id, errTaken)
 	}
@@ -65,7 +65,7 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 		return fmt.Errorf("device number %d: its write pointers wait for `zqublkd add %s`: %w", id, r.Image, errTaken)
 	}
 	c.forget()
-	d.claim, d.info.ID = c, id
+	d.dir, d.info.ID = c, id
 	if err = d.announce(); err == nil {
 		d.info, err = d.driver.AddDevice(o)
 	}
@@ -73,8 +73,8 @@ func (d *Device) addAs(id uint32, o ublk.AddOptions) error {
 		d.later(d.deleteDevice)
 		return nil
 	}
-	d.claim.remove()
-	d.claim = nil
+	d.dir.remove()
+	d.dir = nil
 	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("%w: %w", errTaken, err)
 	}

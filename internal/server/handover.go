@@ -30,9 +30,9 @@ func (d *Device) handable() error {
 // mayHandOver judges a request to hand over to a daemon that reads state files
 // of a version.
 func (d *Device) mayHandOver(version int) error {
-	if version != statefile.StateVersion {
+	if version != statefile.Version {
 		return fmt.Errorf("%s: %w: its daemon keeps state of version %d, the program that asks reads version %d; delete the device and add its image again",
-			d.record.Node, ErrRecover, statefile.StateVersion, version)
+			d.record.Node, ErrRecover, statefile.Version, version)
 	}
 	return d.handable()
 }

@@ -14,9 +14,9 @@ func TestHandOverRefused(t *testing.T) {
 		frozen   bool
 		version  int
 	}{
-		"no recovery":          {RecoveryOff, false, statefile.StateVersion},
-		"read-only by failure": {RecoveryReissue, true, statefile.StateVersion},
-		"other state files":    {RecoveryReissue, false, statefile.StateVersion + 1},
+		"no recovery":          {RecoveryOff, false, statefile.Version},
+		"read-only by failure": {RecoveryReissue, true, statefile.Version},
+		"other state files":    {RecoveryReissue, false, statefile.Version + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk, err := engine.OpenDisk(newWorld(t).image, engine.DiskOptions{ReadOnly: c.frozen, Log: silent()})

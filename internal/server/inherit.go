@@ -18,7 +18,7 @@ import (
 // leftPointers reports whether a dead daemon has left write pointers that the
 // image may not have.
 func (r Record) leftPointers() bool {
-	return !r.ReadOnly && r.Zoned && statefile.StateLeft(filepath.Join(deviceDir(r.RunDir, r.ID), stateName))
+	return !r.ReadOnly && r.Zoned && statefile.Left(filepath.Join(devicePath(r.RunDir, r.ID), stateName))
 }
 
 // awaited reports whether r has left write pointers of an image that is still there.
@@ -40,7 +40,7 @@ func (d *Device) inherit(r Record) error {
 		return err
 	}
 	shape.Queues, shape.Tag = uint32(r.Queues), uint32(r.Depth)
-	s, err := statefile.TakeState(filepath.Join(deviceDir(d.cfg.RunDir, r.ID), stateName), shape)
+	s, err := statefile.Take(filepath.Join(devicePath(d.cfg.RunDir, r.ID), stateName), shape)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, statefile.ErrState) {
 		d.log.WithError(err).Warn("the write pointers of a dead daemon can't be used; the image has what was flushed")
 		return nil

@@ -66,15 +66,15 @@ func TestC07_KilledWithoutRecovery(t *testing.T) {
 func TestC07_NotInherited(t *testing.T) {
 	data := pattern(1, 64<<10)
 	for name, c := range map[string]struct {
-		between func(w *world, s *statefile.StateFile, image string)
+		between func(w *world, s *statefile.File, image string)
 		zone    uint32
 		wp      uint64
 	}{
-		"another boot":     {func(w *world, _ *statefile.StateFile, _ string) { putState(w, 95, func(b byte) byte { return b + 1 }) }, 1, 0},
-		"failed image":     {func(_ *world, s *statefile.StateFile, _ string) { s.SetFrozen() }, 1, 0},
-		"used already":     {func(_ *world, s *statefile.StateFile, _ string) { s.Spend() }, 1, 0},
-		"never filled":     {func(w *world, _ *statefile.StateFile, _ string) { putState(w, 4080, func(byte) byte { return 0 }) }, 1, 0},
-		"served elsewhere": {func(w *world, _ *statefile.StateFile, image string) { servedElsewhere(w.t, image, data) }, 3, 64 << 10},
+		"another boot":     {func(w *world, _ *statefile.File, _ string) { putState(w, 95, func(b byte) byte { return b + 1 }) }, 1, 0},
+		"failed image":     {func(_ *world, s *statefile.File, _ string) { s.SetFrozen() }, 1, 0},
+		"used already":     {func(_ *world, s *statefile.File, _ string) { s.Spend() }, 1, 0},
+		"never filled":     {func(w *world, _ *statefile.File, _ string) { putState(w, 4080, func(byte) byte { return 0 }) }, 1, 0},
+		"served elsewhere": {func(w *world, _ *statefile.File, image string) { servedElsewhere(w.t, image, data) }, 3, 64 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -85,7 +85,7 @@ func TestC07_NotInherited(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.kill(d)
-			s, err := statefile.TakeState(filepath.Join(deviceDir(w.run, 0), stateName), shape)
+			s, err := statefile.Take(filepath.Join(devicePath(w.run, 0), stateName), shape)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func TestC07_NotInherited(t *testing.T) {
 // putState changes a byte of the state file of device 0: the last one of the boot
 // id is byte 95, byte 4080 says that the state is whole.
 func putState(w *world, at int64, change func(byte) byte) {
-	f, err := os.OpenFile(filepath.Join(deviceDir(w.run, 0), stateName), os.O_RDWR, 0)
+	f, err := os.OpenFile(filepath.Join(devicePath(w.run, 0), stateName), os.O_RDWR, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

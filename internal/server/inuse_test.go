@@ -29,7 +29,7 @@ func TestUnserved(t *testing.T) {
 		{"another image", image + "x", true, RecoveryReissue, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			claim, err := claimDevice(run, 7)
+			claim, err := lockDevice(run, 7)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -53,7 +53,7 @@ func TestNamesAreGivenOneByOne(t *testing.T) {
 		}
 		second <- e.cfg.Name
 	}()
-	c, err := claimDevice(dir, 0)
+	c, err := lockDevice(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

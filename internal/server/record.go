@@ -48,20 +48,20 @@ type Record struct {
 func (r Record) daemon() process     { return process{r.PID, r.Start} }
 func (r Record) supervisor() process { return process{r.Supervisor, r.SuperStart} }
 
-// claim is a device's folder in the run directory, held by the daemon that
+// deviceDir is a device's folder in the run directory, held by the daemon that
 // serves it: as long as the lock is held, the device is its alone.
-type claim struct {
+type deviceDir struct {
 	dir  string
 	lock *os.File
 }
 
-func deviceDir(runDir string, id uint32) string {
+func devicePath(runDir string, id uint32) string {
 	return filepath.Join(runDir, strconv.FormatUint(uint64(id), 10))
 }
 
-// claimDevice takes the folder of device id with what is in it.
-func claimDevice(runDir string, id uint32) (*claim, error) {
-	dir := deviceDir(runDir, id)
+// lockDevice takes the folder of device id with what is in it.
+func lockDevice(runDir string, id uint32) (*deviceDir, error) {
+	dir := devicePath(runDir, id)
 	if err := judgeDevice(runDir, id); err != nil {
 		return nil, err
 	}
@@ -75,23 +75,23 @@ func claimDevice(runDir string, id uint32) (*claim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %d: %w", id, inRunDir(err))
 	}
-	c := &claim{dir: dir, lock: lock}
+	c := &deviceDir{dir: dir, lock: lock}
 	if !c.current() { // somebody gave it up between our two steps
 		lock.Close()
-		return claimDevice(runDir, id)
+		return lockDevice(runDir, id)
 	}
 	return c, nil
 }
 
 // current says that the lock is the one that others see.
-func (c *claim) current() bool {
+func (c *deviceDir) current() bool {
 	ours, err := c.lock.Stat()
 	theirs, err2 := os.Stat(c.lock.Name())
 	return err == nil && err2 == nil && os.SameFile(ours, theirs)
 }
 
 // forget removes what an earlier device of the number has left.
-func (c *claim) forget() {
+func (c *deviceDir) forget() {
 	for _, name := range []string{recordName, stateName, socketName} {
 		os.Remove(c.path(name))
 	}
@@ -151,12 +151,12 @@ func locked(path string, old bool) (bool, error) {
 	return false, err
 }
 
-func (c *claim) path(name string) string { return filepath.Join(c.dir, name) }
+func (c *deviceDir) path(name string) string { return filepath.Join(c.dir, name) }
 
 // write records the device, in one step. Where there is no room for a new record
 // it overwrites the old one: a takeover must not depend on room in the run
 // directory.
-func (c *claim) write(r Record) error {
+func (c *deviceDir) write(r Record) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (c *claim) write(r Record) error {
 
 // overwrite replaces the record in place, by one write that takes no space: it
 // is as long as the old record, filled up with blanks.
-func (c *claim) overwrite(b []byte) error {
+func (c *deviceDir) overwrite(b []byte) error {
 	f, err := os.OpenFile(c.path(recordName), os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func inRunDir(err error) error {
 // remove forgets the device: its record first, which must not be seen without
 // a lock that is held, then the folder as one, so that nothing of the number's
 // next device is caught by it.
-func (c *claim) remove() {
+func (c *deviceDir) remove() {
 	os.Remove(c.path(recordName))
 	gone := c.dir + ".gone"
 	os.RemoveAll(gone)
@@ -247,7 +247,7 @@ func Records(runDir string) ([]Record, error) {
 // by its lock or, for those who may not look at that, by its process.
 func ReadRecord(runDir string, id uint32) (Record, error) {
 	var r Record
-	dir := deviceDir(runDir, id)
+	dir := devicePath(runDir, id)
 	if err := judgeDevice(runDir, id); err != nil {
 		return r, err
 	}
@@ -267,4 +267,4 @@ func ReadRecord(runDir string, id uint32) (Record, error) {
 }
 
 // LogPath is where the daemon of device id logs when nobody takes its log.
-func LogPath(runDir string, id uint32) string { return filepath.Join(deviceDir(runDir, id), "log") }
+func LogPath(runDir string, id uint32) string { return filepath.Join(devicePath(runDir, id), "log") }

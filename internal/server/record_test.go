@@ -17,7 +17,7 @@ func TestClaimIsAlone(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-				c, err := claimDevice(run, 3)
+				c, err := lockDevice(run, 3)
 				if errors.Is(err, ErrServed) {
 					continue
 				}

@@ -57,7 +57,7 @@ func HandOver(runDir string, id uint32) (Record, error) {
 	if err != nil {
 		return r, err
 	}
-	if _, err := ask(runDir, id, command{Verb: "hand-over", State: statefile.StateVersion}); err != nil {
+	if _, err := ask(runDir, id, command{Verb: "hand-over", State: statefile.Version}); err != nil {
 		return r, err
 	}
 	return r, until(func() bool { return !r.daemon().lives() }, fmt.Sprintf("%s: its daemon, process %d, has not ended", r.Node, r.PID))

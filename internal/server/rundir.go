@@ -86,7 +86,7 @@ func judgeDevice(runDir string, id uint32) error {
 	if err := judgeDir(runDir); err != nil {
 		return err
 	}
-	return judgeDir(deviceDir(runDir, id))
+	return judgeDir(devicePath(runDir, id))
 }
 
 // readRunFile reads a file of the run directory, where there are no links.

@@ -30,7 +30,7 @@ func runWith(t *testing.T, r Record) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := deviceDir(dir, r.ID)
+	own := devicePath(dir, r.ID)
 	for _, err := range []error{os.Chmod(dir, 0o755), os.MkdirAll(own, 0o755), os.Chmod(own, 0o755),
 		os.WriteFile(filepath.Join(own, recordName), b, 0o644), os.Chmod(filepath.Join(own, recordName), 0o644)} {
 		if err != nil {
@@ -55,7 +55,7 @@ func TestC20_LookingDisturbsNobody(t *testing.T) {
 	}()
 	tries, refused := 0, 0
 	for end := time.Now().Add(time.Second); tries < 300 || time.Now().Before(end); tries++ {
-		c, err := claimDevice(dir, 7)
+		c, err := lockDevice(dir, 7)
 		if err == nil {
 			c.lock.Close()
 		} else if errors.Is(err, ErrServed) {
@@ -103,7 +103,7 @@ func TestC20_OthersSeeWhatLives(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := runWith(t, Record{ID: 7, PID: c.p.pid, Start: c.p.start})
-			claim, err := claimDevice(dir, 7)
+			claim, err := lockDevice(dir, 7)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,12 +130,12 @@ func TestC20_OthersSeeWhatLives(t *testing.T) {
 func TestC22_RunFilesArePrivate(t *testing.T) {
 	defer unix.Umask(unix.Umask(0))
 	run := filepath.Join(runWith(t, Record{}), strings.Repeat("long", 40))
-	c, err := claimDevice(run, 7)
+	c, err := lockDevice(run, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Device{claim: c, disk: &engine.Disk{}, stopping: make(chan struct{})}
-	state, err := statefile.CreateState(c.path(stateName), statefile.StateShape{Geometry: zoned.Geometry{Size: 1 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}, Queues: 1, Tag: 1})
+	d := &Device{dir: c, disk: &engine.Disk{}, stopping: make(chan struct{})}
+	state, err := statefile.Create(c.path(stateName), statefile.Shape{Geometry: zoned.Geometry{Size: 1 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}, Queues: 1, Tag: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestC22_RunDirsAreJudged(t *testing.T) {
 			}
 			_, read := ReadRecord(run, 7)
 			_, asked := AskStatus(run, 7)
-			claim, claimed := claimDevice(run, 7)
+			claim, claimed := lockDevice(run, 7)
 			if claim != nil {
 				claim.lock.Close()
 			}
@@ -246,7 +246,7 @@ func TestC22_RunDirsAreJudged(t *testing.T) {
 // folder for a moment.
 func TestC20_GivingUpIsPatient(t *testing.T) {
 	dir := runWith(t, Record{ID: 7, Start: 1})
-	c, err := claimDevice(dir, 7)
+	c, err := lockDevice(dir, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

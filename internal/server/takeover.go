@@ -63,7 +63,7 @@ func (d *Device) takeOver(r Record) error {
 	d.info.ID, d.cookie = r.ID, r.Cookie
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
-	for _, step := range []func() error{d.claimOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
+	for _, step := range []func() error{d.lockOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
 		d.startDisk, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
 		if err := step(); err != nil {
 			return fmt.Errorf("take over device %d: %w", r.ID, err)
@@ -89,9 +89,9 @@ func patiently(f func() error, busy func(error) bool) error {
 	}
 }
 
-func (d *Device) claimOrphan() error {
+func (d *Device) lockOrphan() error {
 	return patiently(func() (err error) {
-		d.claim, err = claimDevice(d.cfg.RunDir, d.info.ID)
+		d.dir, err = lockDevice(d.cfg.RunDir, d.info.ID)
 		return err
 	}, func(err error) bool { return errors.Is(err, ErrServed) })
 }
@@ -135,11 +135,11 @@ func (d *Device) takeState() error {
 	if err != nil {
 		return err
 	}
-	if d.state, err = statefile.TakeState(d.claim.path(stateName), shape); err != nil {
+	if d.state, err = statefile.Take(d.dir.path(stateName), shape); err != nil {
 		return err
 	}
 	d.atLast(d.state.Close)
-	os.Remove(d.claim.path(socketName))
+	os.Remove(d.dir.path(socketName))
 	return nil
 }
 

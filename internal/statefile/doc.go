@@ -5,10 +5,10 @@
 //
 // # How it is used
 //
-// [CreateState] makes the file of a new device, [TakeState] opens the one that a
+// [Create] makes the file of a new device, [Take] opens the one that a
 // dead daemon has left. The engine publishes each change before the kernel hears
 // of it: SetZone the state of a zone, Begin, Commit and Free what a tag has in
-// flight. A nil [StateFile] keeps nothing.
+// flight. A nil [File] keeps nothing.
 //
 // # Invariants
 //

@@ -21,9 +21,9 @@ func BootID() (id [16]byte, err error) {
 	return id, err
 }
 
-// StateLeft reports whether at path is a state file of this boot whose state
+// Left reports whether at path is a state file of this boot whose state
 // nobody has gone on with.
-func StateLeft(path string) bool {
+func Left(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -34,12 +34,12 @@ func StateLeft(path string) bool {
 	if _, readErr := f.ReadAt(head[:], 0); err != nil || readErr != nil {
 		return false
 	}
-	at := len(StateShape{}.header()) - len(boot)
+	at := len(Shape{}.header()) - len(boot)
 	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[4080:]) != 0
 }
 
-// FrozenState says whether the state file at path says that its disk was frozen.
-func FrozenState(path string) (bool, error) {
+// Frozen says whether the state file at path says that its disk was frozen.
+func Frozen(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
@@ -52,8 +52,8 @@ func FrozenState(path string) (bool, error) {
 	return binary.NativeEndian.Uint64(word[:]) != 0, nil
 }
 
-// FreezeState makes the state file at path say so.
-func FreezeState(path string) error {
+// Freeze makes the state file at path say so.
+func Freeze(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err

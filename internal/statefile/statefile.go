@@ -15,7 +15,7 @@ import (
 	"zqublkd/zoned"
 )
 
-// StateFile is what a device has acknowledged, in a file on tmpfs that is
+// File is what a device has acknowledged, in a file on tmpfs that is
 // mapped into the daemon: it outlives the process, not the boot. A daemon that
 // takes the device over begins with exactly this state.
 //
@@ -29,19 +29,19 @@ import (
 //	...   one record a tag: what is in flight on it
 //	...   records carried over from daemons that died before
 //
-// A nil StateFile keeps nothing.
-type StateFile struct {
+// A nil File keeps nothing.
+type File struct {
 	area    []byte
 	zones   []atomic.Uint64
-	records []record // of the tags
-	carried []record
+	records []tagRecord // of the tags
+	carried []tagRecord
 	depth   int
 	geo     zoned.Geometry
 	taken   bool
 }
 
-// record is what one tag has in flight. word is published last.
-type record struct {
+// tagRecord is what one tag has in flight. word is published last.
+type tagRecord struct {
 	start atomic.Uint64 // 512-byte sector of the disk where the data goes
 	word  atomic.Uint64 // recordState, op, sectors and zone
 }
@@ -60,37 +60,37 @@ const (
 const carriedPerTag = 2
 
 const (
-	stateMagic   = 0x7a71_7562_7374_6174
-	StateVersion = 1
-	stateHeader  = 4096
-	frozenAt     = stateHeader - 8
-	recordBytes  = int(unsafe.Sizeof(record{}))
+	stateMagic  = 0x7a71_7562_7374_6174
+	Version     = 1
+	stateHeader = 4096
+	frozenAt    = stateHeader - 8
+	recordBytes = int(unsafe.Sizeof(tagRecord{}))
 )
 
-// StateShape is what a state file must fit: the device it belongs to.
-type StateShape struct {
+// Shape is what a state file must fit: the device it belongs to.
+type Shape struct {
 	BootID      [16]byte
 	Dev, Ino    uint64 // of the image
 	Geometry    zoned.Geometry
 	Queues, Tag uint32 // number of queues, and of tags of each
 }
 
-func (s StateShape) bytes() int {
+func (s Shape) bytes() int {
 	return stateHeader + int(s.Geometry.Zones())*8 + int(s.Queues*s.Tag)*(1+carriedPerTag)*recordBytes
 }
 
-func (s StateShape) header() []byte {
+func (s Shape) header() []byte {
 	var b []byte
-	for _, v := range []uint64{stateMagic, StateVersion, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
+	for _, v := range []uint64{stateMagic, Version, s.Dev, s.Ino, s.Geometry.Size, s.Geometry.ZoneSize,
 		s.Geometry.ZoneCapacity, uint64(s.Geometry.Conventional), uint64(s.Queues), uint64(s.Tag)} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	return append(b, s.BootID[:]...)
 }
 
-// CreateState makes the state file at path. It is allocated in full, so that a
+// Create makes the state file at path. It is allocated in full, so that a
 // full tmpfs is an error here and not a signal later.
-func CreateState(path string, shape StateShape) (*StateFile, error) {
+func Create(path string, shape Shape) (*File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
@@ -107,9 +107,9 @@ func CreateState(path string, shape StateShape) (*StateFile, error) {
 	return s, nil
 }
 
-// TakeState opens the state file that a dead daemon has left at path. It is
+// Take opens the state file that a dead daemon has left at path. It is
 // refused unless it belongs to this boot, image and shape.
-func TakeState(path string, shape StateShape) (*StateFile, error) {
+func Take(path string, shape Shape) (*File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -133,14 +133,14 @@ func TakeState(path string, shape StateShape) (*StateFile, error) {
 // ErrState is a state file of another boot, image or shape of device.
 var ErrState = errors.New("state of another boot, image or device")
 
-func mapState(f *os.File, shape StateShape) (*StateFile, error) {
+func mapState(f *os.File, shape Shape) (*File, error) {
 	area, err := unix.Mmap(int(f.Fd()), 0, shape.bytes(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, err
 	}
 	zones, tags := int(shape.Geometry.Zones()), int(shape.Queues*shape.Tag)
-	records := unsafe.Slice((*record)(unsafe.Pointer(&area[stateHeader+zones*8])), tags*(1+carriedPerTag))
-	return &StateFile{
+	records := unsafe.Slice((*tagRecord)(unsafe.Pointer(&area[stateHeader+zones*8])), tags*(1+carriedPerTag))
+	return &File{
 		area: area, depth: int(shape.Tag), geo: shape.Geometry,
 		zones:   unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&area[stateHeader])), zones),
 		records: records[:tags], carried: records[tags:],
@@ -148,19 +148,19 @@ func mapState(f *os.File, shape StateShape) (*StateFile, error) {
 }
 
 // Taken says that the state is a dead daemon's.
-func (s *StateFile) Taken() bool { return s.taken }
+func (s *File) Taken() bool { return s.taken }
 
-func (s *StateFile) frozen() *atomic.Uint64 { return s.word(frozenAt) }
-func (s *StateFile) filled() *atomic.Uint64 { return s.word(4080) }
+func (s *File) frozen() *atomic.Uint64 { return s.word(frozenAt) }
+func (s *File) filled() *atomic.Uint64 { return s.word(4080) }
 
 // word is the word at byte at of the header.
-func (s *StateFile) word(at int) *atomic.Uint64 {
+func (s *File) word(at int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&s.area[at]))
 }
 
 // SetSlots publishes the sum of the image's slots, and what it will be when those
 // being written are there.
-func (s *StateFile) SetSlots(now, next uint64) {
+func (s *File) SetSlots(now, next uint64) {
 	if s != nil {
 		s.word(4072).Store(next)
 		s.word(4064).Store(now)
@@ -169,26 +169,26 @@ func (s *StateFile) SetSlots(now, next uint64) {
 
 // Foreign reports whether others have changed slots of the image since: its slots
 // are not those the daemon left, and it was not writing any.
-func (s *StateFile) Foreign(sum uint64) bool {
+func (s *File) Foreign(sum uint64) bool {
 	now, next := s.word(4064).Load(), s.word(4072).Load()
 	return now == next && sum != now
 }
 
 // Spend makes the state one that nobody goes on with.
-func (s *StateFile) Spend() { s.filled().Store(0) }
+func (s *File) Spend() { s.filled().Store(0) }
 
 // SetFrozen records that the image could not be made durable.
-func (s *StateFile) SetFrozen() {
+func (s *File) SetFrozen() {
 	if s != nil {
 		s.frozen().Store(1)
 	}
 }
 
 // Frozen says that a daemon has recorded so.
-func (s *StateFile) Frozen() bool { return s.frozen().Load() != 0 }
+func (s *File) Frozen() bool { return s.frozen().Load() != 0 }
 
 // SetZone publishes the state of zone i.
-func (s *StateFile) SetZone(i uint32, z zoned.State) {
+func (s *File) SetZone(i uint32, z zoned.State) {
 	sectors := (z.WP - s.geo.Start(i)) / ublk.SectorBytes
 	s.zones[i].Store(sectors<<8 | uint64(z.Condition))
 }
@@ -198,19 +198,19 @@ func (s *StateFile) SetZone(i uint32, z zoned.State) {
 const resetting = 1 << 63
 
 // BeginReset publishes that the reset of a zone has begun.
-func (s *StateFile) BeginReset(i uint32) { s.zones[i].Or(resetting) }
+func (s *File) BeginReset(i uint32) { s.zones[i].Or(resetting) }
 
 // AbortReset publishes that it has failed, and the zone is what it was.
-func (s *StateFile) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
+func (s *File) AbortReset(i uint32) { s.zones[i].And(^uint64(resetting)) }
 
 // Emptied reports whether the reset of zone i has begun and has emptied its slot
 // in the image, which holds the write pointer saved.
-func (s *StateFile) Emptied(i uint32, saved uint64) bool {
+func (s *File) Emptied(i uint32, saved uint64) bool {
 	return s.zones[i].Load()&resetting != 0 && saved == s.geo.Start(i)
 }
 
 // Fill publishes the state of every zone.
-func (s *StateFile) Fill(d *zoned.Device) {
+func (s *File) Fill(d *zoned.Device) {
 	for i := range s.zones {
 		s.SetZone(uint32(i), d.State(uint32(i)))
 	}
@@ -220,7 +220,7 @@ func (s *StateFile) Fill(d *zoned.Device) {
 // Entries is the state of every zone as it was published last. saved returns the
 // write pointer in a zone's slot of the image, nil if it has none: a zone whose
 // reset has emptied its slot is empty.
-func (s *StateFile) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry] {
+func (s *File) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry] {
 	return func(yield func(zoned.Entry) bool) {
 		for i := range uint32(len(s.zones)) {
 			w := s.zones[i].Load() &^ resetting
@@ -236,7 +236,7 @@ func (s *StateFile) Entries(saved func(zone uint32) uint64) iter.Seq[zoned.Entry
 }
 
 // Close unmaps the file; it stays where it is.
-func (s *StateFile) Close() error {
+func (s *File) Close() error {
 	if s == nil || s.area == nil {
 		return nil
 	}

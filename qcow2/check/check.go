@@ -68,11 +68,11 @@ func Check(f storage.File, o Options) (*Report, error) {
 	if err := storage.SettleAll(f); err != nil {
 		return &Report{CheckErrors: 1}, fmt.Errorf("%w: %w", ErrCheck, err)
 	}
-	return CheckSettled(f, o)
+	return Settled(f, o)
 }
 
-// CheckSettled is Check of a file that is settled.
-func CheckSettled(f storage.File, o Options) (*Report, error) {
+// Settled is Check of a file that is settled.
+func Settled(f storage.File, o Options) (*Report, error) {
 	r, err := check(f, o.withDefaults())
 	if err != nil {
 		r.CheckErrors = 1
@@ -106,7 +106,7 @@ type checker struct {
 	g       format.Geometry
 	size    uint64 // bytes of the file
 	report  *Report
-	uses    tallies
+	uses    refCounts
 	refs    refcountTable
 	tables  l2Tables
 	fix     fixes
@@ -146,7 +146,7 @@ const (
 // examine does one walk. The checker is returned with an error too.
 func examine(f storage.File, o Options, fix fixes, before *checker) (*checker, error) {
 	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}, dangling: math.MaxUint64}
-	c.uses = newTallies(o.Memory)
+	c.uses = newRefCounts(o.Memory)
 	c.tables.max = int(o.Memory / l2RefBytes)
 	if err := c.open(); err != nil {
 		return c, err

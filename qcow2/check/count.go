@@ -30,8 +30,8 @@ func (c *checker) inFile(off, n uint64) bool {
 	return end <= c.size || end-c.size < c.g.ClusterSize()
 }
 
-// claim counts references to the clusters of a range.
-func (c *checker) claim(u use, off, n, times uint64, what string) bool {
+// count counts references to the clusters of a range.
+func (c *checker) count(u refKind, off, n, times uint64, what string) bool {
 	if !c.inFile(off, n) {
 		c.dangling = min(c.dangling, max(off, c.size))
 		c.damage(off, "%s at %#x (%d bytes) lies past the end of the file", what, off, n)
@@ -45,13 +45,13 @@ func (c *checker) claim(u use, off, n, times uint64, what string) bool {
 	return true
 }
 
-// claimAligned is claim for what has to start on a cluster.
-func (c *checker) claimAligned(u use, off, n, times uint64, what string) bool {
+// countAligned is count for what has to start on a cluster.
+func (c *checker) countAligned(u refKind, off, n, times uint64, what string) bool {
 	if c.g.InCluster(off) != 0 {
 		c.damage(off, "%s at %#x does not start on a cluster", what, off)
 		return false
 	}
-	return c.claim(u, off, n, times, what)
+	return c.count(u, off, n, times, what)
 }
 
 // misused tells if any cluster of a range serves as two things.

@@ -96,7 +96,7 @@ func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint6
 		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, format.MaxL1Bytes/8)
 		return nil
 	}
-	if !c.spend(uint64(t.entries)) || !c.claimAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
+	if !c.spend(uint64(t.entries)) || !c.countAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
 		return nil
 	}
 	return c.readL1(t.off, t.entries, func(at uint64, e format.L1Entry) error {
@@ -158,14 +158,14 @@ func (c *checker) checkL1Entry(at uint64, e format.L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
 	}
-	if off := e.Offset(); off != 0 && c.claimAligned(useL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
+	if off := e.Offset(); off != 0 && c.countAligned(useL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
 		c.tables.add(off, times)
 	}
 }
 
 // sane says whether an entry refers to a cluster that serves as nothing else, or
 // to none: then its reserved bits are all that is wrong with it.
-func (c *checker) sane(off uint64, as use) bool {
+func (c *checker) sane(off uint64, as refKind) bool {
 	return off == 0 || c.g.InCluster(off) == 0 && c.inFile(off, c.g.ClusterSize()) && c.before.uses.get(off>>c.g.ClusterBits).uses() == as
 }
 

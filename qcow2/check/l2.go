@@ -106,7 +106,7 @@ func (c *checker) checkL2Entry(s l2Slot) error {
 	if c.g.External {
 		return c.checkExternal(s)
 	}
-	c.claimData(s)
+	c.countData(s)
 	if !s.active {
 		return nil
 	}
@@ -135,14 +135,14 @@ func (c *checker) checkExternal(s l2Slot) error {
 	return nil
 }
 
-// claimData counts a data cluster. One that is not aligned may belong to either
+// countData counts a data cluster. One that is not aligned may belong to either
 // cluster it touches, so both are kept.
-func (c *checker) claimData(s l2Slot) {
+func (c *checker) countData(s l2Slot) {
 	off := s.entry.Offset()
 	if c.g.InCluster(off) != 0 {
 		c.damage(s.at, "the L2 entry at %#x points to data at %#x, which is not the start of a cluster", s.at, off)
 	}
-	c.claim(useData, off, c.g.ClusterSize(), s.times, "data cluster")
+	c.count(useData, off, c.g.ClusterSize(), s.times, "data cluster")
 }
 
 func (c *checker) checkCompressed(s l2Slot) error {
@@ -159,7 +159,7 @@ func (c *checker) checkCompressed(s l2Slot) error {
 		c.corruption(s.at, "the L2 entry at %#x is compressed, which an external data file excludes", s.at)
 		return nil
 	}
-	c.claim(useData, off, n, s.times, "compressed cluster")
+	c.count(useData, off, n, s.times, "compressed cluster")
 	if !s.entry.Copied() || c.fix&countOnly != 0 {
 		return nil
 	}

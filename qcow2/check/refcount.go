@@ -57,7 +57,7 @@ func (c *checker) loadRefcounts() error {
 	}
 	seen := make(map[uint64]bool)
 	for i, e := range c.refs.entries {
-		if e != 0 && !c.claimBlock(i, e, seen) {
+		if e != 0 && !c.countBlock(i, e, seen) {
 			c.refs.broken[uint64(i)] = true
 		}
 	}
@@ -77,7 +77,7 @@ func (c *checker) readRefcountTable() error {
 		c.breaks(off, "the refcount table at %#x (%d bytes) lies past the end of the file", off, n)
 		return nil
 	}
-	c.claim(useRefTable, off, n, 1, "refcount table")
+	c.count(useRefTable, off, n, 1, "refcount table")
 	c.refs.unread = false
 	raw := make([]byte, n)
 	if err := c.read(raw, off); err != nil {
@@ -90,8 +90,8 @@ func (c *checker) readRefcountTable() error {
 	return nil
 }
 
-// claimBlock judges one entry of the table: can its block be used?
-func (c *checker) claimBlock(i int, e format.RefcountTableEntry, seen map[uint64]bool) bool {
+// countBlock judges one entry of the table: can its block be used?
+func (c *checker) countBlock(i int, e format.RefcountTableEntry, seen map[uint64]bool) bool {
 	at := c.h.RefcountTableOffset + uint64(i)*8
 	off := e.Offset()
 	if e.Reserved() != 0 {
@@ -105,7 +105,7 @@ func (c *checker) claimBlock(i int, e format.RefcountTableEntry, seen map[uint64
 		c.breaks(at, "refcount block %d at %#x lies past the end of the file", i, off)
 		return false
 	}
-	c.claim(useRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
+	c.count(useRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
 	if seen[off] {
 		c.breaks(at, "refcount block %d at %#x also serves as another one", i, off)
 		return false
@@ -224,7 +224,7 @@ func (c *checker) compareRefcounts() error {
 
 // compareUncounted judges references to clusters without stored refcounts.
 func (c *checker) compareUncounted() {
-	c.uses.each(func(cluster uint64, found tally) {
+	c.uses.each(func(cluster uint64, found refCount) {
 		index := cluster >> c.g.RefBlockBits
 		if c.refs.absent(index) {
 			c.refs.rebuild = true
@@ -272,7 +272,7 @@ func (c *checker) compare(cluster, refcount uint64) {
 
 // judgeUses draws conclusions from a cluster that serves as two things: each
 // may have overwritten the other.
-func (c *checker) judgeUses(found tally) {
+func (c *checker) judgeUses(found refCount) {
 	if !found.misused() {
 		return
 	}

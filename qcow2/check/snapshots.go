@@ -35,7 +35,7 @@ func (c *checker) checkSnapshots() error {
 		}
 		off += n
 	}
-	c.claimAligned(useOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
+	c.countAligned(useOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
 	return c.checkSnapshotL1(tables)
 }
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Express says what about x the layout can't hold or its readers refuse, as an
+// CanHold says what about x the layout can't hold or its readers refuse, as an
 // *OptionError that names the revisions which take it. ClusterSize is in bytes.
-func (l *ZoneLayout) Express(x ZoneExtension, clusterSize uint64) error {
+func (l *ZoneLayout) CanHold(x ZoneExtension, clusterSize uint64) error {
 	err := l.breaks(x, clusterSize)
 	if err == nil {
 		return nil

@@ -17,25 +17,25 @@ const (
 
 func (u Use) String() string { return [...]string{"reading", "writing"}[u] }
 
-// Refusal is a reason why an image can't be used for something.
-type Refusal struct {
+// Obstacle is a reason why an image can't be used for something.
+type Obstacle struct {
 	Stops Use
 	Err   error
 }
 
-// Refusals lists what stops uses of the image; an image opened without Lenient
+// Obstacles lists what stops uses of the image; an image opened without Lenient
 // has none that stop what it was opened for.
-func (i *Image) Refusals() []Refusal { return i.refusals }
+func (i *Image) Obstacles() []Obstacle { return i.obstacles }
 
 func (i *Image) refuse(stops Use, err error) {
 	if err != nil {
-		i.refusals = append(i.refusals, Refusal{stops, err})
+		i.obstacles = append(i.obstacles, Obstacle{stops, err})
 	}
 }
 
 // refused is the first reason against a use.
 func (i *Image) refused(use Use) error {
-	for _, r := range i.refusals {
+	for _, r := range i.obstacles {
 		if r.Stops <= use {
 			return r.Err
 		}

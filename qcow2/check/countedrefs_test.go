@@ -7,7 +7,7 @@ import (
 )
 
 func TestTally(t *testing.T) {
-	u := newTallies(1 << 20)
+	u := newRefCounts(1 << 20)
 	u.add(5, 1, useL2, 1)
 	u.add(5, 1, useData, 1<<40)
 	got := u.get(5)
@@ -27,16 +27,16 @@ func TestTally(t *testing.T) {
 func TestTalliesAreThoseOfEachCluster(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const clusters = 64
-		u := newTallies(1 << 20)
-		var want [clusters]tally
+		u := newRefCounts(1 << 20)
+		var want [clusters]refCount
 		for range rapid.IntRange(0, 60).Draw(rt, "claims") {
 			first := rapid.Uint64Range(0, clusters-1).Draw(rt, "first")
 			n := rapid.Uint64Range(1, min(clusters-first, 9)).Draw(rt, "n")
-			kind := use(1) << rapid.IntRange(0, 7).Draw(rt, "use")
+			kind := refKind(1) << rapid.IntRange(0, 7).Draw(rt, "use")
 			times := rapid.Uint64Range(1, 3).Draw(rt, "times")
 			u.add(first, n, kind, times)
 			for c := first; c < first+n; c++ {
-				want[c] = want[c].plus(newTally(kind, times))
+				want[c] = want[c].plus(newRefCount(kind, times))
 			}
 			if rapid.Bool().Draw(rt, "look") {
 				c := rapid.Uint64Range(0, clusters-1).Draw(rt, "cluster")
@@ -52,7 +52,7 @@ func TestTalliesAreThoseOfEachCluster(t *testing.T) {
 		}
 		from, to := rapid.Uint64Range(0, clusters).Draw(rt, "from"), rapid.Uint64Range(0, clusters).Draw(rt, "to")
 		next := from
-		u.eachIn(from, to, func(c uint64, found tally) {
+		u.eachIn(from, to, func(c uint64, found refCount) {
 			for ; next < c; next++ {
 				if want[next] != 0 {
 					rt.Fatalf("cluster %d passed over", next)

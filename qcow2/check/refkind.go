@@ -2,12 +2,12 @@ package check
 
 import "strings"
 
-// use is what a cluster of the file serves as; a set, since overlaps are what
+// refKind is what a cluster of the file serves as; a set, since overlaps are what
 // the check is looking for.
-type use uint8
+type refKind uint8
 
 const (
-	useHeader use = 1 << iota
+	useHeader refKind = 1 << iota
 	useRefTable
 	useRefBlock
 	useL1
@@ -28,7 +28,7 @@ const (
 var useNames = [8]string{"header", "refcount table", "refcount block", "L1 table",
 	"L2 table", "zone table", "snapshot, bitmap or encryption metadata", "guest data"}
 
-func (u use) String() string {
+func (u refKind) String() string {
 	var names []string
 	for i, name := range useNames {
 		if u>>i&1 != 0 {

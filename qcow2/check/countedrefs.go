@@ -7,30 +7,30 @@ import (
 	"slices"
 )
 
-// tally is what was found out about one cluster of the file: bits 0-23 the
+// refCount is what was found out about one cluster of the file: bits 0-23 the
 // references, bits 24-31 the uses.
-type tally uint32
+type refCount uint32
 
 const (
-	tallyUsesAt       = 24
-	tallyMax    tally = 1<<tallyUsesAt - 1 // references saturate here
+	tallyUsesAt          = 24
+	tallyMax    refCount = 1<<tallyUsesAt - 1 // references saturate here
 )
 
-func newTally(u use, times uint64) tally {
-	return tally(min(times, uint64(tallyMax))) | tally(u)<<tallyUsesAt
+func newRefCount(u refKind, times uint64) refCount {
+	return refCount(min(times, uint64(tallyMax))) | refCount(u)<<tallyUsesAt
 }
 
-func (t tally) references() uint64 { return uint64(t & tallyMax) }
-func (t tally) uses() use          { return use(t >> tallyUsesAt) }
-func (t tally) saturated() bool    { return t&tallyMax == tallyMax }
+func (t refCount) references() uint64 { return uint64(t & tallyMax) }
+func (t refCount) uses() refKind      { return refKind(t >> tallyUsesAt) }
+func (t refCount) saturated() bool    { return t&tallyMax == tallyMax }
 
 // misused tells if the cluster serves as two things that can't share it.
-func (t tally) misused() bool {
+func (t refCount) misused() bool {
 	return bits.OnesCount8(uint8(t.uses())) > 1 || t.uses()&^useShared != 0 && t.references() > 1
 }
 
 // asWhat continues a sentence with the uses, if there are any.
-func (t tally) asWhat() string {
+func (t refCount) asWhat() string {
 	if t.uses() == 0 {
 		return ""
 	}
@@ -38,31 +38,31 @@ func (t tally) asWhat() string {
 }
 
 // plus is what two tallies of one cluster come to.
-func (t tally) plus(more tally) tally {
-	return newTally(t.uses()|more.uses(), t.references()+more.references())
+func (t refCount) plus(more refCount) refCount {
+	return newRefCount(t.uses()|more.uses(), t.references()+more.references())
 }
 
-// tallyRun is clusters in a row that have the same tally.
-type tallyRun struct {
+// refCountRun is clusters in a row that have the same refCount.
+type refCountRun struct {
 	first uint64
 	n     uint32
-	tally tally
+	tally refCount
 }
 
 const tallyRunBytes = 16
 
-func (r tallyRun) end() uint64 { return r.first + uint64(r.n) }
+func (r refCountRun) end() uint64 { return r.first + uint64(r.n) }
 
 // cut takes the first n clusters, or all if there are fewer, off the run.
-func (r *tallyRun) cut(n uint64) tallyRun {
+func (r *refCountRun) cut(n uint64) refCountRun {
 	front := *r
 	front.n = uint32(min(n, uint64(r.n)))
 	r.first, r.n = front.end(), r.n-front.n
 	return front
 }
 
-// appendTally adds a run behind all others of a list.
-func appendTally(list []tallyRun, r tallyRun) []tallyRun {
+// appendRefCount adds a run behind all others of a list.
+func appendRefCount(list []refCountRun, r refCountRun) []refCountRun {
 	if k := len(list) - 1; k >= 0 && list[k].end() == r.first && list[k].tally == r.tally && list[k].n <= math.MaxUint32-r.n {
 		list[k].n += r.n
 		return list
@@ -70,16 +70,16 @@ func appendTally(list []tallyRun, r tallyRun) []tallyRun {
 	return append(list, r)
 }
 
-// tallies holds the tallies of all clusters with references, as runs in order:
+// refCounts holds the counts of all clusters with references, as runs in order:
 // in a sound image nearly all clusters are data with one reference, wherever they
 // are. A damaged one takes a run for each reference at most, so what is
 // stored in the file bounds the memory, and not how long it claims to be. What
 // is found is noted first and sorted in when it has become much. Once the
 // allowance is used up tallies are full and forget what they are told.
-type tallies struct {
-	runs  []tallyRun
-	noted []tallyRun // in any order
-	most  int        // runs the allowance is for
+type refCounts struct {
+	runs  []refCountRun
+	noted []refCountRun // in any order
+	most  int           // runs the allowance is for
 	full  bool
 	at    int // run that get has found last
 }
@@ -91,28 +91,28 @@ const (
 	leastNoted = 1 << 12 // runs
 )
 
-func newTallies(memory int64) tallies { return tallies{most: int(memory / tallyWork)} }
+func newRefCounts(memory int64) refCounts { return refCounts{most: int(memory / tallyWork)} }
 
 // add counts references to n clusters from first on.
-func (t *tallies) add(first, n uint64, u use, times uint64) {
+func (t *refCounts) add(first, n uint64, u refKind, times uint64) {
 	for n > 0 && !t.full {
 		step := min(n, math.MaxUint32)
-		t.note(tallyRun{first, uint32(step), newTally(u, times)})
+		t.note(refCountRun{first, uint32(step), newRefCount(u, times)})
 		first, n = first+step, n-step
 	}
 }
 
-func (t *tallies) note(r tallyRun) {
+func (t *refCounts) note(r refCountRun) {
 	if k := len(t.noted) - 1; k < 0 || t.noted[k].end() != r.first {
 		if len(t.noted) >= max(leastNoted, len(t.runs)/4) {
 			t.settle()
 		}
 	}
-	t.noted = appendTally(t.noted, r)
+	t.noted = appendRefCount(t.noted, r)
 }
 
 // settle sorts in what was noted.
-func (t *tallies) settle() {
+func (t *refCounts) settle() {
 	if len(t.noted) == 0 {
 		return
 	}
@@ -121,7 +121,7 @@ func (t *tallies) settle() {
 }
 
 // ordered makes one list in order of runs in any order.
-func ordered(list []tallyRun) []tallyRun {
+func ordered(list []refCountRun) []refCountRun {
 	n := 1
 	for n < len(list) && list[n-1].end() <= list[n].first {
 		n++
@@ -134,9 +134,9 @@ func ordered(list []tallyRun) []tallyRun {
 }
 
 // united adds up two lists in order.
-func united(a, b []tallyRun) []tallyRun {
-	sum := make([]tallyRun, 0, len(a)+len(b))
-	var x, y tallyRun // at the head of a and of b; n is 0 when they are used up
+func united(a, b []refCountRun) []refCountRun {
+	sum := make([]refCountRun, 0, len(a)+len(b))
+	var x, y refCountRun // at the head of a and of b; n is 0 when they are used up
 	for {
 		if x.n == 0 && len(a) > 0 {
 			x, a = a[0], a[1:]
@@ -151,32 +151,32 @@ func united(a, b []tallyRun) []tallyRun {
 		case x.n == 0:
 			return sum
 		case y.n == 0:
-			sum = appendTally(sum, x.cut(math.MaxUint32))
+			sum = appendRefCount(sum, x.cut(math.MaxUint32))
 		case x.first < y.first:
-			sum = appendTally(sum, x.cut(y.first-x.first))
+			sum = appendRefCount(sum, x.cut(y.first-x.first))
 		default:
 			both := x.cut(uint64(y.n))
 			both.tally = both.tally.plus(y.cut(uint64(both.n)).tally)
-			sum = appendTally(sum, both)
+			sum = appendRefCount(sum, both)
 		}
 	}
 }
 
 // from is the index of the first run that ends behind a cluster.
-func (t *tallies) from(cluster uint64) int {
-	k, _ := slices.BinarySearchFunc(t.runs, cluster, func(r tallyRun, cluster uint64) int {
+func (t *refCounts) from(cluster uint64) int {
+	k, _ := slices.BinarySearchFunc(t.runs, cluster, func(r refCountRun, cluster uint64) int {
 		return cmp.Compare(r.end(), cluster+1)
 	})
 	return k
 }
 
 // lies says whether from would find run k for a cluster.
-func (t *tallies) lies(cluster uint64, k int) bool {
+func (t *refCounts) lies(cluster uint64, k int) bool {
 	return (k == len(t.runs) || cluster < t.runs[k].end()) && (k == 0 || t.runs[k-1].end() <= cluster)
 }
 
 // get is the tally of a cluster. Asked in order, it takes no search.
-func (t *tallies) get(cluster uint64) tally {
+func (t *refCounts) get(cluster uint64) refCount {
 	t.settle()
 	if next := t.at + 1; !t.lies(cluster, t.at) {
 		if t.at = next; next > len(t.runs) || !t.lies(cluster, next) {
@@ -190,10 +190,12 @@ func (t *tallies) get(cluster uint64) tally {
 }
 
 // each visits every cluster with references, in order.
-func (t *tallies) each(visit func(cluster uint64, found tally)) { t.eachIn(0, math.MaxUint64, visit) }
+func (t *refCounts) each(visit func(cluster uint64, found refCount)) {
+	t.eachIn(0, math.MaxUint64, visit)
+}
 
 // eachIn does so for a range of clusters.
-func (t *tallies) eachIn(from, to uint64, visit func(cluster uint64, found tally)) {
+func (t *refCounts) eachIn(from, to uint64, visit func(cluster uint64, found refCount)) {
 	t.settle()
 	for _, r := range t.runs[t.from(from):] {
 		for c := max(r.first, from); c < min(r.end(), to); c++ {

@@ -21,8 +21,8 @@ const (
 	cancelBit  = 1 << 63 // marks the user data of cancellations
 )
 
-// wire is what the control thread owns: the node, a ring, and buffers the kernel may use after a command was given up.
-type wire struct {
+// controlRing is what the control thread owns: the node, a ring, and buffers the kernel may use after a command was given up.
+type controlRing struct {
 	fd    int
 	ring  *uring.Ring
 	mem   *uring.Mem
@@ -32,12 +32,12 @@ type wire struct {
 }
 
 // newWire opens the control node and makes the ring on the calling thread.
-func newWire() (*wire, error) {
+func newWire() (*controlRing, error) {
 	fd, err := openControlNode()
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{fd: fd, stuck: make(map[uint64]int)}
+	w := &controlRing{fd: fd, stuck: make(map[uint64]int)}
 	if w.ring, err = uring.New(uring.Options{Entries: wireRing, Flags: uring.SetupSQE128}); err == nil {
 		w.mem, err = uring.NewMem(wireSlots * slotBytes)
 	}
@@ -65,7 +65,7 @@ func openControlNode() (int, error) {
 }
 
 // close gives everything back. A command that is still stuck keeps its buffer: the kernel may yet write it.
-func (w *wire) close() error {
+func (w *controlRing) close() error {
 	var errs []error
 	if w.ring != nil {
 		errs = append(errs, w.ring.Close())
@@ -77,7 +77,7 @@ func (w *wire) close() error {
 }
 
 // run submits a command and waits for its answer or its deadline.
-func (w *wire) run(c *call) error {
+func (w *controlRing) run(c *call) error {
 	fail := func(cause error, stuck bool) error {
 		return &CommandError{Cmd: cmdName(c.op), ID: c.cmd.devID, Cause: cause, Stuck: stuck}
 	}
@@ -113,12 +113,12 @@ func (w *wire) run(c *call) error {
 }
 
 // slot is the memory of slot i.
-func (w *wire) slot(i int) []byte {
+func (w *controlRing) slot(i int) []byte {
 	return w.mem.Bytes()[i*slotBytes : (i+1)*slotBytes : (i+1)*slotBytes]
 }
 
 // submit queues the command; the wait that follows enters the kernel with it.
-func (w *wire) submit(c *call, slot int) (id uint64, ok bool) {
+func (w *controlRing) submit(c *call, slot int) (id uint64, ok bool) {
 	s := w.ring.Next()
 	if s == nil || len(c.buf) > slotBytes {
 		return 0, false
@@ -136,7 +136,7 @@ func (w *wire) submit(c *call, slot int) (id uint64, ok bool) {
 }
 
 // cancel asks the kernel to interrupt command id.
-func (w *wire) cancel(id uint64) {
+func (w *controlRing) cancel(id uint64) {
 	if s := w.ring.Next(); s != nil {
 		s.Cancel(id)
 		s.UserData = id | cancelBit
@@ -144,7 +144,7 @@ func (w *wire) cancel(id uint64) {
 }
 
 // await waits for the answer to command id. ErrTimeout says that the deadline came first.
-func (w *wire) await(id uint64, deadline time.Time) (int32, error) {
+func (w *controlRing) await(id uint64, deadline time.Time) (int32, error) {
 	for {
 		for c, ok := w.ring.Reap(); ok; c, ok = w.ring.Reap() {
 			if c.UserData == id {
@@ -165,7 +165,7 @@ func (w *wire) await(id uint64, deadline time.Time) (int32, error) {
 }
 
 // stray takes note of answers nobody waits for: cancellations, and commands given up before.
-func (w *wire) stray(c uring.CQE) {
+func (w *controlRing) stray(c uring.CQE) {
 	if slot, ok := w.stuck[c.UserData]; ok {
 		delete(w.stuck, c.UserData)
 		w.free = append(w.free, slot)
