@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -24,6 +26,9 @@ func newUdev() *cobra.Command {
 				return usageError{fmt.Errorf("%q is no number of a device", args[0])}
 			}
 			name, err := server.NameOf(runDir, uint32(id))
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, server.ErrNotOurs) {
+				return nil // another server's, of which there is nothing to say
+			}
 			if err == nil {
 				fmt.Fprintf(c.OutOrStdout(), "ZQUBLKD_NAME=%[1]s\nID_SERIAL=%[1]s\nID_SERIAL_SHORT=%[1]s\nID_MODEL=zqublkd\n", devname.Link(name))
 			}
