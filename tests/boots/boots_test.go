@@ -43,7 +43,7 @@ func TestBoots(t *testing.T) {
 		}
 		took := live(t, disk, fmt.Sprint(n), how)
 		t.Logf("life %d: down in %v, an idle machine in %v", n, took, idle)
-		if took > idle+10*time.Second {
+		if took > idle+idle/2+10*time.Second { // on a loaded host two runs of the same differ by that
 			t.Errorf("life %d: going down took %v, an idle machine takes %v", n, took, idle)
 		}
 	}
