@@ -7,7 +7,12 @@ load_driver
 
 zqublkd create -o size=64M "$work/disk.qcow2" >/dev/null
 cgroup() { cut -d: -f3 "/proc/$(daemon_of "$1")/cgroup"; }
-by_service() { systemd-run --quiet --wait --collect --pipe --property=Type=oneshot zqublkd "$@"; }
+by_service() {
+	printf '[Service]\nType=oneshot\nStandardOutput=truncate:%s/printed\nExecStart=/usr/bin/zqublkd %s\n' "$work" "$*" >/run/systemd/system/caller.service
+	systemctl daemon-reload
+	systemctl start caller.service
+	cat printed
+}
 
 equal "what add prints" "$(by_service add --recovery reissue "$work/disk.qcow2")" /dev/ublkb0
 dev=/dev/ublkb0
