@@ -35,7 +35,7 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := Open(f, OpenOptions{amend: true})
+	i, err := Open(f, OpenOptions{amend: true, NoData: true})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,9 @@ import (
 // Base is the disk of a backing file: what an image reads where it says
 // nothing itself. It is an image opened read-only, or the bytes of a raw file. It
 // is never written.
+//
+// A zoned one is read as it is stored, also above its write pointers: whoever lies
+// over it has write pointers of its own, and hides what lies above those.
 type Base struct {
 	image *Image // nil: raw
 	raw   *imageFile
@@ -25,10 +28,30 @@ func BaseImage(i *Image) (*Base, error) {
 	if !i.readOnly {
 		return nil, fmt.Errorf("a backing file opened for writing: %w", format.ErrOption)
 	}
-	if i.isZoned() {
-		return nil, &format.UnsupportedError{Feature: "a zoned image as a backing file", WayOut: "export it first"}
-	}
 	return &Base{image: i, size: i.size}, nil
+}
+
+// judgeBase: an overlay has the zones of its backing file. Only then do write
+// pointers say what of it can be read.
+func (i *Image) judgeBase() {
+	if i.base == nil || i.isZoned() && i.zones == nil {
+		return
+	}
+	var below *format.ZonedInfo
+	if i.base.image != nil {
+		below = i.base.image.zones
+	}
+	switch z := i.zones; {
+	case z == nil && below == nil:
+	case z == nil:
+		i.refuse(UseRead, &format.UnsupportedError{Feature: "a plain image over a zoned one", WayOut: "make a zoned overlay of it with zqublkd create -b, or export it first"})
+	case below == nil:
+		i.refuse(UseRead, &format.UnsupportedError{Feature: "a zoned image over a plain one", WayOut: "name the zoned image it was made over as its backing file"})
+	case z.ZoneSize != below.ZoneSize || z.ZoneCapacity != below.ZoneCapacity || z.Conventional != below.Conventional || i.size != i.base.size:
+		i.refuse(UseRead, &format.UnsupportedError{Feature: fmt.Sprintf("%d zones (size %d, capacity %d, %d conventional) over %d others (size %d, capacity %d, %d conventional)",
+			z.Zones, z.ZoneSize, z.ZoneCapacity, z.Conventional, below.Zones, below.ZoneSize, below.ZoneCapacity, below.Conventional),
+			WayOut: "name the image it was made over as its backing file"})
+	}
 }
 
 // BaseRaw makes a base of the bytes of a file.

@@ -7,14 +7,16 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// Create writes an empty image of version 3 to f, whatever was there. The header
+// Create writes an image of version 3 to f, whatever was there: an empty one, or
+// one that reads as its backing file. The header
 // goes last, after everything it points to is durable: a create cut short leaves
 // no image. Contradicting options are refused as Validate does.
 func Create(f storage.File, o CreateOptions) error {
-	if err := o.Validate(); err != nil {
+	o, err := o.complete()
+	if err != nil {
 		return err
 	}
-	b := builder{options: o.withDefaults()}
+	b := builder{options: o}
 	b.geo = b.options.geometry()
 	b.arrange()
 	header, err := b.header()
@@ -78,7 +80,14 @@ func (b *builder) header() ([]byte, error) {
 		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtZoned, Data: b.zoneExtension()})
 	}
 	private := format.PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
+	if base := o.baseImage(); base != nil {
+		private.Conditions = base.ZoneConditions()
+	}
 	h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: private.Encode()})
+	if o.Backing != nil {
+		h.BackingFile = o.Backing.Name
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtBackingFormat, Data: []byte(o.Backing.Format)})
+	}
 	if o.ClusterSize > 4096 { // smaller headers have no room for it
 		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtFeatureNames, Data: format.EncodeFeatureNames(format.FeatureNames)})
 	}
@@ -157,7 +166,7 @@ func (b *builder) writeRefcounts(d *imageFile) error {
 	return nil
 }
 
-// writeZoneTable makes every zone EMPTY.
+// writeZoneTable makes every zone EMPTY, or what it is in the backing file.
 func (b *builder) writeZoneTable(d *imageFile) error {
 	if b.options.Zone == nil {
 		return nil
@@ -166,9 +175,9 @@ func (b *builder) writeZoneTable(d *imageFile) error {
 	x := b.options.zoneExtension()
 	x.TableOffset = b.offset(b.zoneTable)
 	info := format.NewZonedInfo(l, x, b.options.Size)
-	slots := make([]format.ZoneSlot, info.Zones)
-	for k := range slots {
-		slots[k] = format.ZoneSlot{Zone: uint32(k), WP: info.ZoneStart(uint32(k))}
+	slots, err := b.slots(info)
+	if err != nil {
+		return err
 	}
 	codec := format.EntryCodec{Layout: l, Info: info, Order: l.ByteOrder()}
 	return codec.EncodeSlots(slots, d.write)

@@ -14,7 +14,9 @@ type CreateOptions struct {
 	RefcountBits     uint32 // 1 to 64, default 16
 	ExtendedL2       bool
 	LogicalBlockSize uint32       // 512 or 4096, default 4096 with zones, else 512, the only one QEMU has
-	Zone             *ZoneOptions // nil: a plain image
+	Zone             *ZoneOptions // nil: a plain image, or the zones of the backing file
+
+	Backing *BackingOptions // nil: none
 }
 
 // ZoneOptions describe the zones, as the zone.* options of qemu-img do.
@@ -68,13 +70,23 @@ func setDefault[T comparable](field *T, value T) {
 // those of the format and of every series that reads it; what a kernel can take
 // as a zoned block device is narrower.
 func (o CreateOptions) Validate() error {
+	_, err := o.complete()
+	return err
+}
+
+// complete are the options with all that was left out, once they pass Validate.
+func (o CreateOptions) complete() (CreateOptions, error) {
+	o, err := o.overBacking()
+	if err != nil {
+		return o, err
+	}
 	o = o.withDefaults()
 	for _, check := range []func() error{o.validateCluster, o.validateSize, o.validateZones} {
 		if err := check(); err != nil {
-			return err
+			return o, err
 		}
 	}
-	return nil
+	return o, nil
 }
 
 func (o *CreateOptions) validateCluster() error {

@@ -72,8 +72,9 @@ func (i *Image) planExtensions(next []format.Extension) (start uint64, list []by
 		return start, list, 0, err
 	}
 	behind = start + max(uint64(len(list)), uint64(len(format.AppendExtensions(nil, i.header.Extensions))))
-	if behind+uint64(len(list)) > i.geo.ClusterSize() {
-		err = &format.UnsupportedError{Feature: fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list)), i.geo.ClusterSize()),
+	if behind+uint64(len(list)) > i.header.ExtensionsEnd() {
+		name := i.geo.ClusterSize() - i.header.ExtensionsEnd() // of the backing file, and what is behind it
+		err = &format.UnsupportedError{Feature: fmt.Sprintf("a header of %d bytes in a cluster of %d", behind+uint64(len(list))+name, i.geo.ClusterSize()),
 			WayOut: "it takes fewer runs of zones that are read-only or offline, or an image with a larger cluster_size"}
 	}
 	return start, list, behind, err
@@ -82,6 +83,9 @@ func (i *Image) planExtensions(next []format.Extension) (start uint64, list []by
 // inFirstSector tells if nothing behind the first sector would change.
 func (i *Image) inFirstSector(start uint64, list []byte) (bool, error) {
 	if start >= headerSector {
+		return false, nil
+	}
+	if start+uint64(len(list)) > i.header.ExtensionsEnd() {
 		return false, nil
 	}
 	if start+uint64(len(list)) <= headerSector {

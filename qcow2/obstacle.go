@@ -66,10 +66,7 @@ func (i *Image) judgeNames(o OpenOptions) {
 	case external && o.Data == nil:
 		i.refuse(UseRead, &NotFollowedError{"external data file", h.DataFile(), "allow it with --allow-data-file"})
 	}
-	switch {
-	case h.BackingFile != "" && i.isZoned():
-		i.refuse(UseRead, &format.UnsupportedError{Feature: fmt.Sprintf("a zoned image with a backing file (%q)", h.BackingFile), WayOut: "flatten the image with qemu-img convert"})
-	case h.BackingFile != "" && o.Base == nil:
+	if h.BackingFile != "" && o.Base == nil && !o.NoData {
 		i.refuse(UseRead, &NotFollowedError{"backing file", h.BackingFile, "allow it with --allow-backing"})
 	}
 }

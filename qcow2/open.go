@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"zqublkd/internal/groupcommit"
@@ -28,6 +29,10 @@ type OpenOptions struct {
 	// it decides whether a name found in an image is followed.
 	Base *Base
 	Data storage.File
+
+	// NoData opens an image of which only the header and the zone table are wanted: a
+	// backing file is not needed. Of the disk nothing can be read, nor may it be written.
+	NoData bool
 
 	amend bool // the zone table is going to be replaced, not written to
 
@@ -76,8 +81,13 @@ func Open(f storage.File, o OpenOptions) (*Image, error) {
 	if err := i.openWritable(o); err != nil {
 		return nil, err
 	}
+	if o.NoData {
+		i.refuse(UseRead, errNoData)
+	}
 	return i, nil
 }
+
+var errNoData = errors.New("the image was opened without its data")
 
 // load reads what every use needs: header, zone table, L1 table.
 func load(f storage.File, o OpenOptions) (*Image, error) {
@@ -110,6 +120,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i.judgeConditions()
+	i.judgeBase()
 	if !o.ReadOnly || o.Lenient {
 		if err := i.judgeTableClusters(); err != nil {
 			return nil, err

@@ -67,7 +67,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"plain data file", true, func(h *format.Header) { h.Incompatible |= format.IncompatDataFile }, opensNever, ErrNotFollowed, "--allow-data-file"},
 		{"LUKS", false, func(h *format.Header) { h.CryptMethod = 2 }, opensNever, format.ErrUnsupported, "LUKS"},
 		{"AES", true, func(h *format.Header) { h.CryptMethod = 1 }, opensNever, format.ErrUnsupported, "AES"},
-		{"backing file", false, func(h *format.Header) { h.BackingFile = "base" }, opensNever, format.ErrUnsupported, `a backing file ("base")`},
+		{"backing file", false, func(h *format.Header) { h.BackingFile = "base" }, opensNever, ErrNotFollowed, "--allow-backing"},
 		{"plain backing file", true, func(h *format.Header) { h.BackingFile = "base" }, opensNever, ErrNotFollowed, "--allow-backing"},
 		{"snapshots", false, func(h *format.Header) { h.SnapshotCount = 2 }, opensNever, format.ErrUnsupported, "2 internal snapshots"},
 		{"no snapshot table", true, func(h *format.Header) { h.SnapshotCount = 2 }, opensReadOnly, format.ErrCorrupt, "snapshots"},

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
@@ -24,10 +25,15 @@ or as flags of their own; -o help lists them. Sizes take K, M, G and T (powers o
 1024), as 64M, 512MiB or 1.5G.
 
 What the kernel could not take as a block device (a short last zone, more than
-16384 zones) is refused unless --force.`,
+16384 zones) is refused unless --force.
+
+With -b the new image is an overlay: it reads as the backing file, which is not
+written to, and must not be changed as long as there are overlays of it. A zoned one
+gets zones, limits, conditions and write pointers as the backing file has them now.`,
 		Example: `  zqublkd create -o zone.mode=host-managed,zone.size=64M disk.qcow2 8G
   zqublkd create --size 8G --zone-size 64M --zone-conventional-zones 4 disk.qcow2
-  zqublkd create plain.qcow2 512M`,
+  zqublkd create plain.qcow2 512M
+  zqublkd create -b golden.qcow2 overlay.qcow2`,
 		Args: func(c *cobra.Command, args []string) error {
 			if isHelp(list) {
 				return nil
@@ -39,7 +45,7 @@ What the kernel could not take as a block device (a short last zone, more than
 	c.Flags().BoolVar(&force, "force", false, "replace an existing image, once the new one is complete; make one that can't be served")
 	values := make([]*string, len(createOptions))
 	for i, opt := range createOptions {
-		values[i] = c.Flags().String(opt.flag, "", opt.flagHelp())
+		values[i] = c.Flags().StringP(opt.flag, shorthand[opt.key], "", opt.flagHelp())
 	}
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -58,10 +64,31 @@ What the kernel could not take as a block device (a short last zone, more than
 		if err := idle(args[0]); err != nil {
 			return err
 		}
+		if o.Backing != nil {
+			return createOver(c, args[0], o, force, *quiet, idle)
+		}
 		return create(c, args[0], o, force, *quiet)
 	}
 	interruptible(c, "no image was made")
 	return c
+}
+
+// createOver makes an overlay. What a dead daemon knows of the backing file is not
+// in it yet, so that one waits.
+func createOver(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool, idle func(string) error) error {
+	if o.Backing.Name == "" {
+		return usageError{errors.New("-F names the format of a backing file, and there is none: name it with -b")}
+	}
+	b, err := imagefile.OpenBacking(o.Backing.Name, o.Backing.Format, path)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if err := idle(b.Path); err != nil {
+		return err
+	}
+	o.Backing = &b.BackingOptions
+	return create(c, path, o, force, quiet, b.File)
 }
 
 // sizeOnce makes the argument SIZE the value of --size, unless the size is given
@@ -83,11 +110,11 @@ func sizeOnce(list []string, values []*string, size string) error {
 
 // create makes the image; options are judged before any file is touched. What it
 // could not finish nobody sees: a stub would stop the next attempt.
-func create(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool) error {
+func create(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool, sources ...*storage.OSFile) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	f, err := storage.NewDraft(path, force)
+	f, err := storage.NewDraft(path, force, sources...)
 	if err != nil {
 		return err
 	}

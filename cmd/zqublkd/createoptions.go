@@ -48,6 +48,21 @@ var createOptions = []createOption{
 		numberInto(func(o *qcow2.CreateOptions, n uint32) { zone(o).MaxActive = n })},
 	{"zone.max_append_bytes", "zone-max-append-bytes", "size", "largest append; 0: as large as a request", "0", nil,
 		sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).MaxAppendBytes = uint32(min(n, 1<<32-1)) })},
+	{"backing_file", "backing", "path", "make an overlay of this file; a relative path starts at the folder of IMAGE", "", nil,
+		func(o *qcow2.CreateOptions, s string) error { backing(o).Name = s; return nil }},
+	{"backing_fmt", "backing-format", "name", "format of the backing file", "qcow2, if it is one that names no other file", []string{"qcow2", "raw"},
+		func(o *qcow2.CreateOptions, s string) error { backing(o).Format = s; return nil }},
+}
+
+// shorthand are the letters of flags that qemu-img create has.
+var shorthand = map[string]string{"backing_file": "b", "backing_fmt": "F"}
+
+// backing is the part of o about the backing file, made on first use.
+func backing(o *qcow2.CreateOptions) *qcow2.BackingOptions {
+	if o.Backing == nil {
+		o.Backing = new(qcow2.BackingOptions)
+	}
+	return o.Backing
 }
 
 // flagHelp is what --help says of the option.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
@@ -41,10 +45,13 @@ above the zone capacity is refused.
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if isHelp(list) {
-			return printOptions(c.OutOrStdout(), createOptions)
+			return printOptions(c.OutOrStdout(), importOptions())
 		}
 		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
 			return usageError{err}
+		}
+		if o.Image.Backing != nil {
+			return usageError{errors.New("-o backing_file: an imported image holds all of its disk; create -b makes an overlay of it")}
 		}
 		o.Files = following(allow)
 		if err := idle(args[1]); err != nil {
@@ -57,6 +64,11 @@ above the zone capacity is refused.
 	}
 	interruptible(c, "no image was made")
 	return c
+}
+
+// importOptions are the options of an image that stands alone.
+func importOptions() []createOption {
+	return slices.DeleteFunc(slices.Clone(createOptions), func(o createOption) bool { return strings.HasPrefix(o.key, "backing_") })
 }
 
 // imported makes the image and says what it is.

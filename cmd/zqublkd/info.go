@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,31 +11,32 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/printable"
+	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 	"zqublkd/zoned"
 )
 
 func newInfo() *cobra.Command {
-	var asJSON, share bool
+	var asJSON, share, chain bool
 	var allow engine.Allow
 	c := &cobra.Command{
 		Use:   "info IMAGE",
 		Short: "Describe an image: format, zones, limits, who can use it",
 		Args:  exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if chain && !allow.Backing {
+				return usageError{errors.New("--backing-chain follows names found in images: allow that with --allow-backing")}
+			}
 			o, err := openFiles(args[0], share, following(allow))
 			if err != nil {
 				return err
 			}
 			defer o.Close()
-			f := o.File
-			i := describe(args[0], o.Image)
-			i.judge(o.Image, share)
-			if size, err := f.Size(); err == nil {
-				i.FileSize = size
+			if chain {
+				return printChain(c.OutOrStdout(), o, share, asJSON)
 			}
-			i.ActualSize = allocated(f)
+			i := about(args[0], o.File, o.Image, share)
 			if asJSON {
 				return printJSON(c.OutOrStdout(), i)
 			}
@@ -42,9 +44,21 @@ func newInfo() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
+	c.Flags().BoolVar(&chain, "backing-chain", false, "describe the backing files, too, each after the one that names it")
 	addShare(c, &share)
 	addAllow(c, &allow)
 	return c
+}
+
+// about is all that info tells of an image in a file.
+func about(path string, f storage.File, img *qcow2.Image, share bool) imageInfo {
+	i := describe(path, img)
+	i.judge(img, share)
+	if size, err := f.Size(); err == nil {
+		i.FileSize = size
+	}
+	i.ActualSize = allocated(f)
+	return i
 }
 
 // imageInfo is what info tells; sizes are bytes.

@@ -60,7 +60,7 @@ func setConditions(path string, runs []format.ConditionRun) error {
 	if err != nil {
 		return err
 	}
-	img, err := qcow2.Open(f, qcow2.OpenOptions{})
+	img, err := qcow2.Open(f, qcow2.OpenOptions{NoData: true})
 	if err == nil {
 		err = errors.Join(img.SetZoneConditions(runs...), img.Close())
 	}

@@ -90,7 +90,23 @@ func (r *crashRun) judgeSequential(s *sim, v view, z uint32) error {
 	if err != nil {
 		return err
 	}
-	return v.judgeZone(z, wp, got)
+	if err := v.judgeZone(z, wp, got); err != nil {
+		return err
+	}
+	return r.judgeStored(s, wp, min(wp+above, start+r.geo.Length(z)))
+}
+
+// judgeStored: nothing but zeros is stored above a write pointer, for readers that
+// know no zones; nor does anything show there from below.
+func (r *crashRun) judgeStored(s *sim, wp, end uint64) error {
+	got := make([]byte, end-wp)
+	if err := s.disk.img.ReadAt(got, wp); err != nil {
+		return err
+	}
+	if i := firstNonZero(got); i >= 0 {
+		return fmt.Errorf("byte %#x at %d is stored above the write pointer %d", got[i], wp+uint64(i), wp)
+	}
+	return nil
 }
 
 func (r *crashRun) judgeConventional(s *sim, v view, z uint32) error {

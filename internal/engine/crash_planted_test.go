@@ -59,6 +59,15 @@ var plantedBugs = []plantedBug{
 	{"a reset of all that has failed leaves slots", "resets without room", "internal/engine/durability.go",
 		"t.img.ReplaceZoneSlots(slots, t.saved.of); err != nil {",
 		"unless(!(BUG), func() error { return t.img.WriteZoneSlots(slots) }); err != nil {\n\t\treturn err\n\t} else if err := unless(BUG, func() error { return t.img.ReplaceZoneSlots(slots, t.saved.of) }); err != nil {"},
+	{"sweep leaves what shows from below", "overlay, resets", "internal/engine/sweep.go",
+		"stale, err := d.holdsData(e)",
+		"stale, err := d.holdsData(e)\n\t\t\tstale = stale && !(BUG && e.Layer > 0)"},
+	{"zeros do not hide what is below", "overlay, resets", "qcow2/zero.go",
+		"err != nil || below.Kind == Zero {",
+		"err != nil || below.Kind == Zero || BUG {"},
+	{"a cluster is not copied up", "overlay, resets", "qcow2/placementfill.go",
+		"if err := i.readMapping(buf, 0, ch.cluster, ch.old); err != nil {",
+		"if err := unless(BUG, func() error { return i.readMapping(buf, 0, ch.cluster, ch.old) }); err != nil {"},
 }
 
 // plantedSource is added to each package that has bugs planted. unless leaves f

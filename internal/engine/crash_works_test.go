@@ -84,6 +84,13 @@ var workloads = []workload{
 	{"everything at once, writes in two", false, zones(qcow2.CreateOptions{ClusterSize: 4096, Size: 9 * 256 << 10}), writesInTwo},
 	{"past the page cache", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), interleaved},
 	{"past the page cache of a device", false, foreign(plain(qcow2.CreateOptions{ClusterSize: 8192})), interleaved},
+	{"overlay, resets", true, over(4096, sectors(qcow2.CreateOptions{ClusterSize: 4096})), overlayResets},
+	{"overlay", false, over(4096, zones(qcow2.CreateOptions{ClusterSize: 4096})), mix},
+	{"overlay, clusters of 64K over those of 512", false, over(64<<10, sectors(qcow2.CreateOptions{ClusterSize: 512})), mix},
+	{"overlay of subclusters", false, over(8192, zones(qcow2.CreateOptions{ExtendedL2: true})), mix},
+	{"overlay of compressed clusters", false, over(4096, foreign(zones(qcow2.CreateOptions{ClusterSize: 4096}))), mix},
+	{"overlay, killed", false, over(16<<10, zones(qcow2.CreateOptions{ClusterSize: 4096})), killedNowAndThen},
+	{"overlay, syncs fail", false, over(4096, zones(qcow2.CreateOptions{ClusterSize: 4096})), syncsFail},
 	{"btrfs", false, zones(qcow2.CreateOptions{Size: 256 << 20}, func(z *qcow2.ZoneOptions) {
 		z.Size, z.Capacity, z.Conventional, z.MaxOpen, z.MaxActive = 4<<20, 3<<20, 0, 12, 14
 	}), replay("btrfs")},

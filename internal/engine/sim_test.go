@@ -90,7 +90,7 @@ func newSimIn(t testing.TB, file storage.File, nq, depth int) *sim {
 
 // serveIn is newSimIn for an image that may turn out to be beyond serving.
 func serveIn(t testing.TB, file storage.File, nq, depth int) (*sim, error) {
-	d, err := openDiskIn(file, DiskOptions{Log: silent()})
+	d, err := openDiskOver(file, DiskOptions{Log: silent()})
 	if err != nil {
 		return nil, err
 	}

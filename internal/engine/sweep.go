@@ -9,7 +9,8 @@ import (
 
 // sweep gives back what lies above the write pointers of a disk opened for
 // writing: data whose write pointer was not durable at a crash, and space of
-// resets that were not finished. We never show it, but other readers of the
+// resets that were not finished. What lies there in a backing file is hidden. We
+// never show it, but other readers of the
 // image would. After an orderly stop there is none, and looking for it costs
 // one call for each mapped run. A daemon that takes over leaves it alone: there
 // was no crash of the image.
@@ -55,7 +56,7 @@ func (d *Disk) holdsData(e qcow2.Extent) (bool, error) {
 	const page = 4096
 	first := min((e.Host+page-1)&^(page-1), e.Host+e.Len)
 	head := make([]byte, first-e.Host)
-	if _, err := d.img.DataWay().ReadAt(head, int64(e.Host)); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := d.readerOf(e).ReadAt(head, int64(e.Host)); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	for _, b := range head {
@@ -63,9 +64,17 @@ func (d *Disk) holdsData(e qcow2.Extent) (bool, error) {
 			return true, nil
 		}
 	}
-	at, err := d.file.SeekData(int64(first))
+	at, err := d.img.File(e.Layer).SeekData(int64(first))
 	if errors.Is(err, io.EOF) {
 		return false, nil
 	}
 	return err == nil && uint64(at) < e.Host+e.Len, err
+}
+
+// readerOf reads the file that a run is stored in.
+func (d *Disk) readerOf(e qcow2.Extent) io.ReaderAt {
+	if e.Layer > 0 {
+		return d.img.File(e.Layer)
+	}
+	return d.img.DataWay()
 }

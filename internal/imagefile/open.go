@@ -95,9 +95,9 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly, CacheBytes: c.options.CacheBytes}
+	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly, IgnoreZones: c.options.IgnoreZones, CacheBytes: c.options.CacheBytes}
 	if len(c.path) == 1 {
-		o.Lenient, o.IgnoreZones = c.options.Lenient, c.options.IgnoreZones
+		o.Lenient = c.options.Lenient
 	}
 	if c.options.AllowData && h.Incompatible&format.IncompatDataFile != 0 {
 		if o.Data, err = c.openData(f, h, so); err != nil {

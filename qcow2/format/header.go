@@ -14,7 +14,7 @@ const (
 	MaxClusterBits = 21 // 2 MiB
 
 	maxRefcountOrder  = 6
-	maxBackingName    = 1023
+	MaxBackingName    = 1023
 	MaxL1Bytes        = 32 << 20
 	MaxRefTableBytes  = 8 << 20
 	MaxVirtualSize    = 1<<63 - 1
@@ -74,6 +74,7 @@ type Header struct {
 	Extensions            []Extension
 
 	length uint64 // bytes of the fixed fields as read; the extensions follow
+	end    uint64 // byte at which the room for extensions ends, as read
 	rest   []byte // header bytes past the fields known here, kept as they are
 }
 
@@ -111,6 +112,10 @@ func (h *Header) FeatureNames() []FeatureName {
 // Length is the header's own length in the file in bytes, after which the
 // extensions start.
 func (h *Header) Length() uint64 { return h.length }
+
+// ExtensionsEnd is the byte of the file at which the room for extensions ends: the
+// name of the backing file begins there, or the cluster ends.
+func (h *Header) ExtensionsEnd() uint64 { return h.end }
 
 // ParseHeader decodes the first cluster of an image. b may be longer; where it
 // is shorter (a file smaller than one cluster) the missing bytes are zeros. It
@@ -205,12 +210,13 @@ func (h *Header) decodeArea(b []byte, length uint32) error {
 	end := uint64(len(b))
 	if off := binary.BigEndian.Uint64(b[8:]); off != 0 {
 		n := uint64(binary.BigEndian.Uint32(b[16:]))
-		if off < uint64(length) || n > maxBackingName || off > end || n > end-off {
+		if off < uint64(length) || n > MaxBackingName || off > end || n > end-off {
 			return Corrupt("header", 8, "puts a backing file name of %d bytes at %#x, outside its cluster", n, off)
 		}
 		h.BackingFile = string(b[off : off+n])
 		end = off
 	}
+	h.end = end
 	var err error
 	h.Extensions, err = parseExtensions(b[length:end:end])
 	return err

@@ -6,19 +6,21 @@ import (
 )
 
 // Encode returns the first cluster of the image, everything unknown included.
-// The backing file name, if any, moves behind the extensions.
+// The backing file name, if any, moves to the end of it, where extensions have room
+// to grow.
 func (h *Header) Encode() ([]byte, error) {
 	b := h.encodeFixed()
 	b = AppendExtensions(b, h.Extensions)
 	if h.BackingFile != "" {
-		binary.BigEndian.PutUint64(b[8:], uint64(len(b)))
+		binary.BigEndian.PutUint64(b[8:], h.ClusterSize()-uint64(len(h.BackingFile)))
 		binary.BigEndian.PutUint32(b[16:], uint32(len(h.BackingFile)))
-		b = append(b, h.BackingFile...)
 	}
-	if uint64(len(b)) > h.ClusterSize() {
-		return nil, fmt.Errorf("header needs %d bytes and its cluster has %d: use a larger cluster_size", len(b), h.ClusterSize())
+	if need := uint64(len(b) + len(h.BackingFile)); need > h.ClusterSize() {
+		return nil, fmt.Errorf("header needs %d bytes and its cluster has %d: use a larger cluster_size", need, h.ClusterSize())
 	}
-	return append(b, make([]byte, h.ClusterSize()-uint64(len(b)))...), nil
+	b = append(b, make([]byte, h.ClusterSize()-uint64(len(b)))...)
+	copy(b[h.ClusterSize()-uint64(len(h.BackingFile)):], h.BackingFile)
+	return b, nil
 }
 
 func (h *Header) encodeFixed() []byte {

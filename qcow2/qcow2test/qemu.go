@@ -56,7 +56,13 @@ func PlainCopy(t testing.TB, m *storagetest.Mem) string {
 // QemuCheck is what qemu-img check says of an image, zones left out.
 func QemuCheck(t testing.TB, m *storagetest.Mem) (v qemuVerdict) {
 	t.Helper()
-	cmd := exec.Command("qemu-img", "check", "-f", "qcow2", "--output=json", PlainCopy(t, m))
+	return QemuCheckFile(t, PlainCopy(t, m))
+}
+
+// QemuCheckFile is what qemu-img check says of the image at path.
+func QemuCheckFile(t testing.TB, path string) (v qemuVerdict) {
+	t.Helper()
+	cmd := exec.Command("qemu-img", "check", "-f", "qcow2", "--output=json", path)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
