@@ -49,8 +49,8 @@ func TestCompletion(t *testing.T) {
 		{"zone set --condition |o", "offline"},
 		{"--log-level |d", "debug"},
 		{"|zo", "zone zones"},
-		{"zone |s", "set"},
-		{"help zone |", "set"},
+		{"zone |re", "reset"},
+		{"help zone |", "finish list reset set"},
 	} {
 		before, last, _ := strings.Cut(strings.ReplaceAll(c.args, "RUN", run), "|")
 		words := completions(t, append(strings.Fields(before), last)...)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
@@ -58,7 +59,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource):
+	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
@@ -66,7 +67,7 @@ func exitCode(err error) int {
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitPermission
-	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable),
+	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
 		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage

@@ -46,6 +46,8 @@ func TestC13_WritingVerbs(t *testing.T) {
 			{"import", "--force", "--format", "raw", "-o", "zone.size=512K", raw, path},
 			{"create", "--force", "-o", "size=8M", path},
 			{"export", "--force", raw, path},
+			{"zone", "reset", path, "--all"},
+			{"zone", "finish", path, "--zone", "1"},
 			{"zone", "set", path, "--zone", "1", "--condition", "offline"},
 		} {
 			if text, err := runCommand(t, append(args, "--run-dir", run)...); !errors.Is(err, storage.ErrInUse) {

@@ -3,22 +3,21 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
+	"zqublkd/zoned"
 )
 
 func newZone() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "zone",
-		Short: "Change single zones of an image that is not served",
+		Short: "List or change single zones of an image that is not served",
 	}
-	c.AddCommand(newZoneSet())
+	c.AddCommand(newZoneList(), newZoneManage(zoned.OpReset), newZoneManage(zoned.OpFinish), newZoneSet())
 	group(c)
 	return c
 }
@@ -76,18 +75,13 @@ func parseRuns(zones []string, condition string) ([]format.ConditionRun, error) 
 	if len(zones) == 0 {
 		return nil, errors.New("--zone: name the zones to change")
 	}
+	ranges, err := parseZones(zones)
+	if err != nil {
+		return nil, err
+	}
 	var runs []format.ConditionRun
-	for _, text := range zones {
-		from, to, isRange := strings.Cut(text, "-")
-		if !isRange {
-			to = from
-		}
-		first, err1 := strconv.ParseUint(from, 10, 31)
-		last, err2 := strconv.ParseUint(to, 10, 31)
-		if err1 != nil || err2 != nil || last < first {
-			return nil, fmt.Errorf("--zone %q: give the number of a zone, or the first and the last one as 7-9", text)
-		}
-		runs = append(runs, format.ConditionRun{First: uint32(first), Zones: uint32(last - first + 1), Condition: c})
+	for _, r := range ranges {
+		runs = append(runs, format.ConditionRun{First: r.first, Zones: r.last - r.first + 1, Condition: c})
 	}
 	return runs, nil
 }

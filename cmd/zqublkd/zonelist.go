@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/zoned"
+)
+
+func newZoneList() *cobra.Command {
+	var zones []string
+	var asJSON, share bool
+	c := &cobra.Command{
+		Use:   "list IMAGE [--zone N[-M][,...]]",
+		Short: "List zones by number: type, condition, where they begin and how far they are written",
+		Long: `List zones of an image by number: type, condition, where they begin and how far they
+are written. Sizes are in the largest unit that is exact; report has blkzone's format.`,
+		Example: "  zqublkd zone list disk.qcow2 --zone 0-3",
+		Args:    exactly("IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ranges, err := parseZones(zones)
+			if err != nil {
+				return usageError{err}
+			}
+			all, doubt, err := doubtfulZones(args[0], share)
+			if err != nil {
+				return err
+			}
+			n := all.Geometry().Zones()
+			for _, r := range ranges {
+				if r.last >= n {
+					return usageError{fmt.Errorf("%s: there is no zone %d: the image has zones 0 to %d", args[0], r.last, n-1)}
+				}
+			}
+			if len(ranges) == 0 {
+				ranges = []zoneRange{{0, n - 1}}
+			}
+			print := printZoneList
+			if asJSON {
+				print = printZoneListJSON
+			}
+			if err := print(c.OutOrStdout(), all, inOrder(ranges)); err != nil {
+				return err
+			}
+			return doubt
+		},
+	}
+	c.Flags().StringSliceVar(&zones, "zone", nil, "numbers of zones, and ranges of them, from 0 (default all)")
+	c.Flags().BoolVarP(&asJSON, "json", "J", false, "print JSON, sizes in bytes")
+	addShare(c, &share)
+	return c
+}
+
+// printZoneList prints each zone as it is looked up: there may be a million.
+func printZoneList(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) error {
+	out := bufio.NewWriter(w)
+	const format = "%-8s%-14s%-19s%-12s%-12s%s\n"
+	fmt.Fprintf(out, format, "ZONE", "TYPE", "CONDITION", "START", "CAPACITY", "WRITTEN")
+	for k := range which {
+		z := zones.Info(k)
+		kind, written := "sequential", "-"
+		if z.Conventional {
+			kind = "conventional"
+		}
+		switch z.Condition {
+		case zoned.NotWP, zoned.Offline:
+		case zoned.Full:
+			written = formatSize(z.Capacity)
+		default:
+			written = formatSize(z.WP - z.Start)
+		}
+		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, formatSize(z.Start), formatSize(z.Capacity), written)
+		if err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// numberedZone is a zone as report has it, with its number.
+type numberedZone struct {
+	Zone uint32 `json:"zone"`
+	zoneLine
+}
+
+func printZoneListJSON(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) error {
+	list := newJSONList(w)
+	for k := range which {
+		if err := list.add(numberedZone{k, lineOfZone(zones.Info(k))}); err != nil {
+			return err
+		}
+	}
+	return list.end()
+}
