@@ -40,7 +40,7 @@ mkfs.ext4 -q -F $dev
 mount $dev /mnt
 cp data /mnt/
 (
-	sleep 2
+	sleep 6 # who is gone within 3 s is not named
 	umount /mnt
 ) &
 systemctl stop zqublkd-ublkb0.scope # waits for the mount to go
