@@ -98,6 +98,9 @@ func addCompletions(root *cobra.Command) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		for flag, words := range values {
+			if c.Name() == "export" && flag == "format" { // fewer than import
+				continue
+			}
 			if c.Flags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
 				completeFlag(c, flag, words...)
 			}
@@ -115,6 +118,8 @@ func addCompletions(root *cobra.Command) {
 			c.ValidArgsFunction = completeNothing
 		case "create", "import":
 			completeOptions(c, createOptions)
+		case "export":
+			completeFlag(c, "format", importer.FormatQcow2, importer.FormatRaw)
 		case "amend":
 			completeOptions(c, amendOptions())
 		}

@@ -43,6 +43,8 @@ func TestCompletion(t *testing.T) {
 		{"create --zone-mode |", "host-managed"},
 		{"import -o |zone.cap", "zone.capacity="},
 		{"amend -o |", "zone.revision=v6 zone.revision=v8 zone.revision=v11 zone.revision=v14"},
+		{"import --format |", "raw qcow2 zbd"},
+		{"export --format |", "qcow2 raw"},
 		{"check --repair |", "leaks all"},
 		{"add --recovery |", "off reissue"},
 		{"add --cache |w", "writeback"},

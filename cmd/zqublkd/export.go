@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/importer"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
@@ -16,20 +19,28 @@ import (
 
 func newExport() *cobra.Command {
 	var force, share, ignore bool
+	var kind string
 	var allow engine.Allow
 	var idle func(string) error
 	var quiet *bool
 	c := &cobra.Command{
-		Use:   "export IMAGE OUT",
-		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads",
-		Long: `Write the disk of an image as a plain qcow2 that any qemu-img reads. Offline
-zones, which can't be read, become zeros; their data stays in IMAGE.`,
-		Args: exactly("IMAGE", "OUT"),
+		Use:   "export IMAGE {OUT | -}",
+		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads, or as a raw disk",
+		Long: `Write the disk of an image as a plain qcow2 that any qemu-img reads, or with
+--format raw byte by byte, to a file, a block device or (OUT is -) standard output.
+Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
+		Example: "  zqublkd export disk.qcow2 plain.qcow2\n  zqublkd export --format raw disk.qcow2 - | zstd >disk.raw.zst",
+		Args:    exactly("IMAGE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := outputFits(c, kind, args[1]); err != nil {
+				return usageError{err}
+			}
 			o := following(allow)
 			o.IgnoreZones = ignore
-			if err := idle(args[1]); err != nil {
-				return err
+			if args[1] != stdoutName {
+				if err := idle(args[1]); err != nil {
+					return err
+				}
 			}
 			in, err := openFiles(args[0], share, o)
 			if err != nil {
@@ -38,7 +49,12 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 			defer in.Close()
 			p := newProgress(c, "export", *quiet)
 			defer p.end()
-			if err := export(in, args[1], force, p); err != nil {
+			if args[1] == stdoutName {
+				err = qcow2.ExportRaw(in.Image, qcow2.RawStream{W: c.OutOrStdout()}, p.export(in))
+			} else {
+				err = export(in, args[1], kind, force, p)
+			}
+			if err != nil {
 				return fmt.Errorf("export of %s: %w", args[0], err)
 			}
 			p.end()
@@ -48,6 +64,7 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 	}
 	interruptible(c, "no image was made")
 	quiet = addQuiet(c)
+	c.Flags().StringVar(&kind, "format", importer.FormatQcow2, "of OUT: qcow2 or raw")
 	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
 	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
 	idle = addIdle(c)
@@ -56,18 +73,57 @@ zones, which can't be read, become zeros; their data stays in IMAGE.`,
 	return c
 }
 
+// stdoutName stands for standard output.
+const stdoutName = "-"
+
+// outputFits says why a format can't be written to what is named.
+func outputFits(c *cobra.Command, kind, to string) error {
+	switch f, isFile := c.OutOrStdout().(*os.File); {
+	case kind != importer.FormatQcow2 && kind != importer.FormatRaw:
+		return fmt.Errorf("--format %q: must be qcow2 or raw", kind)
+	case to != stdoutName:
+		return nil
+	case kind != importer.FormatRaw:
+		return errors.New("OUT -: a qcow2 image is not written from its start to its end: name a file, or give --format raw")
+	case isFile && term.IsTerminal(f.Fd()):
+		return errors.New("OUT -: standard output is a terminal: send it into a file or another program")
+	}
+	return nil
+}
+
 // export writes the disk of in to a file that takes the place of OUT when it is
 // complete.
-func export(in *imagefile.Opened, to string, force bool, p *progress) error {
+func export(in *imagefile.Opened, to, kind string, force bool, p *progress) error {
 	out, err := storage.NewDraft(to, force, in.Files()...)
 	if err != nil {
 		return err
 	}
-	all := in.Image.VirtualSize()
-	if err = qcow2.Export(in.Image, out, qcow2.ExportOptions{Progress: func(done uint64) { p.bytes(done, all) }}); err == nil {
+	write := exportQcow2
+	if kind == importer.FormatRaw {
+		write = exportRaw
+	}
+	if err = write(in.Image, out, p.export(in)); err == nil {
 		err = out.Publish()
 	}
 	return errors.Join(err, out.Close())
+}
+
+func exportQcow2(img *qcow2.Image, out *storage.Draft, o qcow2.ExportOptions) error {
+	return qcow2.Export(img, out, o)
+}
+
+func exportRaw(img *qcow2.Image, out *storage.Draft, o qcow2.ExportOptions) error {
+	sink, err := qcow2.NewRawFile(out, img.VirtualSize(), out.Blank())
+	if err != nil {
+		return fmt.Errorf("%s: %w", out.Path(), err)
+	}
+	return qcow2.ExportRaw(img, sink, o)
+}
+
+// export are options that tell p how far it is.
+func (p *progress) export(in *imagefile.Opened) qcow2.ExportOptions {
+	all := in.Image.VirtualSize()
+	return qcow2.ExportOptions{Progress: func(done uint64) { p.bytes(done, all) }}
 }
 
 // noteOffline says what of the disk is not in its export.

@@ -32,6 +32,13 @@ var (
 	temporaries = map[*Draft]bool{}
 )
 
+// ErrTooSmall is a block device that has no room for what is to be written.
+var ErrTooSmall = errors.New("the device is too small")
+
+// Blank reports whether the draft is a file that began empty: what is not written
+// of it reads as zeros. A block device holds what it held.
+func (d *Draft) Blank() bool { return d.kind == unix.S_IFREG }
+
 // AbandonDrafts removes what the drafts of this process have in folders. It is for
 // a process that ends at once: no draft is published after that, and calls of
 // Publish don't return. A draft that is just taking its name gets it first.
