@@ -10,29 +10,52 @@ import (
 
 // answer gives the request of s its one answer: success, or the errno of err.
 func (q *Queue) answer(s *slot) {
-	q.release(s)
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		q.refuse(s, s.err)
-		return
-	}
-	op := s.desc.Op()
-	if s.desc.FUA() && !s.durable && (op == ublk.OpWrite || op == ublk.OpZoneAppend || op == ublk.OpWriteZeroes) {
-		q.hand(s, jobFlush)
-		return
-	}
-	q.answers = append(q.answers, s.tag)
-	switch op {
-	case ublk.OpZoneAppend:
-		q.lane.CompleteAppend(s.tag, int32(s.desc.Bytes()), s.off/ublk.SectorBytes)
-	case ublk.OpRead, ublk.OpWrite:
-		q.lane.Complete(s.tag, int32(s.desc.Bytes()))
+	case s.operation.fua && s.desc.FUA() && !s.durable:
+		q.release(s)
+		q.hand(s, stepFlush)
 	default:
-		q.lane.Complete(s.tag, 0)
+		q.answers = append(q.answers, s.tag)
+		s.operation.result(q, s)
+		s.answered = true
 	}
-	s.answered = true
 }
 
-// refuse answers s with the errno of err and keeps the words for who asks.
+// resultRead copies data into the request of s and answers it. The kernel does
+// both when it hears of them, so that the buffer of s stays until the next
+// request on its tag. Without a buffer the data is in the request's pages.
+func (q *Queue) resultRead(s *slot) {
+	n := s.desc.Bytes()
+	switch {
+	case s.limit == 0: // nothing of it holds data
+		q.copied.Add(1)
+		q.lane.CompleteRead(s.tag, uint8(stepAnswerFailed), q.disk.zeros[:n])
+	case s.buf != nil:
+		q.copied.Add(1)
+		q.lane.CompleteRead(s.tag, uint8(stepAnswerFailed), s.buf)
+	default:
+		q.lane.Complete(s.tag, int32(n))
+	}
+}
+
+// resultBytes answers a write.
+func (q *Queue) resultBytes(s *slot) {
+	q.release(s)
+	q.lane.Complete(s.tag, int32(s.desc.Bytes()))
+}
+
+// resultAppend answers an append with the place that its data has.
+func (q *Queue) resultAppend(s *slot) {
+	q.release(s)
+	q.lane.CompleteAppend(s.tag, int32(s.desc.Bytes()), s.off/ublk.SectorBytes)
+}
+
+// resultNone answers what moves no data.
+func (q *Queue) resultNone(s *slot) { q.lane.Complete(s.tag, 0) }
+
+// refuse answers s with the errno of err and keeps its words for status.
 func (q *Queue) refuse(s *slot, err error) {
 	q.release(s)
 	q.disk.lastErrors.add(err)
@@ -41,7 +64,7 @@ func (q *Queue) refuse(s *slot, err error) {
 	s.answered = true
 }
 
-// release gives the buffer of s back.
+// release gives back the buffer of s, if it has one.
 func (q *Queue) release(s *slot) {
 	if s.buf != nil {
 		q.bufs.give(s.buf)
@@ -79,7 +102,7 @@ func (q *Queue) report(s *slot) {
 	s.answered = true
 }
 
-// blkZone is z in the kernel's form; zoned uses the kernel's condition codes.
+// blkZone returns z in the kernel's form; zoned uses the kernel's condition codes.
 func blkZone(z zoned.Info) ublk.BlkZone {
 	b := ublk.BlkZone{
 		Start: z.Start / ublk.SectorBytes, Len: z.Length / ublk.SectorBytes,

@@ -89,7 +89,7 @@ func (l *benchLane) wait() {
 			l.arm()
 			continue
 		}
-		l.q.Done(nil, uint16(c.UserData), byCopy, c.Res)
+		l.q.Done(nil, uint16(c.UserData), uint8(stepPiece), c.Res)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"zqublkd/zoned"
 )
 
-// changedZones hears of every change of a zone (zoned.Observer): it publishes it in
-// the state file and remembers that the zone's slot of the table is stale.
+// changedZones hears of every change of a zone (zoned.Observer): it publishes the
+// change in the state file and remembers that the zone's slot of the table is stale.
 type changedZones struct {
 	state *statefile.File // nil: none
 	stale []atomic.Uint64

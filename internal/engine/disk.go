@@ -155,7 +155,7 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 	d.zones, d.state = zones, state
 	d.ahead = newReserve(d.geo)
 	d.durability = newDurability(d.img, zones, t, d.ahead, saved)
-	d.flush = d.flushWith(groupcommit.New(d.flushTable))
+	d.flush = d.flushWith(groupcommit.New(d.flushAll))
 	if err := errors.Join(d.completeResets(state, saved), d.sweep()); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)
 	}
@@ -181,8 +181,8 @@ func (d *Disk) flushWith(g *groupcommit.Group) func() error {
 	}
 }
 
-// flushTable is one flush for all that share it. A panic is an error of theirs.
-func (d *Disk) flushTable() (err error) {
+// flushAll is one flush for all that share it. A panic is an error of theirs.
+func (d *Disk) flushAll() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = d.panicked(v)

@@ -28,7 +28,7 @@
 //   - Every request gets exactly one answer: all of its bytes or an errno.
 //   - A write is answered after its data is in the file (its page cache or the
 //     disk) and the state file knows the new write pointer.
-//   - A zone-table slot is written only under table.mu, with the value the
+//   - A zone-table slot is written only under durability.mu, with the value the
 //     write pointer had before the fdatasync that precedes the write.
 //   - FLUSH, FUA, RESET and FINISH are answered when durable.
 //   - A slot (the state of one tag) is touched by its queue's thread, or by the
@@ -39,5 +39,5 @@
 //
 // # Lock order
 //
-// table.mu, then the locks of zoned. Those of a group commit are held alone.
+// durability.mu, then the locks of zoned. Those of a group commit are held alone.
 package engine

@@ -25,7 +25,7 @@ type durability struct {
 	part   int             // zones whose slot says they are part-written, which is active
 }
 
-// newDurability is that of a disk whose slots hold what is saved.
+// newDurability returns the order of a disk whose slots hold what is saved.
 func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, ahead *reserve, saved savedPointers) *durability {
 	t := &durability{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(), resets: map[uint32]bool{}}
 	for i := range t.saved.sectors {
@@ -34,7 +34,7 @@ func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, a
 	return t
 }
 
-// partWritten is 1 if a zone with that write pointer is active, else 0. A zone
+// partWritten returns 1 if a zone with that write pointer is active, else 0. A zone
 // that is read-only or offline, which does not change while it is served, never
 // is.
 func (t *durability) partWritten(zone uint32, wp uint64) int {
@@ -74,13 +74,13 @@ func (t *durability) flush() error {
 	return err
 }
 
-// tooMany says whether more zones would be active on the disk with slots than
+// tooMany reports whether more zones would be active on the disk with slots than
 // may be.
 func (t *durability) tooMany(slots []format.ZoneSlot) bool {
 	return t.limit() > 0 && t.part+t.change(slots) > max(t.limit(), t.part)
 }
 
-// limit is the number of zones that may be active, 0 for any.
+// limit returns the number of zones that may be active, 0 for any.
 func (t *durability) limit() int { return int(t.zones.Limits().MaxActive) }
 
 // moved adds to slots those that have become stale since it was called last.
@@ -100,7 +100,7 @@ func (t *durability) moved(slots []format.ZoneSlot) []format.ZoneSlot {
 	return slots
 }
 
-// change is by how many the part-written zones become more with slots.
+// change returns by how many the part-written zones become more with slots.
 func (t *durability) change(slots []format.ZoneSlot) int {
 	n := 0
 	for _, s := range slots {

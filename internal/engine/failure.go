@@ -68,20 +68,19 @@ func (d *Disk) Failure() error {
 	return nil
 }
 
-// refuseChange is the error of an operation that would change a disk that must
-// not be changed.
-func (d *Disk) refuseChange(op ublk.Op) error {
-	switch op {
-	case ublk.OpRead, ublk.OpFlush, ublk.OpReportZones:
-		return nil
-	}
-	if !d.frozen.Load() {
-		return nil
-	}
+// unchangeable returns the error of an operation that would change a frozen disk.
+func (d *Disk) unchangeable(op ublk.Op) error {
 	if err := d.Failure(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	return fmt.Errorf("%s: the disk is read-only: %w", op, unix.EROFS)
+}
+
+// panicked reports a panic of ours, which costs one request and not the disk.
+func (d *Disk) panicked(v any) error {
+	err := fmt.Errorf("internal error: %v", v)
+	d.complain("a request has failed by an internal error", err, string(debug.Stack()))
+	return err
 }
 
 // complain logs, off the caller's goroutine: the log may go to a file system
@@ -92,11 +91,4 @@ func (d *Disk) complain(msg string, err error, stack string) {
 		e = e.WithField("stack", stack)
 	}
 	go e.Error(msg)
-}
-
-// panicked reports a panic of ours, which costs one request and not the disk.
-func (d *Disk) panicked(v any) error {
-	err := fmt.Errorf("internal error: %v", v)
-	d.complain("a request has failed by an internal error", err, string(debug.Stack()))
-	return err
 }

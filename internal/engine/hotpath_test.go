@@ -53,7 +53,7 @@ func (l *mutedLane) do(d ublk.IODesc) {
 	l.desc, l.done, l.io = d, false, 0
 	l.q.Request(nil, 0)
 	if l.io > 0 {
-		l.q.Done(nil, 0, 0, int32(l.io))
+		l.q.Done(nil, 0, uint8(stepPiece), int32(l.io))
 	}
 	if !l.done {
 		panic("not answered on the queue's thread")

@@ -11,6 +11,7 @@ import (
 
 // lane is what a queue of the driver offers to the requests on it. *ublk.Queue
 // is the real one.
+// The numbers of steps are those of type step.
 type lane interface {
 	Desc(tag uint16) ublk.IODesc
 	Complete(tag uint16, res int32)
@@ -83,7 +84,8 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	q.current = s
 	q.release(s) // of the last request on this tag, answered by now
 	s.desc, s.err, s.moved, s.limit, s.writtenBefore = q.lane.Desc(tag), nil, 0, 0, 0
-	s.granted, s.durable, s.answered, s.repeated = false, false, false, false
+	s.granted, s.durable, s.answered = false, false, false
+	s.operation = operationOf(s.desc.Op())
 	s.op.Outcome = zoned.Pending
 	q.disk.state.Free(q.id, tag)
 	q.begin(s)
@@ -91,26 +93,13 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 }
 
 // Done implements ublk.Handler: the file I/O of tag has ended.
-func (q *Queue) Done(_ *ublk.Queue, tag uint16, way uint8, res int32) {
+func (q *Queue) Done(_ *ublk.Queue, tag uint16, at uint8, res int32) {
 	defer q.guard()
-	s := &q.slots[tag]
-	q.current = s
-	switch way {
-	case byPages:
-		q.passed(s, res)
-	case byFetch:
-		s.err = copyError(res, len(s.buf))
-		q.end(s)
-	case byAnswer:
-		s.answered = false
-		q.refuse(s, copyError(res, int(s.desc.Bytes())))
-	default:
-		q.landed(s, res)
-	}
+	q.resume(&q.slots[tag], step(at), res)
 	q.drain()
 }
 
-// Woken implements ublk.Handler: somebody has handed slots back.
+// Woken implements ublk.Handler: slots have been handed back.
 func (q *Queue) Woken(*ublk.Queue) {
 	defer q.guard()
 	q.drain()
@@ -138,18 +127,10 @@ func (q *Queue) guard() {
 	}
 	s.err = err
 	if s.granted {
-		s.granted = false
-		q.disk.dispatch(q.disk.abandon(s), nil)
+		q.disk.abandon(s)
 	} else {
 		q.refuse(s, err)
 	}
-	q.lane.Wake()
-}
-
-// post hands s back to its queue, from any goroutine.
-func (q *Queue) post(s *slot, then step) {
-	s.then = then
-	q.inbox.push(s)
 	q.lane.Wake()
 }
 
@@ -159,28 +140,12 @@ func (q *Queue) drain() {
 		for s != nil {
 			next := s.posted
 			s.posted = nil
-			q.resume(s)
+			q.resume(s, s.at, 0)
 			s = next
 		}
 	}
 	if q.disk.pause.on.Load() {
 		q.rest()
-	}
-}
-
-func (q *Queue) resume(s *slot) {
-	q.current = s
-	switch s.then {
-	case thenBegin:
-		q.begin(s)
-	case thenMap:
-		q.transfer(s)
-	case thenMove:
-		q.move(s)
-	case thenEnd:
-		q.end(s)
-	case thenAnswer:
-		q.answer(s)
 	}
 }
 
@@ -190,19 +155,19 @@ func (d *Disk) dispatch(list *zoned.Op, self *Queue) {
 	for o := list; o != nil; {
 		next := o.Next()
 		s := o.Owner.(*slot)
-		then := thenAnswer
+		at := stepAnswer
 		if o.Outcome == zoned.Retry {
-			then = thenBegin
+			at = stepBegin
 		} else {
 			s.err = o.Err
 		}
 		switch {
 		case s.q != self:
-			s.q.post(s, then)
-		case then == thenAnswer:
+			s.q.post(s, at)
+		case at == stepAnswer:
 			s.q.answer(s)
 		default:
-			s.then = then
+			s.at = at
 			s.q.inbox.push(s)
 		}
 		o = next

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"zqublkd/internal/statefile"
-	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
 
@@ -109,8 +108,9 @@ func (z *zoneFlights) forget() {
 	z.list = nil
 }
 
-// changes is told of a request that changes a zone as a whole, or all zones.
-func (r *reissue) changes(zone uint32, all bool) {
+// changed forgets what was in flight in a zone that a request changes as a whole, or
+// in all zones.
+func (r *reissue) changed(zone uint32, all bool) {
 	for i, z := range r.zones {
 		if i == zone || all {
 			z.mu.Lock()
@@ -129,10 +129,7 @@ func (q *Queue) repeat(s *slot) bool {
 	if flights == nil {
 		return false
 	}
-	kind := zoned.OpWrite
-	if s.desc.Op() == ublk.OpZoneAppend {
-		kind = zoned.OpAppend
-	}
+	kind := s.operation.write
 	wp := d.zones.State(zone).WP
 	f, ok := flights.match(kind, s.desc.Offset(), s.desc.Bytes(), wp)
 	if !ok {
@@ -147,8 +144,8 @@ func (q *Queue) repeat(s *slot) bool {
 	if kind == zoned.OpWrite {
 		return q.repeatWrite(s, wp-f.Start)
 	}
-	s.off, s.repeated = f.Start, true
-	q.fetchData(s)
+	s.off, s.operation = f.Start, &placedAppend
+	q.writeCopy(s)
 	return true
 }
 
@@ -163,14 +160,15 @@ func (q *Queue) holdZone(s *slot, f statefile.Carried, flights *zoneFlights) boo
 	case zoned.Refused:
 		f.Forget()
 	}
-	return q.judged(s, v, err)
+	return q.granted(s, v, err)
 }
 
-// repeatWrite answers a write that lies below the write pointer, there bytes
-// above its start; of one that reaches higher the rest is to be written.
-func (q *Queue) repeatWrite(s *slot, there uint64) bool {
-	if there < s.desc.Bytes() {
-		s.writtenBefore = there
+// repeatWrite answers a write of which n bytes, from its start on, lie below the
+// write pointer. It reports whether that is all of it; else the rest is to be
+// written.
+func (q *Queue) repeatWrite(s *slot, n uint64) bool {
+	if n < s.desc.Bytes() {
+		s.writtenBefore = n
 		return false
 	}
 	q.answer(s)

@@ -17,6 +17,13 @@ import (
 // what a zone being written may hold of the host's disk in vain.
 const reserveWindow = 4 << 20
 
+// aheadMax bounds, in bytes and in clusters, the space taken for a sequential
+// zone at once ahead of its write pointer: a run costs one barrier.
+const (
+	aheadMax         = 64 << 20
+	aheadMaxClusters = 8192
+)
+
 // reserve knows up to where host space has been taken for each sequential zone.
 // Conventional ones are written in any order and get theirs as they need it.
 type reserve struct {
@@ -28,19 +35,30 @@ func newReserve(geo zoned.Geometry) *reserve {
 	return &reserve{geo: geo, upto: make([]atomic.Uint32, geo.Zones())}
 }
 
-// short says that a write of zone i up to byte end of the disk needs space that
+// short reports whether a write of zone i up to byte end of the disk needs space that
 // is not known to be there.
 func (r *reserve) short(i uint32, end uint64) bool {
 	return !r.geo.IsConventional(i) && r.geo.Start(i)+uint64(r.upto[i].Load())*ublk.SectorBytes < end
 }
 
-// extend: there is space for zone i up to byte end of the disk.
+// extend notes that there is space for zone i up to byte end of the disk.
 func (r *reserve) extend(i uint32, end uint64) {
 	r.upto[i].Store(uint32((end - r.geo.Start(i)) / ublk.SectorBytes))
 }
 
-// forget: the space of zone i has been given back.
+// forget notes that the space of zone i has been given back.
 func (r *reserve) forget(i uint32) { r.upto[i].Store(0) }
+
+// ensure takes space for n bytes at off, and ahead of them what the zone will
+// need next, if that is known.
+func (d *Disk) ensure(off, n uint64) error {
+	zone := d.geo.ZoneOf(off)
+	most := max(min(aheadMax, aheadMaxClusters*d.img.ClusterSize()), n)
+	if d.geo.IsConventional(zone) {
+		most = d.streams.ahead(off, n, d.img.ClusterSize())
+	}
+	return d.img.Ensure(off, n, min(most, d.geo.WritableEnd(zone)-off-n))
+}
 
 // reserveAhead takes space in the image and in the host's file system for n
 // bytes at off of a zone, and for some that follow.
@@ -73,21 +91,3 @@ func (d *Disk) reserveRange(off, end uint64) uint64 {
 	}
 	return off
 }
-
-// ensure takes space for n bytes at off, and ahead of them what the zone will
-// need next, if that is known.
-func (d *Disk) ensure(off, n uint64) error {
-	zone := d.geo.ZoneOf(off)
-	most := max(min(aheadMax, aheadMaxClusters*d.img.ClusterSize()), n)
-	if d.geo.IsConventional(zone) {
-		most = d.streams.ahead(off, n, d.img.ClusterSize())
-	}
-	return d.img.Ensure(off, n, min(most, d.geo.WritableEnd(zone)-off-n))
-}
-
-// aheadMax bounds, in bytes and in clusters, the space taken for a sequential
-// zone at once ahead of its write pointer: a run costs one barrier.
-const (
-	aheadMax         = 64 << 20
-	aheadMaxClusters = 8192
-)

@@ -14,7 +14,7 @@ type savedPointers struct {
 	sectors []uint32 // 512-byte sectors from the zone's start; none of a plain image
 }
 
-// newSavedPointers are those of an image, none read yet.
+// newSavedPointers returns the pointers of an image, none read yet.
 func newSavedPointers(img *qcow2.Image) (savedPointers, error) {
 	p := savedPointers{geo: Geometry(img)}
 	z := img.Zoned()
@@ -35,12 +35,12 @@ func (p *savedPointers) read(img *qcow2.Image) error {
 	})
 }
 
-// get is that of a zone, and set changes it; byte of the disk.
+// get returns a zone's saved write pointer, a byte of the disk.
 func (p *savedPointers) get(zone uint32) uint64 {
 	return p.geo.Start(zone) + uint64(p.sectors[zone])*ublk.SectorBytes
 }
 
-// slot returns of, nil if the image has no zone table.
+// slot returns get, nil if the image has no zone table.
 func (p *savedPointers) slot() func(zone uint32) uint64 {
 	if len(p.sectors) == 0 {
 		return nil
@@ -48,16 +48,17 @@ func (p *savedPointers) slot() func(zone uint32) uint64 {
 	return p.get
 }
 
+// set changes the write pointer of a zone to wp, a byte of the disk.
 func (p *savedPointers) set(zone uint32, wp uint64) {
 	p.sectors[zone] = p.sectorsTo(zone, wp)
 }
 
-// sectorsTo is a write pointer as it is kept.
+// sectorsTo returns a write pointer in the form in which it is kept.
 func (p *savedPointers) sectorsTo(zone uint32, wp uint64) uint32 {
 	return uint32((wp - p.geo.Start(zone)) / ublk.SectorBytes)
 }
 
-// sum tells sets of write pointers apart.
+// sum returns a number that tells sets of write pointers apart.
 func (p *savedPointers) sum() (sum uint64) {
 	for i, sectors := range p.sectors {
 		sum ^= mixed(uint32(i), sectors)
@@ -65,7 +66,7 @@ func (p *savedPointers) sum() (sum uint64) {
 	return sum
 }
 
-// mixed is what a zone's write pointer adds to a sum (the finalizer of SplitMix64).
+// mixed returns what a zone's write pointer adds to a sum (the finalizer of SplitMix64).
 func mixed(zone, sectors uint32) uint64 {
 	x := (uint64(zone)<<32 | uint64(sectors)) + 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -14,42 +14,28 @@ type slot struct {
 	tag  uint16
 	desc ublk.IODesc
 
-	op            zoned.Op // the request's place in its zone
-	granted       bool     // the rules granted it and wait for its end
-	buf           []byte   // its data, while it has any; length of the request
-	off           uint64   // byte of the disk where the data lies
-	moved         uint64   // bytes of it that are read or written
-	piece         int      // bytes of the file I/O under way
-	writtenBefore uint64   // bytes of its request that a dead daemon has written: none of them is in buf
-	limit         uint64   // bytes of it to read from the file; the rest are zeros
-	err           error    // how it went, when it comes back from a worker
+	operation *operation // what is asked for
+
+	op      zoned.Op // the request's place in its zone
+	granted bool     // the rules granted it and wait for its end
+	buf     []byte   // its data, while it has any
+	off     uint64   // byte of the disk where the data lies
+	moved   uint64   // bytes of it that are read or written
+	limit   uint64   // bytes of it to read from the file or to write; what a read asks for above it is zeros
+	piece   int      // bytes of the file I/O under way
+	err     error    // how it went, when it comes back from a worker
+
+	writtenBefore uint64 // bytes of its request that a dead daemon has written: none of them is in buf
 
 	durable  bool // a flush has covered it
-	repeated bool // an append that a dead daemon had placed: a read to the rules
 	answered bool
 
-	then   step
-	posted *slot // below it in the queue's inbox
+	at     step  // where it goes on, while it is in the queue's inbox
+	posted *slot // below it there
 }
 
-// step says where a slot goes on when it comes back to its queue.
-type step uint8
-
-const (
-	thenBegin  step = iota // ask the rules (again)
-	thenMap                // go on reading or writing at upto
-	thenMove               // start the I/O of a write
-	thenEnd                // the I/O has ended with err
-	thenAnswer             // the rules have ended it with err
-)
-
-// left is what of the request is not read or written yet.
-func (s *slot) left() uint64 {
-	if s.desc.Op() == ublk.OpRead {
-		return s.limit - s.moved
-	}
-	return uint64(len(s.buf)) - s.moved
-}
+// left returns the bytes of the request that are not read or written yet.
+func (s *slot) left() uint64 { return s.limit - s.moved }
 
 // inbox is a queue's list of slots that others have handed back to it.
 type inbox struct{ head atomic.Pointer[slot] }

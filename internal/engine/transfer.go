@@ -6,19 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/qcow2"
-	"zqublkd/ublk"
 )
 
-// transfer moves the data of s from upto on: it starts the next piece of file
-// I/O, hands s to a worker, or ends it when nothing is left.
-func (q *Queue) transfer(s *slot) {
-	if s.desc.Op() == ublk.OpRead {
-		q.read(s)
-	} else {
-		q.write(s)
-	}
+// readCopy reads the data of a request by way of a buffer of ours.
+func (q *Queue) readCopy(s *slot) {
+	s.buf = q.bufs.take(s.tag, s.desc.Bytes())
+	q.read(s)
 }
 
+// read starts the next piece of file I/O, hands s to a worker, or ends it when
+// nothing is left.
 func (q *Queue) read(s *slot) {
 	for s.left() > 0 {
 		e := q.disk.img.Lookup(s.off+s.moved, s.left())
@@ -27,20 +24,20 @@ func (q *Queue) read(s *slot) {
 		case qcow2.Data, qcow2.Shared:
 			fd, ok := q.disk.fd(e, piece)
 			if !ok {
-				q.hand(s, jobRead)
+				q.hand(s, stepRest)
 				return
 			}
 			s.piece = len(piece)
-			q.lane.ReadFile(s.tag, byCopy, fd, piece, e.Host)
+			q.lane.ReadFile(s.tag, uint8(stepPiece), fd, piece, e.Host)
 			return
 		case qcow2.Zero:
 			clear(piece)
 			s.moved += e.Len
 		case qcow2.Miss:
-			q.hand(s, jobResolve)
+			q.hand(s, stepResolve)
 			return
 		default:
-			q.hand(s, jobRead)
+			q.hand(s, stepRest)
 			return
 		}
 	}
@@ -48,6 +45,29 @@ func (q *Queue) read(s *slot) {
 	q.end(s)
 }
 
+// writeCopy copies the data of a write out of the request and writes it: in one
+// submission where all of it is one piece of the file.
+func (q *Queue) writeCopy(s *slot) {
+	q.copied.Add(1)
+	s.limit = s.desc.Bytes() - s.writtenBefore
+	s.buf = q.bufs.take(s.tag, s.limit)
+	from := uint32(s.writtenBefore)
+	if e := q.disk.img.Lookup(s.off, s.limit); e.Kind == qcow2.Data && e.Len == s.limit {
+		if fd, ok := q.disk.fd(e, s.buf); ok {
+			s.piece = len(s.buf)
+			q.lane.WriteFromRequest(s.tag, uint8(stepFetchFailed), uint8(stepPiece), from, s.buf, fd, e.Host)
+			return
+		}
+	}
+	if got, errno := q.lane.CopyFromRequestNow(s.tag, from, s.buf); errno != 0 || got != len(s.buf) {
+		s.err = copyError(result(got, errno), len(s.buf))
+		q.end(s)
+		return
+	}
+	q.write(s)
+}
+
+// write is read for data that goes to the file.
 func (q *Queue) write(s *slot) {
 	if s.left() == 0 {
 		q.end(s)
@@ -57,31 +77,31 @@ func (q *Queue) write(s *slot) {
 	switch e.Kind {
 	case qcow2.Data:
 	case qcow2.Zero:
-		q.hand(s, jobEnsure)
+		q.hand(s, stepEnsure)
 		return
 	case qcow2.Miss:
-		q.hand(s, jobResolve)
+		q.hand(s, stepResolve)
 		return
 	default: // what is there has to be copied, but for what is written over it
-		q.hand(s, jobRest)
+		q.hand(s, stepRest)
 		return
 	}
 	piece := s.buf[s.moved : s.moved+e.Len]
 	fd, ok := q.disk.fd(e, piece)
 	if !ok {
-		q.hand(s, jobRest)
+		q.hand(s, stepRest)
 		return
 	}
 	s.piece = len(piece)
-	q.lane.WriteFile(s.tag, byCopy, fd, piece, e.Host)
+	q.lane.WriteFile(s.tag, uint8(stepPiece), fd, piece, e.Host)
 }
 
-// landed goes on after a piece of file I/O. A short one, or one that was
+// pieceDone goes on after a piece of file I/O. A short one, or one that was
 // interrupted, is finished by a worker: it is the end of the file, or a device's
-// trouble it will name.
-func (q *Queue) landed(s *slot, res int32) {
+// trouble that the worker will name.
+func (q *Queue) pieceDone(s *slot, res int32) {
 	if errno := unix.Errno(-res); errno == unix.EINTR || errno == unix.EAGAIN {
-		q.hand(s, jobRest)
+		q.hand(s, stepRest)
 		return
 	}
 	if res < 0 {
@@ -92,52 +112,24 @@ func (q *Queue) landed(s *slot, res int32) {
 	s.moved += uint64(res)
 	if int(res) < s.piece {
 		s.moved &^= uint64(q.disk.layers[0].mask) // the rest is of whole blocks again
-		q.hand(s, jobRest)
+		q.hand(s, stepRest)
 		return
 	}
-	q.transfer(s)
+	s.operation.data.next(q, s)
 }
 
-// end tells the rules that the I/O of s has ended, and answers what they say
-// can be answered.
+// end tells the rules that the I/O of s has ended, and answers what they say can
+// be answered.
 func (q *Queue) end(s *slot) {
-	d := q.disk
 	s.granted = false
-	switch {
-	case s.repeated:
-		d.dispatch(d.zones.EndRead(&s.op), q)
+	q.disk.dispatch(s.operation.end(q.disk.zones, &s.op, s.err), q)
+	if s.operation.alone {
 		q.answer(s)
-	case s.desc.Op() == ublk.OpRead:
-		d.dispatch(d.zones.EndRead(&s.op), q)
-		if s.buf != nil && s.err == nil {
-			q.answerRead(s, s.buf)
-		} else {
-			q.answer(s)
-		}
-	default:
-		d.dispatch(d.zones.EndWrite(&s.op, s.err), q)
 	}
 }
 
-// answerZeros answers a granted read of n bytes that hold nothing.
-func (q *Queue) answerZeros(s *slot, n uint64) {
-	s.granted = false
-	q.disk.dispatch(q.disk.zones.EndRead(&s.op), q)
-	q.answerRead(s, q.disk.zeros[:n])
-}
-
-// answerRead copies data into the request of s and answers it. The kernel does
-// both when it hears of them, so that the buffer of s stays until the next
-// request on its tag.
-func (q *Queue) answerRead(s *slot, data []byte) {
-	q.copied.Add(1)
-	q.answers = append(q.answers, s.tag)
-	q.lane.CompleteRead(s.tag, byAnswer, data)
-	s.answered = true
-}
-
-// copyError is what became of a copy of a request's data: res is its length or
-// -errno.
+// copyError returns the error of a copy of want bytes of a request's data whose
+// outcome is res, bytes or -errno.
 func copyError(res int32, want int) error {
 	if res < 0 {
 		return fmt.Errorf("copy of a request's data: %w", unix.Errno(-res))
@@ -145,7 +137,7 @@ func copyError(res int32, want int) error {
 	return fmt.Errorf("copy of a request's data: %d of %d bytes", res, want)
 }
 
-// result is the outcome of a call as a completion has it.
+// result returns the outcome of a call in the form that a completion has.
 func result(n int, errno unix.Errno) int32 {
 	if errno != 0 {
 		return -int32(errno)

@@ -1,40 +1,16 @@
 package engine
 
-import (
-	"fmt"
+import "fmt"
 
-	"zqublkd/ublk"
-	"zqublkd/zoned"
-)
-
-// job is what a worker does for a slot: all that may block.
-type job uint8
-
-const (
-	jobResolve job = iota // load the tables of its range
-	jobEnsure             // take space for its range
-	jobReserve            // the same, and host space for what the zone gets next
-	jobRead               // read all of it, whatever the clusters are
-	jobRest               // read or write all that is left of it
-	jobZero               // make its range zeros
-	jobFlush
-	jobReset
-	jobFinish
-)
-
-// task is one job on its way to a worker.
+// task is a step on its way to a worker.
 type task struct {
-	s *slot
-	j job
+	s  *slot
+	at step
 }
 
 // workers is the number of goroutines that do jobs. They wait for the disk
 // most of the time, so their number bounds how much of that goes on at once.
 const workers = 8
-
-// hand gives s to a worker. The channel has room for every tag, so this never
-// waits.
-func (q *Queue) hand(s *slot, j job) { q.disk.tasks <- task{s, j} }
 
 func (d *Disk) startWorkers(tags int) {
 	d.tasks = make(chan task, tags)
@@ -49,101 +25,82 @@ func (d *Disk) startWorkers(tags int) {
 	}
 }
 
-// work does a job. A panic becomes an I/O error of the one request.
+// work does a step. A panic becomes an I/O error of the one request.
 func (d *Disk) work(t task) {
+	s := t.s
 	defer func() {
 		if v := recover(); v != nil {
-			t.s.err = d.panicked(v)
-			d.back(t.s)
+			s.err = d.panicked(v)
+			d.abandon(s)
 		}
 	}()
-	s := t.s
-	switch t.j {
-	case jobReset:
+	var back step
+	switch t.at {
+	case stepReset:
 		list := d.durability.reset(&s.op)
 		d.freeze()
 		d.dispatch(list, nil)
 		return
-	case jobFinish:
+	case stepFinish:
 		list := d.durability.finish(&s.op)
 		d.freeze()
 		d.dispatch(list, nil)
 		return
-	case jobFlush:
-		s.err = d.flush()
-		d.freeze()
+	case stepFlush:
+		s.err, back = d.flush(), stepAnswer
 		s.durable = true
-		s.q.post(s, thenAnswer)
-		return
-	}
-	then := thenEnd
-	s.err = d.transferBlocking(s, t.j, &then)
-	d.freeze()
-	if s.err != nil {
-		then = thenEnd
-	}
-	s.q.post(s, then)
-}
-
-// back returns a slot whose job has panicked.
-func (d *Disk) back(s *slot) {
-	if s.granted {
-		s.granted = false
-		d.dispatch(d.abandon(s), nil)
-		return
-	}
-	s.q.post(s, thenAnswer)
-}
-
-// abandon ends, with its error, a request that the rules granted.
-func (d *Disk) abandon(s *slot) *zoned.Op {
-	switch op := s.desc.Op(); {
-	case op == ublk.OpRead || s.repeated:
-		list := d.zones.EndRead(&s.op)
-		s.q.post(s, thenAnswer)
-		return list
-	case op == ublk.OpZoneReset || op == ublk.OpZoneResetAll:
-		return d.zones.EndReset(&s.op, s.err)
-	case op == ublk.OpZoneFinish:
-		return d.zones.EndFinish(&s.op, s.err)
-	}
-	return d.zones.EndWrite(&s.op, s.err)
-}
-
-// transferBlocking does the jobs that move data or make room for it.
-func (d *Disk) transferBlocking(s *slot, j job, then *step) error {
-	at := s.off + s.moved
-	switch j {
-	case jobResolve:
-		*then = thenMap
-		return d.img.Resolve(at, s.left())
-	case jobEnsure:
-		*then = thenMap
-		return d.ensure(at, s.left())
-	case jobReserve:
-		*then = thenMove
-		return d.reserveAhead(s.op.Zone, at, s.desc.Bytes())
-	case jobRead:
-		err := d.img.ReadAt(s.buf[s.moved:s.limit], at)
-		clear(s.buf[s.limit:])
-		return err
-	case jobRest:
-		return d.rest(s, at)
-	case jobZero:
-		if s.desc.Op() == ublk.OpDiscard {
-			return d.img.Discard(s.desc.Offset(), s.desc.Bytes())
+	default:
+		back, s.err = d.move(s, t.at)
+		if s.err != nil {
+			back = stepEnd
 		}
-		return d.img.MakeZero(s.desc.Offset(), s.desc.Bytes())
 	}
-	return fmt.Errorf("job %d: not known", j)
+	d.freeze()
+	s.q.post(s, back)
 }
 
-// rest moves all that is left of a transfer, the way of all data of the image.
-func (d *Disk) rest(s *slot, at uint64) error {
-	if s.desc.Op() == ublk.OpRead {
-		err := d.img.ReadAt(s.buf[s.moved:s.limit], at)
-		clear(s.buf[s.limit:])
-		return err
+// abandon ends, with its error, a request whose step has panicked.
+func (d *Disk) abandon(s *slot) {
+	if !s.granted {
+		s.q.post(s, stepAnswer)
+		return
 	}
-	return d.img.WriteAt(s.buf[s.moved:], at)
+	s.granted = false
+	list := s.operation.end(d.zones, &s.op, s.err)
+	if s.operation.alone {
+		s.q.post(s, stepAnswer)
+	}
+	d.dispatch(list, nil)
 }
+
+// move does the steps that move data or make room for it, and returns where the
+// request goes on.
+func (d *Disk) move(s *slot, at step) (step, error) {
+	off := s.off + s.moved
+	switch at {
+	case stepResolve:
+		return stepTransfer, d.img.Resolve(off, s.left())
+	case stepEnsure:
+		return stepTransfer, d.ensure(off, s.left())
+	case stepReserve:
+		return stepStart, d.reserveAhead(s.op.Zone, off, s.desc.Bytes())
+	case stepRest:
+		return stepEnd, s.operation.data.rest(d, s, off)
+	case stepDiscard:
+		return stepEnd, d.img.Discard(s.desc.Offset(), s.desc.Bytes())
+	case stepZero:
+		return stepEnd, d.img.MakeZero(s.desc.Offset(), s.desc.Bytes())
+	}
+	return stepEnd, fmt.Errorf("step %d: none of a worker", at)
+}
+
+// readRest reads all that is left, from byte off of the disk on, whatever its
+// clusters are.
+func (d *Disk) readRest(s *slot, off uint64) error {
+	err := d.img.ReadAt(s.buf[s.moved:s.limit], off)
+	clear(s.buf[s.limit:])
+	return err
+}
+
+// writeRest is readRest for data that goes to the image.
+func (d *Disk) writeRest(s *slot, off uint64) error { return d.img.WriteAt(s.buf[s.moved:], off) }
