@@ -31,7 +31,7 @@ var listColumns = []column{
 	{"recovery", "what happens when its daemon dies: reissue or off", true, func(d listedDevice) string { return string(d.Recovery) }},
 	{"holders", "mounts, swap and devices on top of it", true, func(d listedDevice) string { return strings.Join(d.Holders, ", ") }},
 	{"pid", "process of its daemon", true, func(d listedDevice) string { return strconv.Itoa(d.PID) }},
-	{"image", "the image; (deleted) if it is there no more", true, imageColumn},
+	{"image", "the image; (deleted) if it is there no more, (snapshot) if it is not written to", true, imageColumn},
 	{"cache", "page cache for data: none or writeback", false, func(d listedDevice) string { return string(d.Cache) }},
 	{"queues", "hardware queues", false, func(d listedDevice) string { return strconv.Itoa(int(d.Queues)) }},
 	{"depth", "requests of a queue at once", false, func(d listedDevice) string { return strconv.Itoa(int(d.Depth)) }},
@@ -40,6 +40,9 @@ var listColumns = []column{
 }
 
 func imageColumn(d listedDevice) string {
+	if d.SnapshotOf != "" {
+		return d.SnapshotOf + " (snapshot)"
+	}
 	if d.Gone {
 		return d.Image + " (deleted)"
 	}

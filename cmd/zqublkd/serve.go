@@ -37,6 +37,7 @@ type serveOptions struct {
 	runDir   string
 	stopWait time.Duration
 	detached bool
+	of       string // the image is a throw-away overlay of this one
 }
 
 func (o *serveOptions) addFlags(c *cobra.Command) {
@@ -78,7 +79,7 @@ func (o *serveOptions) args(image string) []string {
 		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
 		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
 		"--run-dir", runDir, "--stop-wait", o.stopWait.String(), "--read-only=" + strconv.FormatBool(o.readOnly), "--force=" + strconv.FormatBool(o.force),
-		"--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
+		"--snapshot-of", o.of, "--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
 }
 
 func (o *serveOptions) config(image string) server.Config {
@@ -87,7 +88,7 @@ func (o *serveOptions) config(image string) server.Config {
 		supervised = bySupervisor
 	}
 	return server.Config{
-		Image: image, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Force: o.force, Recovery: server.Recovery(o.recovery),
+		Image: image, SnapshotOf: o.of, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Force: o.force, Recovery: server.Recovery(o.recovery),
 		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
 		Cache: engine.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
 	}
@@ -112,6 +113,8 @@ func newServe() *cobra.Command {
 	o.addFlags(c)
 	c.Flags().BoolVar(&o.detached, "detached", false, "report readiness on descriptor 3 and log into the run directory")
 	c.Flags().MarkHidden("detached")
+	c.Flags().StringVar(&o.of, "snapshot-of", "", "the image is a throw-away overlay of this one")
+	c.Flags().MarkHidden("snapshot-of")
 	return c
 }
 

@@ -72,6 +72,7 @@ func ownLayer(w *storage.Way) layer {
 // Allow says which files an image names are opened.
 type Allow struct {
 	Backing bool `json:"backing,omitempty"`
+	Own     bool `json:"own,omitempty"` // the backing file that the image itself names: we have made it
 	Data    bool `json:"data_file,omitempty"`
 }
 
@@ -89,7 +90,7 @@ type DiskOptions struct {
 func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	opened, err := imagefile.Open(path, imagefile.Options{
 		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct},
-		AllowBacking: o.Allow.Backing, AllowData: o.Allow.Data, CacheBytes: o.L2Cache,
+		AllowBacking: o.Allow.Backing, AllowOwn: o.Allow.Own, AllowData: o.Allow.Data, CacheBytes: o.L2Cache,
 	})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ type Options struct {
 	storage.Options
 
 	AllowBacking bool // follow the names of backing files
+	AllowOwn     bool // follow that in the image itself, which we have made
 	AllowData    bool // follow the name of an external data file
 
 	// Lenient opens what would be refused, for looking at it.
@@ -104,7 +105,7 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 			return nil, err
 		}
 	}
-	if c.options.AllowBacking && h.BackingFile != "" {
+	if (c.options.AllowBacking || c.options.AllowOwn && len(c.path) == 1) && h.BackingFile != "" {
 		if o.Base, err = c.openBase(f, h, so); err != nil {
 			return nil, err
 		}

@@ -33,10 +33,14 @@ const (
 
 // Config says what is served and how.
 type Config struct {
-	Image    string
-	Allow    engine.Allow // which names found in it are followed
-	ID       int32        // device number, -1: any
-	Name     string       // for lists and udev's links; "": the image's file name, or one made of it
+	Image string
+	Allow engine.Allow // which names found in it are followed
+
+	// SnapshotOf is the image that Image is a throw-away overlay of; empty: it is none.
+	SnapshotOf string
+
+	ID       int32  // device number, -1: any
+	Name     string // for lists and udev's links; "": the image's file name, or one made of it
 	ReadOnly bool
 	Force    bool // add a device even to a kernel that is known to crash then
 	Recovery Recovery

@@ -129,8 +129,14 @@ func waitNumber(open opener, id uint32) error {
 	return fmt.Errorf("device %d is stopped; %w%s", id, ErrLinger, by)
 }
 
-// deleteOrphan deletes a device whose daemon is dead.
+// deleteOrphan deletes a device whose daemon is dead, with all that was for it alone.
 func deleteOrphan(open opener, runDir string, id uint32) error {
+	return deleteDead(open, runDir, id, Record.throwAway)
+}
+
+// deleteDead is deleteOrphan that does with what was for the device alone as it is
+// told.
+func deleteDead(open opener, runDir string, id uint32, rest func(Record) error) error {
 	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
 		return NotOurs(runDir, id)
 	}
@@ -142,6 +148,9 @@ func deleteOrphan(open opener, runDir string, id uint32) error {
 	removed := false
 	if err == nil {
 		removed, err = r.removeDevice(open)
+	}
+	if err == nil {
+		err = rest(r)
 	}
 	if err != nil {
 		return errors.Join(err, c.lock.Close())

@@ -154,13 +154,14 @@ func (d *Device) takeDown() error {
 	case d.keep:
 		d.dir.lock.Close()
 	default: // last: who waits for it may open the image again
+		errs = append(errs, d.record.throwAway())
 		d.dir.remove()
 	}
 	return errors.Join(errs...)
 }
 
 func (d *Device) openDisk() (err error) {
-	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.Allow, L2Cache: d.cfg.L2Cache, Log: d.log}
+	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.allow(), L2Cache: d.cfg.L2Cache, Log: d.log}
 	if d.keep {
 		d.disk, err = engine.OpenTaken(d.cfg.Image, d.dir.path(stateName), o)
 	} else {
@@ -176,7 +177,7 @@ func (d *Device) openDisk() (err error) {
 	if err := engine.Servable(d.disk.Image()); err != nil {
 		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
 	}
-	return nil
+	return d.hideSnapshot()
 }
 
 func (d *Device) openDriver() (err error) {
@@ -298,7 +299,7 @@ func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
 
 func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
-		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, ImageID: d.imageID, PID: os.Getpid(),
+		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, ImageID: d.imageID, SnapshotOf: d.cfg.SnapshotOf, PID: os.Getpid(),
 		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
 		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
 		Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,

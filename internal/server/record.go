@@ -23,6 +23,7 @@ type Record struct {
 	Name       string       `json:"name"`
 	Image      string       `json:"image"`
 	ImageID    imageID      `json:"image_id"`
+	SnapshotOf string       `json:"snapshot_of,omitempty"` // image is a throw-away overlay of it
 	PID        int          `json:"pid"`
 	Start      uint64       `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
 	Supervisor int          `json:"supervisor,omitempty"` // process that brings the daemon back

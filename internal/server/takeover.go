@@ -39,6 +39,10 @@ func (d *Device) buryDead() error {
 	}
 	for _, r := range records {
 		ours := r.Image == d.cfg.Image || r.isOf(d.imageID)
+		if d.cfg.SnapshotOf != "" && r.SnapshotOf == d.cfg.SnapshotOf && !ours && !r.Alive && r.Recovery == RecoveryOff {
+			_ = deleteOrphan(d.open, d.cfg.RunDir, r.ID) // a favour: nobody asks for it again
+			continue
+		}
 		noDevice := r.Recovery == RecoveryOff || d.gone != nil && *d.gone == r.ID
 		if !ours || r.Alive || !noDevice {
 			continue
@@ -46,7 +50,7 @@ func (d *Device) buryDead() error {
 		if err := d.inherit(r); err != nil {
 			return fmt.Errorf("%s: %w", r.Node, err)
 		}
-		if err := deleteOrphan(d.open, d.cfg.RunDir, r.ID); err != nil {
+		if err := deleteDead(d.open, d.cfg.RunDir, r.ID, func(Record) error { return nil }); err != nil {
 			d.log.WithError(err).WithField("device", r.Node).Warn("what a dead daemon has left could not be deleted")
 		}
 		d.former = &r.ID
@@ -59,7 +63,7 @@ func (d *Device) buryDead() error {
 func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
 	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.L2Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.L2Cache, r.Name, r.Recovery
-	d.cfg.Allow = r.Allow
+	d.cfg.Allow, d.cfg.SnapshotOf = r.Allow, r.SnapshotOf
 	d.info.ID, d.cookie = r.ID, r.Cookie
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
