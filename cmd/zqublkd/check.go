@@ -14,6 +14,7 @@ func newCheck() *cobra.Command {
 	var repair string
 	var asJSON, share bool
 	var idle func(string) error
+	var quiet *bool
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check an image: metadata, refcounts and the zone table",
@@ -47,7 +48,12 @@ clusters.`,
 				return checkFailed(err)
 			}
 			defer f.Close()
-			r, err := check.Check(f, check.Options{Repair: mode})
+			p := newProgress(c, "check", *quiet)
+			r, err := check.Check(f, check.Options{Repair: mode, Progress: p.bytes})
+			p.end()
+			if *quiet && err == nil {
+				return verdict(r)
+			}
 			if err != nil {
 				if r != nil {
 					printCheck(c, r, asJSON) // as far as it got
@@ -57,18 +63,23 @@ clusters.`,
 			if err := printCheck(c, r, asJSON); err != nil {
 				return checkFailed(err)
 			}
-			if code := r.ExitCode(); code != check.CheckClean {
-				return codeError{errors.New(""), code}
-			}
-			return nil
+			return verdict(r)
 		},
 	}
 	interruptible(c, "what was not repaired yet is as it was")
 	c.Flags().StringVarP(&repair, "repair", "r", "", "repair: leaks, or all (errors and wrapped zone entries too)")
-	idle = addIdle(c)
+	idle, quiet = addIdle(c), addQuiet(c)
 	addShare(c, &share)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// verdict is the exit code of a check that was done.
+func verdict(r *check.Report) error {
+	if code := r.ExitCode(); code != check.CheckClean {
+		return codeError{errors.New(""), code}
+	}
+	return nil
 }
 
 var repairModes = map[string]check.Repair{"": check.RepairNone, "leaks": check.RepairLeaks, "all": check.RepairAll}

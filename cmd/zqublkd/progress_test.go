@@ -62,7 +62,10 @@ func TestProgressIsTold(t *testing.T) {
 		}
 		os.Remove(out)
 	}
-	for _, args := range [][]string{{"import", "-q", "--force", "-o", "zone.size=1M", raw, image}, {"export", "-q", image, out}, {"create", "-q", "--force", image, "1M"}} {
+	if text := mustRun(t, "check", image); !strings.Contains(text, "zqublkd: check: 100% of 64K\n") {
+		t.Errorf("check said %q", text)
+	}
+	for _, args := range [][]string{{"import", "-q", "--force", "-o", "zone.size=1M", raw, image}, {"export", "-q", image, out}, {"check", "-q", image}, {"create", "-q", "--force", image, "1M"}} {
 		if text := mustRun(t, args...); text != "" {
 			t.Errorf("%v said %q", args, text)
 		}

@@ -42,6 +42,10 @@ type Options struct {
 
 	// MaxFindings bounds the list of findings; more are only counted. 0: 1000.
 	MaxFindings int
+
+	// Progress, if set, is told how many bytes of L2 tables, of how many, a walk
+	// has looked at; that is what takes long. A repair takes several walks.
+	Progress func(done, all uint64)
 }
 
 const (

@@ -11,11 +11,15 @@ import (
 // snapshots have.
 func (c *checker) checkL2Tables() error {
 	table := make([]byte, c.g.ClusterSize())
+	walked := uint64(0)
 	walk := func(r *l2Ref, active bool, disk uint64) error {
 		if r == nil || r.walked || c.uses.full {
 			return nil
 		}
 		r.walked = true
+		if walked++; c.o.Progress != nil {
+			c.o.Progress(walked*c.g.ClusterSize(), uint64(len(c.tables.refs))*c.g.ClusterSize())
+		}
 		return c.walkL2(table, r, active, disk)
 	}
 	if c.activeL1 {
