@@ -200,6 +200,9 @@ func (i *Image) Close() error {
 	return err
 }
 
+// Abandon closes the image as it is: nothing more is written, and its dirty mark stays.
+func (i *Image) Abandon() { i.failure.CompareAndSwap(nil, &errClosed) }
+
 var errClosed = errors.New("image is closed")
 
 // mayHoldData checks that a range of the data's file holds no metadata.

@@ -28,10 +28,12 @@ func (i *Image) judgeConditions() {
 }
 
 // SetZoneConditions gives the zones of each run its condition, in order,
-// durably and at once: a crash leaves all of it or nothing. It is no call for a
-// disk in use. Errors: *OptionError for zones that can't have it,
+// durably and at once: a crash leaves all of it or nothing. Who serves the image has to
+// tell the rules. Errors: *OptionError for zones that can't have it,
 // *UnsupportedError when the header has no room for so many runs.
 func (i *Image) SetZoneConditions(runs ...format.ConditionRun) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if err := i.mayWrite(); err != nil {
 		return err
 	}

@@ -134,11 +134,11 @@ func (d *Device) fail(z *zone, op *Op, err error, out *answers) {
 		case o == op:
 			above = !op.aborted
 			if err == nil {
-				err = d.refusal(o, z, RuleAborted, 0)
+				err = d.refusal(o, z, abortRule(z), 0)
 			}
 			out.add(o, Failed, err)
 		case above && o.landed:
-			out.add(o, Failed, d.refusal(o, z, RuleAborted, 0))
+			out.add(o, Failed, d.refusal(o, z, abortRule(z), 0))
 		default:
 			o.aborted = o.aborted || above
 			keep.push(o)

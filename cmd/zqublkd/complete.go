@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/fault"
 	"zqublkd/internal/importer"
 	"zqublkd/internal/server"
 )
@@ -88,8 +89,8 @@ func completeOptions(c *cobra.Command, options []createOption) {
 func addCompletions(root *cobra.Command) {
 	values := map[string][]string{
 		"recovery": {string(server.RecoveryOff), string(server.RecoveryReissue)}, "cache": {string(engine.CacheNone), string(engine.CacheWriteback)},
-		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)}, "condition": {"read-only", "offline", "normal"},
-		"repair": {"leaks", "all"}, "op": {"read", "write", "append"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
+		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)}, "condition": {"read-only", "offline", "full", "normal"}, "mode": {cutRandom, cutLose}, "status": fault.Statuses(),
+		"repair": {"leaks", "all"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
 		"log-level": {"error", "warn", "info", "debug", "trace"},
 	}
 	for _, o := range createOptions {
@@ -112,7 +113,16 @@ func addCompletions(root *cobra.Command) {
 	walk(root)
 	for _, c := range root.Commands() {
 		switch c.Name() {
-		case "list", "del", "recover", "upgrade", "errors":
+		case "bench":
+			completeFlag(c, "op", "read", "write", "append")
+		case "fault":
+			for _, sub := range c.Commands() {
+				sub.ValidArgsFunction = completeDevices
+				if sub.Name() == "add" {
+					completeFlag(sub, "op", strings.Split(joined(fault.Ops), ", ")...)
+				}
+			}
+		case "list", "del", "recover", "upgrade", "errors", "powercut":
 			c.ValidArgsFunction = completeDevices
 		case "features":
 			c.ValidArgsFunction = completeNothing

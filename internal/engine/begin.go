@@ -7,6 +7,9 @@ import (
 
 // begin asks the rules about the request of s and starts it.
 func (q *Queue) begin(s *slot) {
+	if set := q.disk.faults.set.Load(); set != nil && q.meet(s, set) {
+		return
+	}
 	if s.operation.changes && q.disk.frozen.Load() {
 		q.refuse(s, q.disk.unchangeable(s.desc.Op()))
 		return
@@ -89,7 +92,10 @@ func (q *Queue) beginWrite(s *slot) {
 
 // start starts the I/O of a write whose place is known.
 func (q *Queue) start(s *slot) {
-	if !q.zeroCopy(s) {
+	switch {
+	case s.spoiled():
+		q.tear(s)
+	case !q.zeroCopy(s):
 		q.writeCopy(s)
 	}
 }

@@ -42,6 +42,10 @@ type Disk struct {
 	frozen  atomic.Bool           // no change any more: opened so, or the image has failed
 	failure atomic.Pointer[error] // how the image has failed
 	pause   pause
+	faults  faults
+
+	changing sync.Mutex // zones, or the power, from outside of requests
+	closed   bool
 
 	tasks      chan task
 	working    sync.WaitGroup
@@ -143,7 +147,10 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 	var flights []statefile.Carried
 	if state != nil && state.Taken() {
 		flights = state.CarryOver()
-		if state.Frozen() {
+		switch {
+		case state.Cut():
+			defer d.cutOff() // the image is read first
+		case state.Frozen():
 			d.freezeFor(errors.New("the image has failed under the daemon before this one"))
 		}
 	}
@@ -220,6 +227,9 @@ func (d *Disk) Abandon() { d.frozen.Store(true) }
 
 // Close flushes and closes the image. No request may be on its way.
 func (d *Disk) Close() error {
+	d.changing.Lock()
+	d.closed = true
+	d.changing.Unlock()
 	if d.tasks != nil {
 		close(d.tasks)
 		d.working.Wait()

@@ -35,8 +35,7 @@ func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, a
 }
 
 // partWritten returns 1 if a zone with that write pointer is active, else 0. A zone
-// that is read-only or offline, which does not change while it is served, never
-// is.
+// that is read-only or offline never is.
 func (t *durability) partWritten(zone uint32, wp uint64) int {
 	if t.zones.Geometry().Rest(zone, wp) != zoned.Closed {
 		return 0

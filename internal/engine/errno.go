@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/fault"
 	"zqublkd/qcow2"
 	"zqublkd/zoned"
 )
@@ -13,6 +14,10 @@ import (
 // ETOOMANYREFS and EOVERFLOW to its zone resource errors and hands them to the
 // caller of write(2) unchanged; a broken zone rule is EIO, as on a real drive.
 func errnoOf(err error) unix.Errno {
+	var wanted *fault.Error
+	if errors.As(err, &wanted) {
+		return wanted.No
+	}
 	var rule *zoned.Error
 	if errors.As(err, &rule) {
 		return rule.Rule.Errno()

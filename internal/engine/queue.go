@@ -77,7 +77,7 @@ func (q *Queue) Close() error { return q.bufs.close() }
 // Request implements ublk.Handler: a new request is on tag.
 func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	defer q.guard()
-	if q.disk.pause.on.Load() {
+	if q.disk.pause.on.Load() && !q.disk.pause.cut.Load() {
 		return // it is sent again to the next daemon
 	}
 	s := &q.slots[tag]
@@ -86,9 +86,16 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	s.desc, s.err, s.moved, s.limit, s.writtenBefore = q.lane.Desc(tag), nil, 0, 0, 0
 	s.granted, s.durable, s.answered = false, false, false
 	s.operation = operationOf(s.desc.Op())
+	if s.judged {
+		s.judged, s.hit = false, nil
+	}
 	s.op.Outcome = zoned.Pending
 	q.disk.state.Free(q.id, tag)
-	q.begin(s)
+	if q.disk.pause.on.Load() {
+		q.refuse(s, ErrPowerCut)
+	} else {
+		q.begin(s)
+	}
 	q.drain()
 }
 

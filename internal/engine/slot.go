@@ -3,6 +3,7 @@ package engine
 import (
 	"sync/atomic"
 
+	"zqublkd/internal/fault"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
@@ -29,6 +30,10 @@ type slot struct {
 
 	durable  bool // a flush has covered it
 	answered bool
+
+	judged bool       // the faults have been asked
+	late   bool       // one of them holds it up
+	hit    *fault.Hit // what they do to it
 
 	at     step  // where it goes on, while it is in the queue's inbox
 	posted *slot // below it there

@@ -13,14 +13,15 @@ const (
 	stepStart                // start the I/O of a write whose place is known
 	stepEnd                  // the I/O has ended with err: tell the rules
 	stepAnswer               // the rules have ended it with err: answer
+	stepLate                 // a fault has held it up long enough
 )
 
 // Steps of the queue's thread, after I/O on its ring.
 const (
-	stepPiece        step = iota + stepAnswer + 1 // a piece went through a buffer of ours
-	stepPages                                     // all went straight to or from the request's pages
-	stepFetchFailed                               // the copy into our buffer has failed, before the write
-	stepAnswerFailed                              // the copy out of our buffer has failed, before the answer
+	stepPiece        step = iota + stepLate + 1 // a piece went through a buffer of ours
+	stepPages                                   // all went straight to or from the request's pages
+	stepFetchFailed                             // the copy into our buffer has failed, before the write
+	stepAnswerFailed                            // the copy out of our buffer has failed, before the answer
 )
 
 // Steps of a worker: all that may block.
@@ -62,6 +63,8 @@ func (q *Queue) resume(s *slot, at step, res int32) {
 		q.end(s)
 	case stepAnswer:
 		q.answer(s)
+	case stepLate:
+		q.goOnLate(s)
 	case stepPiece:
 		q.pieceDone(s, res)
 	case stepPages:

@@ -122,6 +122,9 @@ func (q *Queue) pieceDone(s *slot, res int32) {
 // be answered.
 func (q *Queue) end(s *slot) {
 	s.granted = false
+	if s.spoiled() && s.err == nil {
+		s.err = s.hit.Err
+	}
 	q.disk.dispatch(s.operation.end(q.disk.zones, &s.op, s.err), q)
 	if s.operation.alone {
 		q.answer(s)

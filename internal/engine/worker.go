@@ -13,7 +13,7 @@ type task struct {
 const workers = 8
 
 func (d *Disk) startWorkers(tags int) {
-	d.tasks = make(chan task, tags)
+	d.tasks = make(chan task, tags+1) // one for a request of our own
 	for range workers {
 		d.working.Add(1)
 		go func() {

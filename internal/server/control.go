@@ -14,15 +14,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/fault"
+	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 )
 
 // command is what a client asks of a running daemon, one line of JSON; reply
 // is the answer.
 type command struct {
-	Verb  string `json:"verb"`            // status, stop, errors, hand-over
+	Verb  string `json:"verb"`            // status, stop, errors, hand-over, powercut, and those of faults and zones
 	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
 	Force bool   `json:"force,omitempty"` // stop: even if the device is in use
+
+	Rule  *fault.Rule           `json:"rule,omitempty"`     // fault-add
+	Fault int                   `json:"fault_id,omitempty"` // fault-clear; 0: all
+	Cut   engine.Cut            `json:"cut"`                // powercut
+	Zones []format.ConditionRun `json:"zones,omitempty"`    // zones
+	Full  bool                  `json:"full,omitempty"`     // zones: make them full, whatever else they say
 }
 
 type reply struct {
@@ -30,6 +38,9 @@ type reply struct {
 	Users  []string              `json:"users,omitempty"` // stop: who keeps the device from it
 	Status *Status               `json:"status,omitempty"`
 	Errors []engine.RequestError `json:"errors,omitempty"`
+	Fault  int                   `json:"fault_id,omitempty"` // fault-add
+	Faults []fault.Counted       `json:"faults,omitempty"`   // fault-list
+	Notes  []string              `json:"notes,omitempty"`    // powercut: what it does not do
 
 	then func() // done once the client has its answer
 }
@@ -87,6 +98,7 @@ func (d *Device) converse(c net.Conn) {
 		return
 	}
 	r := d.obey(cmd)
+	c.SetDeadline(time.Now().Add(10 * time.Second))
 	json.NewEncoder(c).Encode(r)
 	if r.then != nil {
 		r.then()
@@ -98,6 +110,8 @@ func (d *Device) obey(cmd command) reply {
 	case "status":
 		s := d.status()
 		return reply{Status: &s}
+	case "fault-add", "fault-list", "fault-clear", "powercut", "zones":
+		return d.trouble(cmd)
 	case "errors":
 		return reply{Errors: d.disk.LastErrors()}
 	case "hand-over":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"zqublkd/internal/engine"
 	"zqublkd/internal/statefile"
 )
 
@@ -21,6 +22,8 @@ func (d *Device) handable() error {
 	switch {
 	case d.cfg.Recovery != RecoveryReissue:
 		return noRecovery(d.record)
+	case errors.Is(d.disk.Failure(), engine.ErrPowerCut):
+		return fmt.Errorf("%s: %w: %w", d.record.Node, ErrRecover, d.disk.Failure())
 	case d.disk.Frozen() && !d.cfg.ReadOnly:
 		return fmt.Errorf("%s is read-only since its image could not be made durable: %w: stop it and check the image", d.record.Node, ErrRecover)
 	}

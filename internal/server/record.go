@@ -93,7 +93,7 @@ func (c *deviceDir) current() bool {
 
 // forget removes what an earlier device of the number has left.
 func (c *deviceDir) forget() {
-	for _, name := range []string{recordName, stateName, socketName} {
+	for _, name := range []string{recordName, stateName, socketName, faultsName} {
 		os.Remove(c.path(name))
 	}
 }
@@ -103,6 +103,7 @@ const (
 	recordName = "record.json"
 	stateName  = "state"
 	socketName = "control.sock"
+	faultsName = "faults.json"
 )
 
 // ErrServed is a device that another daemon serves.

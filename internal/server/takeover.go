@@ -68,7 +68,7 @@ func (d *Device) takeOver(r Record) error {
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
 	for _, step := range []func() error{d.lockOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
-		d.startDisk, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
+		d.startDisk, d.keepFaults, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
 		if err := step(); err != nil {
 			return fmt.Errorf("take over device %d: %w", r.ID, err)
 		}

@@ -24,7 +24,7 @@ import (
 //	0     header: magic, version, zones, queues, depth, boot id, image identity
 //	4064  sums of the image's zone-table slots: now, and when those being written are there
 //	4080  not 0: the words of the zones hold their state
-//	4088  not 0: the image could not be made durable
+//	4088  not 0: the image could not be made durable; 2: as if its power had been cut
 //	4096  one word a zone: write pointer and condition
 //	...   one record a tag: what is in flight on it
 //	...   records carried over from daemons that died before
@@ -183,6 +183,20 @@ func (s *File) SetFrozen() {
 		s.frozen().Store(1)
 	}
 }
+
+// SetCut records that the power of the disk was cut: what the zones' words say is lost.
+func (s *File) SetCut() {
+	if s != nil {
+		s.frozen().Store(powerCut)
+		s.Spend()
+	}
+}
+
+// Cut reports whether a daemon has recorded so.
+func (s *File) Cut() bool { return s.frozen().Load() == powerCut }
+
+// powerCut in place of 1, for frozen: also the power was cut.
+const powerCut = 2
 
 // Frozen says that a daemon has recorded so.
 func (s *File) Frozen() bool { return s.frozen().Load() != 0 }

@@ -22,11 +22,20 @@ for block in 512 4096; do
 		write 6 0 64K
 		write 8 0 64K EOVERFLOW
 	END
-	refused 6 "in use.*zqublkd del" set_zones 1 offline
+	set_zones 1 offline # in use
+	zones <<-END
+		zone 1 of
+		read 1 0 64K EIO
+	END
+	set_zones 1 normal
+	zones <<-END
+		zone 1 cl 64K
+		read 1 0 64K data
+	END
 	del
 	refused 2 "zone=0: conventional zones" set_zones 0 offline
 	refused 2 "zone=16: the image has zones 0 to 15" set_zones 16 offline
-	refused 2 "condition \"full\"" set_zones 1 full
+	refused 2 "becomes full on a served device only" set_zones 1 full
 	set_zones 1,5,7 read-only
 	set_zones 2,9-10 offline
 	add disk.qcow2
