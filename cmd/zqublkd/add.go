@@ -25,13 +25,13 @@ func newAdd() *cobra.Command {
 			}
 			image, err := args[0], error(nil)
 			if snap.on {
-				if image, err = snap.make(args[0], o.runDir); err != nil {
+				if image, err = snap.make(args[0], o.RunDir); err != nil {
 					return err
 				}
-				o.of = snap.of
+				o.SnapshotOf = snap.of
 			}
 			daemon := append([]string{"serve"}, o.args(image)...)
-			if o.recovery == string(server.RecoveryReissue) {
+			if o.Recovery == server.RecoveryReissue {
 				daemon = superviseArgs(deaths, o.args(image))
 			}
 			r, err := spawn(daemon, !noSystemd, true)

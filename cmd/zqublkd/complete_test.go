@@ -26,8 +26,8 @@ func completions(t *testing.T, args ...string) []string {
 
 func TestCompletion(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	writeRecord(t, run, server.Record{ID: 3, Node: "/dev/ublkb3", Name: "scratch", Image: "/srv/a.qcow2", RunDir: run})
-	writeRecord(t, run, server.Record{ID: 4, Node: "/dev/ublkb4", Name: "b", Image: "/srv/b.qcow2", RunDir: run})
+	writeRecord(t, run, server.Record{Options: server.Options{Name: "scratch", Image: "/srv/a.qcow2", RunDir: run}, ID: 3, Node: "/dev/ublkb3"})
+	writeRecord(t, run, server.Record{Options: server.Options{Name: "b", Image: "/srv/b.qcow2", RunDir: run}, ID: 4, Node: "/dev/ublkb4"})
 	for _, c := range []struct{ args, want string }{
 		{"del --run-dir RUN |", "/dev/ublkb3 scratch /dev/ublkb4 b all"},
 		{"del --run-dir RUN scratch |", "/dev/ublkb4 b"},

@@ -58,7 +58,10 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	records := []server.Record{
-		{ID: 0, Name: "my disk", Image: image}, {ID: 7, Name: "b", Image: "/gone/b.qcow2"}, {ID: 12, Name: "c", Image: "/srv/both"}, {ID: 13, Name: "/srv/both"},
+		{ID: 0, Options: server.Options{Name: "my disk", Image: image}},
+		{ID: 7, Options: server.Options{Name: "b", Image: "/gone/b.qcow2"}},
+		{ID: 12, Options: server.Options{Name: "c", Image: "/srv/both"}},
+		{ID: 13, Options: server.Options{Name: "/srv/both"}},
 	}
 	for arg, want := range map[string]uint32{
 		"0": 0, "ublkb0": 0, "/dev/ublkb0": 0, "ublkb12p3": 12, "/dev/ublkb7p128": 7, "ublkc7": 7, "/dev/ublkc12": 12,
@@ -86,7 +89,7 @@ func TestFind(t *testing.T) {
 func TestDelSeveral(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	for id := range uint32(3) {
-		writeRecord(t, run, server.Record{ID: id, Name: "disk-" + decimal(uint64(id)), Image: "/gone", RunDir: run})
+		writeRecord(t, run, server.Record{Options: server.Options{Name: "disk-" + decimal(uint64(id)), Image: "/gone", RunDir: run}, ID: id})
 	}
 	for _, c := range []struct {
 		args []string
@@ -140,9 +143,9 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id := range uint32(3) {
-		writeHung(t, run, server.Record{ID: 900 + id, Node: "/dev/ublkb90" + decimal(uint64(id)), Name: "a", Image: image, Zoned: id == 0, RunDir: run})
+		writeHung(t, run, server.Record{Options: server.Options{Name: "a", Image: image, RunDir: run}, ID: 900 + id, Node: "/dev/ublkb90" + decimal(uint64(id)), Zoned: id == 0})
 	}
-	writeRecord(t, run, server.Record{ID: 910, Node: "/dev/ublkb910", Name: "b c", Image: "/gone/b.qcow2", ReadOnly: true, Recovery: server.RecoveryReissue, RunDir: run})
+	writeRecord(t, run, server.Record{Options: server.Options{Name: "b c", Image: "/gone/b.qcow2", ReadOnly: true, Recovery: server.RecoveryReissue, RunDir: run}, ID: 910, Node: "/dev/ublkb910"})
 	began := time.Now()
 	text, err := runCommand(t, "list", "--run-dir", run, "-n", "-o", "id,kind,state,ro,recovery,size,image")
 	want := "900  zoned  hung  no   -        -  " + image + "\n" +

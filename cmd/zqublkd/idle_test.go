@@ -23,7 +23,7 @@ func TestC13_WritingVerbs(t *testing.T) {
 	if err := errors.Join(os.Link(image, other), os.MkdirAll(filepath.Join(run, "0"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	record, err := json.Marshal(server.Record{Node: "/dev/ublkb0", Image: image, Recovery: server.RecoveryReissue, RunDir: run})
+	record, err := json.Marshal(server.Record{Options: server.Options{Image: image, Recovery: server.RecoveryReissue, RunDir: run}, Node: "/dev/ublkb0"})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(run, "0", "record.json"), record, 0o644)
 	}

@@ -43,7 +43,7 @@ devices those are left alone that are served.
 
 // takeOver starts a daemon for the device of r, whose daemon is dead.
 func takeOver(c *cobra.Command, r server.Record, deaths uint) error {
-	o := serveOptions{id: -1, recovery: string(r.Recovery), cache: string(r.Cache), depth: r.Depth, queues: r.Queues, runDir: r.RunDir, stopWait: server.DefaultStopWait}
+	o := serveOptions{Options: r.Options, ID: -1}
 	now, err := spawn(superviseArgs(deaths, o.args(r.Image)), true, false)
 	if err == nil {
 		fmt.Fprintf(c.OutOrStdout(), "%s: served by process %d\n", now.Node, now.PID)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestScopeProperties(t *testing.T) {
-	r := server.Record{ID: 3, Node: "/dev/ublkb3", Name: "my disk", Image: "/srv/my disk.qcow2", PID: 11}
+	r := server.Record{Options: server.Options{Name: "my disk", Image: "/srv/my disk.qcow2"}, ID: 3, Node: "/dev/ublkb3", PID: 11}
 	got := map[string]string{}
 	for _, p := range scopeProperties(r, 10) {
 		got[p.Name] = fmt.Sprint(p.Value.Value())

@@ -8,9 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"syscall"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
@@ -23,74 +22,75 @@ import (
 
 // serveOptions are the flags of serve and add.
 type serveOptions struct {
-	id       int32
-	name     string
-	readOnly bool
-	force    bool
-	allow    engine.Allow
-	recovery string
-	cache    string
-	zeroCopy string
-	l2Cache  uint64
-	queues   uint16
-	depth    uint16
-	runDir   string
-	stopWait time.Duration
+	server.Options
+	ID       int32 `json:"number"`
+	Force    bool  `json:"force"`
 	detached bool
-	of       string // the image is a throw-away overlay of this one
+	handed   string // by add: the options in JSON, instead of flags
 }
 
 func (o *serveOptions) addFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.Int32Var(&o.id, "id", -1, "device number; -1: the first free one")
-	f.StringVar(&o.name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
-	f.BoolVar(&o.readOnly, "read-only", false, "serve it read-only")
-	f.BoolVar(&o.force, "force", false, "add a device even to a kernel that is known to crash when one is added")
-	f.StringVar(&o.recovery, "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
-	f.StringVar(&o.cache, "cache", string(engine.CacheNone), "page cache for data: none or writeback")
-	f.StringVar(&o.zeroCopy, "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
-	f.Var((*sizeFlag)(&o.l2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
-	f.Uint16Var(&o.queues, "queues", 0, "hardware queues; 0: one for each CPU")
-	f.Uint16Var(&o.depth, "depth", server.DefaultDepth, "requests of a queue at once")
-	f.DurationVar(&o.stopWait, "stop-wait", server.DefaultStopWait, "how long SIGTERM (systemctl stop) waits for the users of the device before it goes all the same; 0: not at all")
-	addAllow(c, &o.allow)
-	addRunDir(c, &o.runDir)
+	f.Int32Var(&o.ID, "id", -1, "device number; -1: the first free one")
+	f.StringVar(&o.Name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
+	f.BoolVar(&o.ReadOnly, "read-only", false, "serve it read-only")
+	f.BoolVar(&o.Force, "force", false, "add a device even to a kernel that is known to crash when one is added")
+	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
+	f.StringVar((*string)(&o.Cache), "cache", string(engine.CacheNone), "page cache for data: none or writeback")
+	f.StringVar((*string)(&o.ZeroCopy), "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
+	f.Var((*sizeFlag)(&o.L2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
+	f.Uint16Var(&o.Queues, "queues", 0, "hardware queues; 0: one for each CPU")
+	f.Uint16Var(&o.Depth, "depth", server.DefaultDepth, "requests of a queue at once")
+	f.DurationVar(&o.StopWait, "stop-wait", server.DefaultStopWait, "how long SIGTERM (systemctl stop) waits for the users of the device before it goes all the same; 0: not at all")
+	addAllow(c, &o.Allow)
+	addRunDir(c, &o.RunDir)
 }
 
 func (o *serveOptions) check() error {
 	switch {
-	case o.id < -1:
-		return usageError{fmt.Errorf("--id %d: give a device number, or -1 for the first free one", o.id)}
-	case o.depth == 0 || o.depth > 4096:
-		return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", o.depth)}
-	case o.stopWait < 0:
-		return usageError{fmt.Errorf("--stop-wait %v: must not be negative", o.stopWait)}
-	case o.queues > 4096:
-		return usageError{fmt.Errorf("--queues %d: must be at most 4096", o.queues)}
+	case o.ID < -1:
+		return usageError{fmt.Errorf("--id %d: give a device number, or -1 for the first free one", o.ID)}
+	case o.Depth == 0 || o.Depth > 4096:
+		return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", o.Depth)}
+	case o.StopWait < 0:
+		return usageError{fmt.Errorf("--stop-wait %v: must not be negative", o.StopWait)}
+	case o.Queues > 4096:
+		return usageError{fmt.Errorf("--queues %d: must be at most 4096", o.Queues)}
 	}
 	return nil
 }
 
-// args are the arguments of the daemon that add starts, after its verb.
+// args are the arguments of the daemon that add starts, after its verb: all options in
+// one, so that none can be forgotten. The flags stay for people, and for supervisors
+// of the time when they were told one by one.
 func (o *serveOptions) args(image string) []string {
-	image, _ = filepath.Abs(image)
-	runDir, _ := filepath.Abs(o.runDir)
-	return []string{image, "--detached", "--log-level", logLevel,
-		"--id", strconv.Itoa(int(o.id)), "--name", o.name, "--recovery", o.recovery, "--cache", o.cache, "--zero-copy", o.zeroCopy, "--l2-cache-size", strconv.FormatUint(o.l2Cache, 10),
-		"--queues", strconv.Itoa(int(o.queues)), "--depth", strconv.Itoa(int(o.depth)),
-		"--run-dir", runDir, "--stop-wait", o.stopWait.String(), "--read-only=" + strconv.FormatBool(o.readOnly), "--force=" + strconv.FormatBool(o.force),
-		"--snapshot-of", o.of, "--allow-backing=" + strconv.FormatBool(o.allow.Backing), "--allow-data-file=" + strconv.FormatBool(o.allow.Data)}
+	o.Image, _ = filepath.Abs(image)
+	o.RunDir, _ = filepath.Abs(o.RunDir)
+	handed, _ := json.Marshal(o) // numbers and strings
+	return []string{o.Image, "--detached", "--log-level", logLevel, "--options", string(handed)}
 }
 
-func (o *serveOptions) config(image string) server.Config {
+// complete makes o what serve is told: by flags or by add.
+func (o *serveOptions) complete(image string) error {
+	if o.handed != "" {
+		d := json.NewDecoder(strings.NewReader(o.handed))
+		d.DisallowUnknownFields()
+		if err := d.Decode(o); err != nil {
+			return usageError{fmt.Errorf("--options: not what this program hands to its daemon, or of a newer one: %w", err)}
+		}
+	}
+	o.Image = image
+	return o.check()
+}
+
+func (o *serveOptions) config() server.Config {
 	var supervised func([]string) bool
-	if o.detached && o.recovery == string(server.RecoveryReissue) {
+	if o.detached && o.Recovery == server.RecoveryReissue {
 		supervised = bySupervisor
 	}
 	return server.Config{
-		Image: image, SnapshotOf: o.of, Allow: o.allow, ID: o.id, Name: o.name, ReadOnly: o.readOnly, Force: o.force, Recovery: server.Recovery(o.recovery),
-		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts,
-		Cache: engine.Cache(o.cache), ZeroCopy: server.ZeroCopy(o.zeroCopy), L2Cache: o.l2Cache, Queues: o.queues, Depth: o.depth, RunDir: o.runDir, StopWait: o.stopWait, Log: logrus.StandardLogger(),
+		Options: o.Options, ID: o.ID, Force: o.Force,
+		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Log: logrus.StandardLogger(),
 	}
 }
 
@@ -101,31 +101,33 @@ func newServe() *cobra.Command {
 		Short: "Serve an image in the foreground, until SIGTERM or del",
 		Args:  exactly("IMAGE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.complete(args[0]); err != nil {
 				return err
 			}
 			if err := harden(); err != nil {
 				return err
 			}
-			return o.serve(args[0])
+			return o.serve()
 		},
 	}
 	o.addFlags(c)
 	c.Flags().BoolVar(&o.detached, "detached", false, "report readiness on descriptor 3 and log into the run directory")
+	c.Flags().StringVar(&o.handed, "options", "", "all options in JSON, as add hands them to the daemon it starts")
 	c.Flags().MarkHidden("detached")
-	c.Flags().StringVar(&o.of, "snapshot-of", "", "the image is a throw-away overlay of this one")
+	c.Flags().MarkHidden("options")
+	c.Flags().StringVar(&o.SnapshotOf, "snapshot-of", "", "the image is a throw-away overlay of this one")
 	c.Flags().MarkHidden("snapshot-of")
 	return c
 }
 
-func (o *serveOptions) serve(image string) error {
+func (o *serveOptions) serve() error {
 	if o.detached {
 		unix.CloseOnExec(readyFD)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer cancel()
 	signal.Ignore(unix.SIGPIPE)
-	err := server.Serve(ctx, o.config(image), o.ready)
+	err := server.Serve(ctx, o.config(), o.ready)
 	// Only the end of the process gives the requests back.
 	switch {
 	case errors.Is(err, server.ErrQueue):
@@ -142,7 +144,7 @@ func (o *serveOptions) serve(image string) error {
 // ready tells whoever waits for the device that it can be used.
 func (o *serveOptions) ready(r server.Record) {
 	if o.detached {
-		if err := detach(o.runDir, r); err != nil {
+		if err := detach(o.RunDir, r); err != nil {
 			logrus.WithError(err).Warn("no log")
 		}
 	}

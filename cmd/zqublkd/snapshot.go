@@ -31,7 +31,7 @@ func (s *snapshot) check(o *serveOptions) error {
 	switch {
 	case !s.on && s.dir != defaultSnapshotDir:
 		return usageError{errors.New("--snapshot-dir is for --snapshot")}
-	case s.on && o.readOnly:
+	case s.on && o.ReadOnly:
 		return usageError{errors.New("--snapshot is for writing, and what is served --read-only is not changed: give one of them")}
 	}
 	return nil

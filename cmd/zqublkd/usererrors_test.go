@@ -24,7 +24,7 @@ func TestUserErrors(t *testing.T) {
 	mustRun(t, "create", "-o", "zone.mode=host-managed,zone.size=1M", "z.qcow2", "8M")
 	mustRun(t, "create", "p.qcow2", "8M")
 	mustRun(t, "create", "served.qcow2", "8M")
-	writeRecord(t, runDir, server.Record{ID: 8, Node: "/dev/ublkb8", Name: "dead", Image: "/gone", RunDir: runDir})
+	writeRecord(t, runDir, server.Record{Options: server.Options{Name: "dead", Image: "/gone", RunDir: runDir}, ID: 8, Node: "/dev/ublkb8"})
 	for name, b := range map[string]string{"text": strings.Repeat("no image ", 100), "empty": "", "vmdk": "KDMV" + strings.Repeat("\x00", 2000)} {
 		if err := os.WriteFile(name, []byte(b), 0o600); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -33,24 +32,9 @@ const (
 
 // Config says what is served and how.
 type Config struct {
-	Image string
-	Allow engine.Allow // which names found in it are followed
-
-	// SnapshotOf is the image that Image is a throw-away overlay of; empty: it is none.
-	SnapshotOf string
-
-	ID       int32  // device number, -1: any
-	Name     string // for lists and udev's links; "": the image's file name, or one made of it
-	ReadOnly bool
-	Force    bool // add a device even to a kernel that is known to crash then
-	Recovery Recovery
-	Cache    engine.Cache
-	ZeroCopy ZeroCopy
-	Queues   uint16        // 0: one for each CPU
-	Depth    uint16        // tags of a queue
-	L2Cache  uint64        // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
-	RunDir   string        // where devices are recorded
-	StopWait time.Duration // for users of the device when the context ends; 0: none
+	Options
+	ID    int32 // device number, -1: any
+	Force bool  // add a device even to a kernel that is known to crash then
 
 	Supervised func(args []string) bool // does a parent with these arguments bring the daemon back? nil: nobody does
 	Unit       string                   // systemd's unit that does

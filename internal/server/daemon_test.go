@@ -39,7 +39,7 @@ func newWorld(t *testing.T) *world {
 // daemon is one that has not begun yet.
 func (w *world) daemon(r Recovery) *Device {
 	w.t.Helper()
-	cfg := Config{Image: w.image, ID: -1, Queues: 1, Depth: 4, Recovery: r, RunDir: w.run, Log: silent()}
+	cfg := Config{Options: Options{Image: w.image, Queues: 1, Depth: 4, Recovery: r, RunDir: w.run}, ID: -1, Log: silent()}
 	if err := cfg.complete(); err != nil {
 		w.t.Fatal(err)
 	}

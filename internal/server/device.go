@@ -299,11 +299,10 @@ func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
 
 func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
-		ID: d.info.ID, Node: d.info.BlockPath(), Name: d.cfg.Name, Image: d.cfg.Image, ImageID: d.imageID, SnapshotOf: d.cfg.SnapshotOf, PID: os.Getpid(),
-		Allow: d.cfg.Allow, ReadOnly: d.cfg.ReadOnly, Recovery: d.cfg.Recovery, Cache: d.cfg.Cache, ZeroCopy: d.zeroCopy(), L2Cache: d.cfg.L2Cache,
-		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
-		Unit: d.cfg.Unit, Queues: d.info.Queues, Depth: d.info.Depth, Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), RunDir: d.cfg.RunDir,
-		Starting: starting, Cookie: d.cookie,
+		Options: d.cfg.Options, ID: d.info.ID, Node: d.info.BlockPath(), ImageID: d.imageID, PID: os.Getpid(), UsesPages: d.zeroCopy(),
+		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start, Unit: d.cfg.Unit,
+		Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), Starting: starting, Cookie: d.cookie,
 	}
+	d.record.Queues, d.record.Depth = d.info.Queues, d.info.Depth // the driver may give fewer than it was asked for
 	return d.dir.write(d.record)
 }

@@ -24,7 +24,7 @@ func TestHandOverRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer disk.Close()
-			d := &Device{disk: disk, cfg: Config{Recovery: c.recovery}}
+			d := &Device{disk: disk, cfg: Config{Options: Options{Recovery: c.recovery}}}
 			if err := d.mayHandOver(c.version); !errors.Is(err, ErrRecover) {
 				t.Errorf("got %v", err)
 			}

@@ -33,7 +33,7 @@ func TestUnserved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := claim.write(Record{ID: 7, Node: "/dev/ublkb7", Image: c.served, Recovery: c.how}); err != nil {
+			if err := claim.write(Record{Options: Options{Image: c.served, Recovery: c.how}, ID: 7, Node: "/dev/ublkb7"}); err != nil {
 				t.Fatal(err)
 			}
 			if !c.alive {

@@ -17,19 +17,19 @@ func quiet() *logrus.Logger {
 }
 
 func TestChooseName(t *testing.T) {
-	others := []Record{{Name: "disk.qcow2", Image: "/a/disk.qcow2", Node: "/dev/ublkb3"}, {Name: "chosen", Node: "/dev/ublkb4"}}
+	others := []Record{{Options: Options{Name: "disk.qcow2", Image: "/a/disk.qcow2"}, Node: "/dev/ublkb3"}, {Options: Options{Name: "chosen"}, Node: "/dev/ublkb4"}}
 	log := quiet()
 	for _, c := range []struct{ name, image, want string }{
 		{"", "/b/other.qcow2", "other.qcow2"},
 		{"mine", "/b/disk.qcow2", "mine"},
 		{"", "/b/disk.qcow2", "disk.qcow2-cb4c7d"},
 	} {
-		cfg := Config{Name: c.name, Image: c.image, Log: log}
+		cfg := Config{Options: Options{Name: c.name, Image: c.image}, Log: log}
 		if err := cfg.chooseName(others); err != nil || cfg.Name != c.want {
 			t.Errorf("%q of %s: %q, %v; want %q", c.name, c.image, cfg.Name, err, c.want)
 		}
 	}
-	cfg := Config{Name: "chosen", Image: "/b/disk.qcow2", Log: log}
+	cfg := Config{Options: Options{Name: "chosen", Image: "/b/disk.qcow2"}, Log: log}
 	if err := cfg.chooseName(others); !errors.Is(err, ErrNameTaken) || !strings.Contains(err.Error(), "/dev/ublkb4") {
 		t.Errorf("a name that is taken: %v", err)
 	}
@@ -39,14 +39,14 @@ func TestChooseName(t *testing.T) {
 // other's record is there.
 func TestNamesAreGivenOneByOne(t *testing.T) {
 	dir := t.TempDir()
-	d := &Device{cfg: Config{Image: filepath.Join(dir, "disk.qcow2"), RunDir: dir, Log: quiet()}}
+	d := &Device{cfg: Config{Options: Options{Image: filepath.Join(dir, "disk.qcow2"), RunDir: dir}, Log: quiet()}}
 	free, err := d.takeName()
 	if err != nil {
 		t.Fatal(err)
 	}
 	second := make(chan string)
 	go func() {
-		e := &Device{cfg: Config{Image: "/other/disk.qcow2", RunDir: dir, Log: quiet()}}
+		e := &Device{cfg: Config{Options: Options{Image: "/other/disk.qcow2", RunDir: dir}, Log: quiet()}}
 		free, err := e.takeName()
 		if err == nil {
 			free()
@@ -63,7 +63,7 @@ func TestNamesAreGivenOneByOne(t *testing.T) {
 		t.Fatalf("named %q beside the first", name)
 	default:
 	}
-	if err := c.write(Record{Name: d.cfg.Name}); err != nil {
+	if err := c.write(Record{Options: Options{Name: d.cfg.Name}}); err != nil {
 		t.Fatal(err)
 	}
 	free()

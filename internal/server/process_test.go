@@ -25,7 +25,7 @@ func sleeper(t *testing.T) *exec.Cmd {
 // numbers a stranger has now: with the starts they had, and of a program that
 // did not record them.
 func reused(stranger int) map[string]Record {
-	r := Record{ID: 7, Node: "/dev/ublkb7", Image: "/x", Recovery: RecoveryReissue, PID: stranger, Supervisor: stranger}
+	r := Record{Options: Options{Image: "/x", Recovery: RecoveryReissue}, ID: 7, Node: "/dev/ublkb7", PID: stranger, Supervisor: stranger}
 	with := r
 	with.Start, with.SuperStart = 1, 1
 	return map[string]Record{"with starts": with, "without": r}

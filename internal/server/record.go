@@ -12,38 +12,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"zqublkd/internal/engine"
 )
 
 // Record is what is written down of one served device.
 type Record struct {
-	ID         uint32       `json:"id"`
-	Node       string       `json:"node"`
-	Name       string       `json:"name"`
-	Image      string       `json:"image"`
-	ImageID    imageID      `json:"image_id"`
-	SnapshotOf string       `json:"snapshot_of,omitempty"` // image is a throw-away overlay of it
-	PID        int          `json:"pid"`
-	Start      uint64       `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
-	Supervisor int          `json:"supervisor,omitempty"` // process that brings the daemon back
-	SuperStart uint64       `json:"supervisor_start,omitempty"`
-	Unit       string       `json:"unit,omitempty"` // systemd's unit that does
-	Allow      engine.Allow `json:"allow"`          // names found in the image that are followed
-	ReadOnly   bool         `json:"read_only"`
-	Recovery   Recovery     `json:"recovery"`
-	Cache      engine.Cache `json:"cache"`
-	ZeroCopy   bool         `json:"zero_copy"`
-	L2Cache    uint64       `json:"l2_cache,omitempty"` // bytes
-	Queues     uint16       `json:"queues"`
-	Depth      uint16       `json:"depth"`
-	Zoned      bool         `json:"zoned"`
-	Started    time.Time    `json:"started"`
-	Cookie     uint64       `json:"cookie"` // the driver keeps it with the device
-	RunDir     string       `json:"run_dir"`
-	Starting   bool         `json:"starting,omitempty"` // its node can't be used yet
-	Alive      bool         `json:"alive"`              // when read: its daemon lives
-	Unknown    bool         `json:"unknown,omitempty"`  // when read: whoever looks may not know whether it lives
+	Options
+	ID         uint32    `json:"id"`
+	Node       string    `json:"node"`
+	ImageID    imageID   `json:"image_id"`
+	PID        int       `json:"pid"`
+	Start      uint64    `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
+	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
+	SuperStart uint64    `json:"supervisor_start,omitempty"`
+	Unit       string    `json:"unit,omitempty"` // systemd's unit that does
+	UsesPages  bool      `json:"zero_copy"`      // file I/O uses the requests' own pages
+	Zoned      bool      `json:"zoned"`
+	Started    time.Time `json:"started"`
+	Cookie     uint64    `json:"cookie"`             // the driver keeps it with the device
+	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
+	Alive      bool      `json:"alive"`              // when read: its daemon lives
+	Unknown    bool      `json:"unknown,omitempty"`  // when read: whoever looks may not know whether it lives
 }
 
 func (r Record) daemon() process     { return process{r.PID, r.Start} }
@@ -248,7 +236,7 @@ func Records(runDir string) ([]Record, error) {
 // ReadRecord reads the record of device id, and looks whether its daemon lives:
 // by its lock or, for those who may not look at that, by its process.
 func ReadRecord(runDir string, id uint32) (Record, error) {
-	var r Record
+	r := Record{Options: unrecorded}
 	dir := devicePath(runDir, id)
 	if err := judgeDevice(runDir, id); err != nil {
 		return r, err

@@ -43,7 +43,7 @@ func runWith(t *testing.T, r Record) string {
 // TestC20_LookingDisturbsNobody: a device that nobody serves can be claimed at
 // any time, however many look at it meanwhile.
 func TestC20_LookingDisturbsNobody(t *testing.T) {
-	dir := runWith(t, Record{ID: 7, Image: "/x", Recovery: RecoveryReissue, Start: 1})
+	dir := runWith(t, Record{Options: Options{Image: "/x", Recovery: RecoveryReissue}, ID: 7, Start: 1})
 	var stop atomic.Bool
 	looked := make(chan int)
 	go func() {

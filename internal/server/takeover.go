@@ -62,8 +62,7 @@ func (d *Device) buryDead() error {
 // exactly the state it had acknowledged.
 func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
-	d.cfg.ReadOnly, d.cfg.Cache, d.cfg.L2Cache, d.cfg.Name, d.cfg.Recovery = r.ReadOnly, r.Cache, r.L2Cache, r.Name, r.Recovery
-	d.cfg.Allow, d.cfg.SnapshotOf = r.Allow, r.SnapshotOf
+	d.cfg.inherit(r.Options)
 	d.info.ID, d.cookie = r.ID, r.Cookie
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
