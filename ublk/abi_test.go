@@ -76,7 +76,6 @@ func TestCommandNumbers(t *testing.T) {
 		"DEL_DEV_ASYNC":       {cmdDelDevAsync, ioc(r, 0x14, 32)},
 		"UPDATE_SIZE":         {cmdUpdateSize, ioc(rw, 0x15, 32)},
 		"QUIESCE_DEV":         {cmdQuiesceDev, ioc(rw, 0x16, 32)},
-		"TRY_STOP_DEV":        {cmdTryStopDev, ioc(rw, 0x17, 32)},
 		"command 0xc0107520":  {ioFetch, ioc(rw, 0x20, 16)},
 		"command 0xc0107521":  {ioCommitAndFetch, ioc(rw, 0x21, 16)},
 	} {

@@ -22,7 +22,6 @@ const (
 	cmdDelDevAsync       = 0x80207514
 	cmdUpdateSize        = 0xc0207515 // Linux 6.16; never for zoned disks: zones are not looked at again
 	cmdQuiesceDev        = 0xc0207516 // Linux 6.16
-	cmdTryStopDev        = 0xc0207517 // Linux 7.0
 )
 
 var cmdNames = map[uint32]string{
@@ -30,7 +29,6 @@ var cmdNames = map[uint32]string{
 	cmdStartDev: "START_DEV", cmdStopDev: "STOP_DEV", cmdSetParams: "SET_PARAMS", cmdGetParams: "GET_PARAMS",
 	cmdStartUserRecovery: "START_USER_RECOVERY", cmdEndUserRecovery: "END_USER_RECOVERY", cmdGetDevInfo2: "GET_DEV_INFO2",
 	cmdGetFeatures: "GET_FEATURES", cmdDelDevAsync: "DEL_DEV_ASYNC", cmdUpdateSize: "UPDATE_SIZE", cmdQuiesceDev: "QUIESCE_DEV",
-	cmdTryStopDev: "TRY_STOP_DEV",
 }
 
 // cmdName is the driver's name of a control command.

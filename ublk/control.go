@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Deadlines are the times control commands may take before they are cancelled and reported as ErrTimeout.
-type Deadlines struct {
-	Quick time.Duration // commands that only read or set something
-	Start time.Duration // START_DEV and END_USER_RECOVERY: they wait for the server
-	Stop  time.Duration // STOP_DEV and QUIESCE_DEV: they wait for requests in flight
-	Del   time.Duration // DEL_DEV: it waits for whoever has the device open
+// deadlines are the times control commands may take before they are cancelled and reported as ErrTimeout.
+type deadlines struct {
+	quick time.Duration // commands that only read or set something
+	start time.Duration // START_DEV and END_USER_RECOVERY: they wait for the server
+	stop  time.Duration // STOP_DEV and QUIESCE_DEV: they wait for requests in flight
+	del   time.Duration // DEL_DEV: it waits for whoever has the device open
 }
 
-// DefaultDeadlines suit a slow machine; a healthy one needs milliseconds.
-var DefaultDeadlines = Deadlines{Quick: 10 * time.Second, Start: 60 * time.Second, Stop: 60 * time.Second, Del: 30 * time.Second}
+// patience suits a slow machine; a healthy one needs milliseconds.
+var patience = deadlines{quick: 10 * time.Second, start: 60 * time.Second, stop: 60 * time.Second, del: 30 * time.Second}
 
 // Control sends control commands to the driver, one after another, from one thread of its own: the kernel ties the workers
 // that run them to the thread that submits. Open another Control for a command that must not wait for others. All methods
@@ -26,7 +26,7 @@ type Control struct {
 	quit    chan struct{}
 	ended   chan struct{}
 	once    sync.Once
-	timeout Deadlines
+	timeout deadlines
 	err     error // of closing; set before ended is closed
 }
 
@@ -42,7 +42,7 @@ type call struct {
 
 // OpenControl opens the driver's control node. ErrNoDriver, ErrPermission and ErrIOUringDisabled tell why it can't be.
 func OpenControl() (*Control, error) {
-	c := &Control{calls: make(chan *call), quit: make(chan struct{}), ended: make(chan struct{}), timeout: DefaultDeadlines}
+	c := &Control{calls: make(chan *call), quit: make(chan struct{}), ended: make(chan struct{}), timeout: patience}
 	opened := make(chan error)
 	go c.thread(opened)
 	if err := <-opened; err != nil {
@@ -50,9 +50,6 @@ func OpenControl() (*Control, error) {
 	}
 	return c, nil
 }
-
-// SetDeadlines replaces DefaultDeadlines. Call it before the first command.
-func (c *Control) SetDeadlines(d Deadlines) { c.timeout = d }
 
 // Close ends the control thread after the command it may be busy with. A second call does nothing.
 func (c *Control) Close() error {

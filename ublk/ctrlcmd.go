@@ -22,7 +22,7 @@ type AddOptions struct {
 // Features asks what the driver can do. Kernels before 6.5 don't know the question: errors.Is(err, syscall.EOPNOTSUPP).
 func (c *Control) Features() (Features, error) {
 	var b [8]byte
-	if err := c.do(cmdGetFeatures, ctrlCmd{devID: anyID, queue: noQueue}, b[:], c.timeout.Quick); err != nil {
+	if err := c.do(cmdGetFeatures, ctrlCmd{devID: anyID, queue: noQueue}, b[:], c.timeout.quick); err != nil {
 		return 0, err
 	}
 	return Features(binary.NativeEndian.Uint64(b[:])), nil
@@ -38,7 +38,7 @@ func (c *Control) AddDevice(o AddOptions) (DevInfo, error) {
 	want := DevInfo{Queues: o.Queues, Depth: o.Depth, MaxIOBytes: o.MaxIOBytes, ID: id, Flags: o.Flags | o.Optional, UserFlags: o.UserFlags}
 	b := make([]byte, devInfoBytes)
 	want.encode(b)
-	if err := c.do(cmdAddDev, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.Quick); err != nil {
+	if err := c.do(cmdAddDev, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.quick); err != nil {
 		return DevInfo{}, err
 	}
 	info, err := DecodeDevInfo(b)
@@ -61,14 +61,14 @@ func (c *Control) SetParams(id uint32, p *Params) error {
 		return err
 	}
 	b := p.Encode()
-	return c.do(cmdSetParams, ctrlCmd{devID: id, queue: noQueue}, b[:], c.timeout.Quick)
+	return c.do(cmdSetParams, ctrlCmd{devID: id, queue: noQueue}, b[:], c.timeout.quick)
 }
 
 // GetParams reads the disk's description back.
 func (c *Control) GetParams(id uint32) (*Params, error) {
 	b := make([]byte, ParamsBytes)
 	binary.NativeEndian.PutUint32(b, ParamsBytes)
-	if err := c.do(cmdGetParams, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.Quick); err != nil {
+	if err := c.do(cmdGetParams, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.quick); err != nil {
 		return nil, err
 	}
 	return DecodeParams(b)
@@ -80,47 +80,42 @@ func (c *Control) GetParams(id uint32) (*Params, error) {
 // Issue it from a process other than pid: a server that is killed while it answers the report of its own START_DEV can't
 // die, and blocks the driver until reboot.
 func (c *Control) StartDevice(id uint32, pid int) error {
-	return c.simple(cmdStartDev, id, uint64(pid), c.timeout.Start)
+	return c.simple(cmdStartDev, id, uint64(pid), c.timeout.start)
 }
 
 // StopDevice removes the disk; every tag of every queue comes back with ENODEV. The requests the server holds must be
 // answered for it to return. Stopping a device that isn't started succeeds.
-func (c *Control) StopDevice(id uint32) error { return c.simple(cmdStopDev, id, 0, c.timeout.Stop) }
+func (c *Control) StopDevice(id uint32) error { return c.simple(cmdStopDev, id, 0, c.timeout.stop) }
 
 // DeleteDevice stops and deletes a device. It returns when the number is free again: after its queues are unmapped, its
 // char device is closed, and nobody has the disk open.
-func (c *Control) DeleteDevice(id uint32) error { return c.simple(cmdDelDev, id, 0, c.timeout.Del) }
+func (c *Control) DeleteDevice(id uint32) error { return c.simple(cmdDelDev, id, 0, c.timeout.del) }
 
 // DeleteDeviceAsync is DeleteDevice that doesn't wait for those who still have it open.
 func (c *Control) DeleteDeviceAsync(id uint32) error {
-	return c.simple(cmdDelDevAsync, id, 0, c.timeout.Del)
+	return c.simple(cmdDelDevAsync, id, 0, c.timeout.del)
 }
 
 // StartRecovery tells the driver that a new server is coming. EBUSY means that the old one isn't gone yet: try again.
 func (c *Control) StartRecovery(id uint32) error {
-	return c.simple(cmdStartUserRecovery, id, 0, c.timeout.Quick)
+	return c.simple(cmdStartUserRecovery, id, 0, c.timeout.quick)
 }
 
 // EndRecovery sets the device going again with the process pid, when that has fetched all tags. Zones are not reported anew.
 func (c *Control) EndRecovery(id uint32, pid int) error {
-	return c.simple(cmdEndUserRecovery, id, uint64(pid), c.timeout.Start)
+	return c.simple(cmdEndUserRecovery, id, uint64(pid), c.timeout.start)
 }
 
 // Quiesce takes a device with FeatureQuiesce from its running server, which gets ENODEV on every tag. EBUSY means that no
 // tag of some queue became idle within wait. Linux 6.16.
 func (c *Control) Quiesce(id uint32, wait time.Duration) error {
-	return c.simple(cmdQuiesceDev, id, uint64(max(wait.Milliseconds(), 1)), c.timeout.Stop+wait)
-}
-
-// TryStopDevice stops a device only if nobody has its disk open, else EBUSY. Linux 7.0.
-func (c *Control) TryStopDevice(id uint32) error {
-	return c.simple(cmdTryStopDev, id, 0, c.timeout.Stop)
+	return c.simple(cmdQuiesceDev, id, uint64(max(wait.Milliseconds(), 1)), c.timeout.stop+wait)
 }
 
 // DeviceInfo reads a device's state. IsNoDevice tells whether an error means that it doesn't exist.
 func (c *Control) DeviceInfo(id uint32) (DevInfo, error) {
 	b := make([]byte, devInfoBytes)
-	if err := c.do(cmdGetDevInfo, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.Quick); err != nil {
+	if err := c.do(cmdGetDevInfo, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.quick); err != nil {
 		return DevInfo{}, err
 	}
 	return DecodeDevInfo(b)
@@ -129,7 +124,7 @@ func (c *Control) DeviceInfo(id uint32) (DevInfo, error) {
 // QueueAffinity is the set of CPUs whose requests come through queue q.
 func (c *Control) QueueAffinity(id uint32, q int) (CPUSet, error) {
 	set := make(CPUSet, cpuSetBytes)
-	err := c.do(cmdGetQueueAffinity, ctrlCmd{devID: id, queue: noQueue, data: uint64(q)}, set, c.timeout.Quick)
+	err := c.do(cmdGetQueueAffinity, ctrlCmd{devID: id, queue: noQueue, data: uint64(q)}, set, c.timeout.quick)
 	if err != nil {
 		return nil, fmt.Errorf("CPUs of queue %d: %w", q, err)
 	}

@@ -98,14 +98,3 @@ func (f Features) String() string {
 	}
 	return strings.Join(f.Names(), "|")
 }
-
-// ParseFeature finds a feature by the kernel's name, with or without UBLK_F_, in any case.
-func ParseFeature(name string) (Features, error) {
-	want := strings.TrimPrefix(strings.ToUpper(name), "UBLK_F_")
-	for _, i := range featureTable {
-		if i.Name == want {
-			return i.Flag, nil
-		}
-	}
-	return 0, fmt.Errorf("no ublk feature is called %q: see the table of features for the names", name)
-}

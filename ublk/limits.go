@@ -5,7 +5,6 @@ const SectorBytes = 512
 
 // Limits of the driver (include/uapi/linux/ublk_cmd.h) and the ones that keep both kernels safe.
 const (
-	MaxQueues  = 4096     // UBLK_MAX_NR_QUEUES
 	MaxDepth   = 4096     // UBLK_MAX_QUEUE_DEPTH, tags of one queue
 	MaxIOBytes = 32 << 20 // 25 bits of a user-copy position
 	MinSectors = 8        // least max_sectors SET_PARAMS takes: one page

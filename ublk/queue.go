@@ -178,12 +178,6 @@ func mapDescs(fd int, queue uint16, depth int) ([]byte, error) {
 // ID is the number of the queue.
 func (q *Queue) ID() int { return int(q.id) }
 
-// Depth is the number of tags.
-func (q *Queue) Depth() int { return len(q.tags) }
-
-// Device is the device the queue belongs to.
-func (q *Queue) Device() *Device { return q.dev }
-
 // Desc copies out what the request on tag asks for.
 func (q *Queue) Desc(tag uint16) IODesc { return *q.desc(tag) }
 

@@ -336,7 +336,7 @@ func TestCyclesLeaveNothing(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	c := control(t)
-	c.SetDeadlines(Deadlines{Quick: time.Second, Start: 300 * time.Millisecond, Stop: time.Second, Del: 5 * time.Second})
+	c.timeout = deadlines{quick: time.Second, start: 300 * time.Millisecond, stop: time.Second, del: 5 * time.Second}
 	info, err := c.AddDevice(AddOptions{ID: -1, Queues: 1, Depth: 1, MaxIOBytes: 1 << 20, Flags: FeatureZoned | FeatureUserCopy})
 	must(t, err)
 	must(t, c.SetParams(info.ID, &Params{LogicalBlockBytes: 512, MaxSectors: 1024, ChunkSectors: 8192, DevSectors: 8192 * 4, Zoned: &ZonedParams{MaxAppendSectors: 8}}))

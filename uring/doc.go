@@ -1,5 +1,5 @@
 // Package uring is a small binding of io_uring for programs that own their rings thread by thread: setup, submission
-// and completion queues, typed SQEs, registration, probing and both ways of entering the kernel.
+// and completion queues, typed SQEs, registration and both ways of entering the kernel.
 //
 // # Invariants
 //
@@ -8,7 +8,7 @@
 //   - What the kernel reads or writes after a call has returned (buffers, timespecs, command payloads) must stay where it
 //     is until the completion arrives. Take it from Mem, which is mapped memory the garbage collector doesn't know.
 //   - An SQE handed out by Next is zeroed and belongs to the caller until the next call that enters the kernel. The kernel
-//     copies it at submission (FeatSubmitStable), after which the slot is reused.
+//     copies it at submission (IORING_FEAT_SUBMIT_STABLE), after which the slot is reused.
 //   - With SetupDeferTaskrun completions are posted only inside an enter that asks for events. Every enter here does.
 //
 // # What a ring knows

@@ -6,13 +6,10 @@ type SetupFlags uint32
 // Setup flags, include/uapi/linux/io_uring.h.
 const (
 	SetupIOPoll       SetupFlags = 1 << 0  // IORING_SETUP_IOPOLL
-	SetupSQPoll       SetupFlags = 1 << 1  // IORING_SETUP_SQPOLL
 	SetupCQSize       SetupFlags = 1 << 3  // IORING_SETUP_CQSIZE, set by New when Options.CQEntries is
 	SetupClamp        SetupFlags = 1 << 4  // IORING_SETUP_CLAMP: cut entries to the kernel's limit
-	SetupRDisabled    SetupFlags = 1 << 6  // IORING_SETUP_R_DISABLED
 	SetupSubmitAll    SetupFlags = 1 << 7  // IORING_SETUP_SUBMIT_ALL: a bad SQE doesn't stop the batch (5.18)
 	SetupCoopTaskrun  SetupFlags = 1 << 8  // IORING_SETUP_COOP_TASKRUN: no IPI for task work (5.19)
-	SetupTaskrunFlag  SetupFlags = 1 << 9  // IORING_SETUP_TASKRUN_FLAG
 	SetupSQE128       SetupFlags = 1 << 10 // IORING_SETUP_SQE128 (5.19)
 	SetupCQE32        SetupFlags = 1 << 11 // IORING_SETUP_CQE32, refused by New: this package reads 16-byte CQEs
 	SetupSingleIssuer SetupFlags = 1 << 12 // IORING_SETUP_SINGLE_ISSUER (6.0)
@@ -26,11 +23,9 @@ type Features uint32
 
 // Features, include/uapi/linux/io_uring.h. Linux 6.12 answers 0xffff, 7.3 answers 0x3ffff.
 const (
-	FeatSingleMmap   Features = 1 << 0
-	FeatNoDrop       Features = 1 << 1 // completions beyond the queue's size are kept, not lost
-	FeatSubmitStable Features = 1 << 2
-	FeatExtArg       Features = 1 << 8
-	FeatCQESkip      Features = 1 << 11
+	FeatSingleMmap Features = 1 << 0
+	FeatNoDrop     Features = 1 << 1 // completions beyond the queue's size are kept, not lost
+	FeatExtArg     Features = 1 << 8
 )
 
 // enterFlags are the IORING_ENTER_* bits.
@@ -46,11 +41,8 @@ type SQEFlags uint8
 // SQE flags, include/uapi/linux/io_uring.h.
 const (
 	FixedFile      SQEFlags = 1 << 0 // FD is an index of the registered files
-	IODrain        SQEFlags = 1 << 1
 	IOLink         SQEFlags = 1 << 2 // the next SQE starts when this one succeeded in full
-	IOHardlink     SQEFlags = 1 << 3
 	Async          SQEFlags = 1 << 4
-	BufferSelect   SQEFlags = 1 << 5
 	CQESkipSuccess SQEFlags = 1 << 6 // no CQE if it succeeds; if it fails its linked followers post none either
 )
 

@@ -9,11 +9,8 @@ const (
 	OpFsync       Op = 3
 	OpReadFixed   Op = 4
 	OpWriteFixed  Op = 5
-	OpPollAdd     Op = 6
 	OpTimeout     Op = 11
 	OpAsyncCancel Op = 14
-	OpLinkTimeout Op = 15
-	OpFallocate   Op = 17
 	OpRead        Op = 22
 	OpWrite       Op = 23
 	OpMsgRing     Op = 40
@@ -23,7 +20,5 @@ const (
 // Flags of single operations.
 const (
 	fsyncDatasync     = 1 << 0 // IORING_FSYNC_DATASYNC
-	asyncCancelAll    = 1 << 0 // IORING_ASYNC_CANCEL_ALL
-	asyncCancelAny    = 1 << 2 // IORING_ASYNC_CANCEL_ANY
 	timeoutSuccessful = 1 << 5 // IORING_TIMEOUT_ETIME_SUCCESS
 )

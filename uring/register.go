@@ -9,16 +9,12 @@ import (
 
 // Codes of io_uring_register(2), include/uapi/linux/io_uring.h.
 const (
-	registerBuffers     = 0
-	unregisterBuffers   = 1
-	registerFiles       = 2
-	unregisterFiles     = 3
-	registerProbe       = 8
-	registerBuffers2    = 15
-	registerBuffersSet  = 16 // IORING_REGISTER_BUFFERS_UPDATE
-	registerIOWQWorkers = 19
-	registerRingFDs     = 20
-	unregisterRingFDs   = 21
+	registerFiles      = 2
+	unregisterFiles    = 3
+	registerBuffers2   = 15
+	registerBuffersSet = 16 // IORING_REGISTER_BUFFERS_UPDATE
+	registerRingFDs    = 20
+	unregisterRingFDs  = 21
 
 	rsrcSparse = 1 << 0 // IORING_RSRC_REGISTER_SPARSE
 )
@@ -42,17 +38,6 @@ func (r *Ring) RegisterFiles(fds []int32) error {
 // UnregisterFiles drops the fixed files.
 func (r *Ring) UnregisterFiles() error {
 	_, err := r.register("unregister files", unregisterFiles, nil, 0)
-	return err
-}
-
-// RegisterBuffers pins bufs, which must be Mem, as the ring's fixed buffers.
-func (r *Ring) RegisterBuffers(bufs [][]byte) error {
-	vec := make([]unix.Iovec, len(bufs))
-	for i, b := range bufs {
-		vec[i].Base = unsafe.SliceData(b)
-		vec[i].SetLen(len(b))
-	}
-	_, err := r.register("register buffers", registerBuffers, unsafe.Pointer(unsafe.SliceData(vec)), len(vec))
 	return err
 }
 
@@ -85,20 +70,6 @@ func (r *Ring) SetBuffer(index uint32, buf []byte) error {
 	arg := &rsrcUpdate{offset: index, data: uint64(uintptr(unsafe.Pointer(vec))), nr: 1}
 	_, err := r.register("set a buffer", registerBuffersSet, unsafe.Pointer(arg), int(unsafe.Sizeof(*arg)))
 	return err
-}
-
-// UnregisterBuffers drops the fixed buffers.
-func (r *Ring) UnregisterBuffers() error {
-	_, err := r.register("unregister buffers", unregisterBuffers, nil, 0)
-	return err
-}
-
-// SetWorkers limits the kernel's worker threads of this ring's thread: bounded ones (file I/O) and unbounded ones; 0 leaves
-// a limit as it is. It returns the limits before.
-func (r *Ring) SetWorkers(bounded, unbounded uint32) (before [2]uint32, err error) {
-	before = [2]uint32{bounded, unbounded}
-	_, err = r.register("limit worker threads", registerIOWQWorkers, unsafe.Pointer(&before), 2)
-	return before, err
 }
 
 // ringFDUpdate is struct io_uring_rsrc_update as the ring descriptor table takes it.

@@ -141,15 +141,6 @@ func (r *Ring) identity(off uint32) {
 // FD is the ring's descriptor, for Message.
 func (r *Ring) FD() int { return r.fd }
 
-// Features is what the kernel's io_uring can do.
-func (r *Ring) Features() Features { return r.features }
-
-// SQEntries and CQEntries are the queues' sizes as granted.
-func (r *Ring) SQEntries() uint32 { return r.sq.entries }
-
-// CQEntries is the size of the completion queue as granted.
-func (r *Ring) CQEntries() uint32 { return r.cq.entries }
-
 // Overflow counts the completions the kernel had no room for and had to drop; anything but 0 is fatal for the ring.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cq.overflow) }
 

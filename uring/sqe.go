@@ -76,20 +76,6 @@ func (s *SQE) WriteRegistered(fd int, index uint16, at uint64, n uint32, off uin
 // Datasync makes s an fdatasync of fd. The kernel runs it on a worker thread.
 func (s *SQE) Datasync(fd int) { s.Opcode, s.FD, s.OpFlags = OpFsync, int32(fd), fsyncDatasync }
 
-// Fsync makes s an fsync of fd. The kernel runs it on a worker thread.
-func (s *SQE) Fsync(fd int) { s.Opcode, s.FD = OpFsync, int32(fd) }
-
-// Fallocate makes s a fallocate(2) of [off, off+n) bytes with the FALLOC_FL_* bits of mode.
-func (s *SQE) Fallocate(fd int, mode uint32, off, n uint64) {
-	s.Opcode, s.FD, s.Off = OpFallocate, int32(fd), off
-	s.Addr, s.Len = n, mode
-}
-
-// Poll makes s wait once for events (POLLIN ..) on fd. The result is the mask of events.
-func (s *SQE) Poll(fd int, events uint16) {
-	s.Opcode, s.FD, s.OpFlags = OpPollAdd, int32(fd), pollMask(events)
-}
-
 // Timeout makes s complete with -ETIME after ts, or with 0 after count other completions (0: none counts). ts must stay in
 // place until the completion.
 func (s *SQE) Timeout(ts *Timespec, count uint64) {
@@ -97,20 +83,9 @@ func (s *SQE) Timeout(ts *Timespec, count uint64) {
 	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
 }
 
-// LinkTimeout makes s cancel the SQE before it, which must carry IOLink, after ts. ts must stay in place until the completion.
-func (s *SQE) LinkTimeout(ts *Timespec) {
-	s.Opcode, s.FD, s.Len = OpLinkTimeout, -1, 1
-	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
-}
-
 // Cancel makes s cancel the request submitted with userData. The result is 0, -ENOENT (not there any more) or -EALREADY
 // (running on a worker, which has been signalled).
 func (s *SQE) Cancel(userData uint64) { s.Opcode, s.FD, s.Addr = OpAsyncCancel, -1, userData }
-
-// CancelAll makes s cancel every request of the ring. The result is the number found.
-func (s *SQE) CancelAll() {
-	s.Opcode, s.FD, s.OpFlags = OpAsyncCancel, -1, asyncCancelAll|asyncCancelAny
-}
 
 // Message makes s post a CQE {userData, res} on the ring with descriptor ringFD.
 func (s *SQE) Message(ringFD int, userData uint64, res uint32) {

@@ -1,8 +1,6 @@
 package uring
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"time"
 	"unsafe"
 )
@@ -29,12 +27,4 @@ type eventsArg struct {
 	sigmaskSz uint32
 	minWaitUS uint32
 	ts        uint64
-}
-
-// pollMask is the 32-bit mask poll wants: half-words swapped on big-endian machines.
-func pollMask(events uint16) uint32 {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
-		return uint32(events)
-	}
-	return bits.RotateLeft32(uint32(events), 16)
 }
