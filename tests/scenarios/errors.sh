@@ -141,7 +141,7 @@ refused $in_use "$here.* served as $dev .*zqublkd del $id" zqublkd add disk.qcow
 refused $in_use "$here.* served as $dev .*zqublkd del $id" zqublkd serve disk.qcow2
 refused $in_use "$here.* served as $dev" zqublkd add --read-only disk.qcow2
 refused $in_use "$here.* -U" zqublkd report disk.qcow2
-refused $in_use "$here" zqublkd create --force --size 64M disk.qcow2
+refused $in_use "disk\.qcow2: image is in use: it is served as $dev .*zqublkd del $id" zqublkd create --force --size 64M disk.qcow2
 refused 1 "$here" zqublkd check disk.qcow2
 refused $in_use "device number $id: taken" zqublkd add --id "$id" plain.qcow2
 zqublkd report -U disk.qcow2 >/dev/null
