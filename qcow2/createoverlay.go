@@ -71,22 +71,22 @@ func (i *Image) mayBack() error {
 	return nil
 }
 
-// overZones is overBacking for a zoned image.
+// overZones fills in what a zoned image decides of an overlay or a copy of it.
 func (o CreateOptions) overZones(base *Image) (CreateOptions, error) {
 	z, next := base.zones, ZoneOptions{}
 	if o.Zone != nil {
 		next.Revision = o.Zone.Revision
 		if *o.Zone != next {
-			return o, &format.OptionError{Option: "zone.size", Value: o.Zone.Size, Rule: "the zones and limits of an overlay are those of its backing file: of the zone options it takes zone.revision only"}
+			return o, &format.OptionError{Option: "zone.size", Value: o.Zone.Size, Rule: "zones and limits are those of the zoned image it is made of: of the zone options give zone.revision only"}
 		}
 	}
 	setDefault(&o.Size, base.size)
 	setDefault(&o.LogicalBlockSize, base.LogicalBlockSize())
 	switch {
 	case o.Size != base.size:
-		return o, &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("a zoned overlay has the size of its backing file, %d", base.size)}
+		return o, &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf("must be that of the zoned image it is made of, %d", base.size)}
 	case o.LogicalBlockSize != base.LogicalBlockSize():
-		return o, &format.OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: fmt.Sprintf("a zoned overlay has that of its backing file, %d", base.LogicalBlockSize())}
+		return o, &format.OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: fmt.Sprintf("must be that of the zoned image it is made of, %d", base.LogicalBlockSize())}
 	}
 	if o.ClusterSize == 0 && z.ZoneSize%DefaultClusterSize != 0 {
 		o.ClusterSize = base.ClusterSize()

@@ -133,9 +133,9 @@ func TestOverlayRefuses(t *testing.T) {
 		file string
 		says string
 	}{
-		{"size", base, CreateOptions{Size: 4 * goldenZone}, "b", "has the size of its backing file, 2097152"},
+		{"size", base, CreateOptions{Size: 4 * goldenZone}, "b", "image it is made of, 2097152"},
 		{"zone options", base, CreateOptions{Zone: &ZoneOptions{Size: 1 << 20}}, "b", "zone.revision only"},
-		{"logical block", base, CreateOptions{LogicalBlockSize: 512}, "b", "that of its backing file, 4096"},
+		{"logical block", base, CreateOptions{LogicalBlockSize: 512}, "b", "image it is made of, 4096"},
 		{"clusters above a zone", base, CreateOptions{ClusterSize: 512 << 10}, "b", "multiple of cluster_size"},
 		{"no name", base, CreateOptions{}, "", "leads to no file"},
 		{"zero in the name", base, CreateOptions{}, "a\x00b", "leads to no file"},

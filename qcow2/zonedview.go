@@ -13,9 +13,12 @@ import (
 type zonedView struct {
 	*Image
 	entries format.ZoneReader
+	stored  bool // as it is stored, whatever its zones say
 }
 
-func (i *Image) zonedView() *zonedView { return &zonedView{i, format.ZoneReader{ZoneTable: i.table}} }
+func (i *Image) zonedView() *zonedView {
+	return &zonedView{Image: i, entries: format.ZoneReader{ZoneTable: i.table}}
+}
 
 // nextStored is the first byte from off on that may be anything but zero, or
 // the end of the disk.
@@ -84,7 +87,7 @@ func (d *zonedView) readByRule(p []byte, off uint64) error {
 // where the same holds.
 func (d *zonedView) ruledTo(off uint64) (end uint64, zero bool, err error) {
 	z := d.Image.zones
-	if z == nil {
+	if z == nil || d.stored {
 		return d.size, false, nil
 	}
 	k := uint32(off / z.ZoneSize)

@@ -1,0 +1,74 @@
+package qcow2
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
+)
+
+// A chain of overlays becomes one image, in any layout and with any clusters, with
+// all that can be read of it and all that offline zones hold, and nothing that lies
+// above write pointers.
+func TestConvert(t *testing.T) {
+	disk := make([]byte, 8*goldenZone)
+	base, top := golden(t, CreateOptions{ClusterSize: 4096}, disk), new(storagetest.Mem)
+	must(t, Create(top, CreateOptions{Backing: onBase(t, base, "base")}))
+	i := openOver(t, top, base)
+	for _, at := range []uint64{100, 4*goldenZone + 4096} {
+		must(t, i.WriteAt(pattern(at+5, 9000), at))
+		copy(disk[at:], pattern(at+5, 9000))
+	}
+	must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: 4, WP: 4*goldenZone + 4096 + 12288}}))
+	must(t, i.MakeZero(2*goldenZone, 192<<10))
+	must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: 2, WP: 2 * goldenZone}}))
+	clear(disk[2*goldenZone : 3*goldenZone])
+	must(t, i.Close())
+	for _, o := range []CreateOptions{
+		{},
+		{ClusterSize: 512, Zone: &ZoneOptions{Revision: "v14"}},
+		{ClusterSize: 256 << 10, RefcountBits: 1, Zone: &ZoneOptions{Revision: "v8"}},
+		{ClusterSize: 16 << 10, ExtendedL2: true, Zone: &ZoneOptions{Revision: "v11"}},
+	} {
+		src, err := tryOver(top, OpenOptions{ReadOnly: true}, base)
+		must(t, err)
+		out := storagetest.NewMem(pattern(3, 1<<20))
+		must(t, Convert(src, out, ConvertOptions{Image: o}))
+		got := reopen(t, out)
+		if o.Zone != nil && got.Zoned().Revision != o.Zone.Revision || got.Header().BackingFile != "" {
+			t.Errorf("%+v over %q", got.Zoned(), got.Header().BackingFile)
+		}
+		if !slices.Equal(entriesOf(t, got.table), entriesOf(t, src.table)) || !slices.Equal(got.ZoneConditions(), src.ZoneConditions()) ||
+			got.Zoned().ZoneLimits != src.Zoned().ZoneLimits || got.LogicalBlockSize() != src.LogicalBlockSize() {
+			t.Error("other zones")
+		}
+		mustRead(t, got, disk)
+		must(t, got.Close())
+		qcow2test.MustBeSound(t, out, true)
+		if !bytes.Equal(qemuReads(t, out), disk) {
+			t.Error("qemu-img reads something else")
+		}
+	}
+}
+
+func TestConvertRefuses(t *testing.T) {
+	base := golden(t, CreateOptions{}, make([]byte, 8*goldenZone))
+	plain := new(storagetest.Mem)
+	create(t, plain, CreateOptions{Size: 1 << 20})
+	open := func(f storage.File) *Image {
+		i, err := Open(f, OpenOptions{ReadOnly: true})
+		must(t, err)
+		return i
+	}
+	out := new(storagetest.Mem)
+	mustSay(t, Convert(open(plain), out, ConvertOptions{}), format.ErrUnsupported, "zqublkd export")
+	mustSay(t, Convert(open(base), out, ConvertOptions{Image: CreateOptions{Size: 1 << 20}}), format.ErrOption, "must be that of the zoned image")
+	mustSay(t, Convert(open(base), out, ConvertOptions{Image: CreateOptions{Zone: &ZoneOptions{MaxOpen: 9}}}), format.ErrOption, "zone.revision only")
+	if size, _ := out.Size(); size != 0 {
+		t.Error("something was written")
+	}
+}
