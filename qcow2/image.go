@@ -42,6 +42,7 @@ type Image struct {
 	leaky    bool         // something could not be given back
 	landed   sync.Cond    // one of them is gone; waits with mu
 	flushes  *groupcommit.Group
+	barriers Barriers // hears of them; nil: nobody does
 
 	marks    marks
 	freeLock sync.RWMutex // held for reading while compressed data is read
@@ -152,6 +153,9 @@ func (i *Image) flush() error {
 	if err := i.Failed(); err != nil {
 		return err
 	}
+	if i.barriers != nil {
+		i.barriers.BeginBarrier()
+	}
 	for _, d := range i.disks() {
 		err := d.Datasync()
 		if err == nil {
@@ -161,8 +165,22 @@ func (i *Image) flush() error {
 			return i.fail(fmt.Errorf("flush failed: %w", err))
 		}
 	}
+	if i.barriers != nil {
+		i.barriers.EndBarrier()
+	}
 	return nil
 }
+
+// Barriers hears of the barriers of an image, of one at a time. One that fails, or
+// that the process dies in, has no end.
+type Barriers interface {
+	BeginBarrier()
+	EndBarrier()
+}
+
+// TellBarriers makes b hear of the barriers from now on. Nobody else may be using
+// the image yet.
+func (i *Image) TellBarriers(b Barriers) { i.barriers = b }
 
 // datasync makes everything written before durable. It never tries again after
 // a failure: pages the failed call was about may count as clean now, and a

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2/check"
 )
@@ -13,7 +14,7 @@ import (
 func newCheck() *cobra.Command {
 	var repair string
 	var asJSON, share bool
-	var idle func(string) error
+	var runDir string
 	var quiet *bool
 	c := &cobra.Command{
 		Use:   "check IMAGE",
@@ -33,14 +34,18 @@ clusters.`,
 				return usageError{fmt.Errorf("--repair %q: must be leaks or all", repair)}
 			}
 			if mode != check.RepairNone {
-				if err := idle(args[0]); err != nil {
+				if err := server.Unserved(runDir, args[0]); err != nil {
 					return checkFailed(err)
 				}
 			}
 			if share && mode != check.RepairNone {
 				return usageError{errors.New("--repair and --force-share: an image that others may use can't be repaired")}
 			}
-			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == check.RepairNone, NoLock: share})
+			left, err := server.LegacyOf(runDir, args[0])
+			if err != nil {
+				return checkFailed(err)
+			}
+			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == check.RepairNone, NoLock: share, Compare: left.Compare})
 			if errors.Is(err, storage.ErrInUse) && mode == check.RepairNone {
 				err = fmt.Errorf("%w; -U looks at it all the same", err)
 			}
@@ -54,7 +59,7 @@ clusters.`,
 			if *quiet && err == nil {
 				return verdict(r)
 			}
-			if err != nil {
+			if err = left.Opened(err); err != nil {
 				if r != nil {
 					printCheck(c, r, asJSON) // as far as it got
 				}
@@ -68,7 +73,8 @@ clusters.`,
 	}
 	interruptible(c, "what was not repaired yet is as it was")
 	c.Flags().StringVarP(&repair, "repair", "r", "", "repair: leaks, or all (errors and wrapped zone entries too)")
-	idle, quiet = addIdle(c), addQuiet(c)
+	addRunDir(c, &runDir)
+	quiet = addQuiet(c)
 	addShare(c, &share)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c

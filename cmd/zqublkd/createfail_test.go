@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -52,4 +54,15 @@ func TestC10_CreateLeavesNoStub(t *testing.T) {
 		}
 	})
 	mustRun(t, "check", image)
+}
+
+// The limit on the size of files is an error that is told, and not the end of the
+// program by a signal.
+func TestC10_FileSizeLimit(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "disk.qcow2")
+	out, err := exec.Command("sh", "-c", `ulimit -f 8; exec "$0" create -o size=64M "$1"`, os.Args[0], image).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "file too large") {
+		t.Errorf("%v: %s", err, out)
+	}
 }

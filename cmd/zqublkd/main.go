@@ -4,13 +4,16 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/printable"
 )
 
 func main() {
+	signal.Ignore(unix.SIGXFSZ) // a write past RLIMIT_FSIZE is an error like any other (EFBIG)
 	root := newRoot()
 	root.SetArgs(byName(os.Args))
 	if err := execute(root); err != nil {

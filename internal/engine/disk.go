@@ -83,7 +83,8 @@ type Allow struct {
 // DiskOptions say how an image is opened.
 type DiskOptions struct {
 	ReadOnly bool
-	Direct   bool   // file I/O past the page cache where the file can
+	Direct   bool // file I/O past the page cache where the file can
+	Compare  storage.Compare
 	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: the default
 
 	Allow Allow
@@ -93,7 +94,7 @@ type DiskOptions struct {
 // OpenDisk opens the image at path with its zones as the image has them.
 func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	opened, err := imagefile.Open(path, imagefile.Options{
-		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct},
+		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct, Compare: o.Compare},
 		AllowBacking: o.Allow.Backing, AllowOwn: o.Allow.Own, AllowData: o.Allow.Data, CacheBytes: o.L2Cache,
 	})
 	if err != nil {
@@ -161,6 +162,10 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 		return err
 	}
 	d.zones, d.state = zones, state
+	if state != nil {
+		state.EndBarrier() // a dead daemon's: the image is settled
+		d.img.TellBarriers(state)
+	}
 	d.ahead = newReserve(d.geo)
 	d.durability = newDurability(d.img, zones, t, d.ahead, saved)
 	d.flush = d.flushWith(groupcommit.New(d.flushAll))

@@ -39,13 +39,16 @@ func (d *Disk) freezeFor(err error) {
 // at state. If the disk was frozen, the image is opened for reading: nothing of it
 // is mended, no mark is taken away, and what reads have shown so far they go on
 // showing. If it was not, but what the daemon before has acknowledged can't be made
-// durable now, it is frozen from here on.
+// durable now, or its disk does not have it, it is frozen from here on.
 func OpenTaken(image, state string, o DiskOptions) (*Disk, error) {
-	frozen, err := statefile.Frozen(state)
+	marks, err := statefile.ReadMarks(state)
+	if err == nil {
+		err = statefile.Disturb(state)
+	}
 	if err != nil {
 		return nil, err
 	}
-	o.ReadOnly = o.ReadOnly || frozen
+	o.ReadOnly, o.Compare = o.ReadOnly || marks.Frozen, Comparing(marks)
 	d, err := OpenDisk(image, o)
 	if o.ReadOnly || !errors.Is(err, storage.ErrUnsettled) {
 		return d, err
@@ -56,6 +59,19 @@ func OpenTaken(image, state string, o DiskOptions) (*Disk, error) {
 	}
 	o.ReadOnly = true
 	return OpenDisk(image, o)
+}
+
+// Comparing is how an image must be settled whose state file has such marks, if
+// somebody is going on with that. Who has handed over knows that all is durable;
+// who died in a barrier may have been told that it is not.
+func Comparing(m statefile.Marks) storage.Compare {
+	switch {
+	case m.Frozen || m.Rested:
+		return storage.CompareNot
+	case m.Barrier:
+		return storage.CompareAlways
+	}
+	return storage.ComparePossible
 }
 
 const wayOut = "the disk is read-only from now on: stop it, mend the storage, run zqublkd check on the image"

@@ -4,19 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/check"
 	"zqublkd/ublk"
@@ -27,11 +22,10 @@ var (
 	thinSeed   = flag.Uint64("thin.seed", 1, "seed of what is written meanwhile")
 )
 
-// thin is a file system on a loop device whose storage has less room than it
-// says: writeback fails when that runs out.
+// thin is a Thin with one image.
 type thin struct {
-	t                *testing.T
-	dir, mount, loop string
+	t *testing.T
+	*storagetest.Thin
 	*rand.Rand
 }
 
@@ -40,61 +34,11 @@ const (
 	thinBlock = 4096
 )
 
-// newThin makes one. It takes root, and a machine that has loop devices.
 func newThin(t *testing.T) *thin {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
-	h := &thin{t: t, dir: t.TempDir(), Rand: rand.New(rand.NewPCG(*thinSeed, 6))}
-	h.mount = filepath.Join(h.dir, "mount")
-	store := filepath.Join(h.dir, "store")
-	h.run("mkdir %s %s && mount -t tmpfs -o size=64m tmpfs %s", h.mount, store, store)
-	t.Cleanup(func() { h.run("umount -l %s", store) })
-	h.run("truncate -s 128M %s/back && mkfs.ext4 -q -F -O ^has_journal -b 4096 -N 64 -E lazy_itable_init=0 %s/back", store, store)
-	h.loop = h.run("losetup -f --show %s/back", store)
-	t.Cleanup(func() { h.run("losetup -d %s", h.loop) })
-	h.run("mount %s %s", h.loop, h.mount)
-	t.Cleanup(func() { h.run("umount %s", h.mount) })
-	return h
+	return &thin{t: t, Thin: storagetest.NewThin(t), Rand: rand.New(rand.NewPCG(*thinSeed, 6))}
 }
 
-func (h *thin) run(format string, args ...any) string {
-	h.t.Helper()
-	cmd := fmt.Sprintf(format, args...)
-	out, err := exec.Command("sh", "-c", cmd).CombinedOutput()
-	if err != nil {
-		h.t.Fatalf("%s: %v\n%s", cmd, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// fill leaves room for n bytes.
-func (h *thin) fill(n int64) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(filepath.Join(h.dir, "store"), &st); err != nil {
-		h.t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(h.dir, "store", "filler"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := io.CopyN(f, zeroReader{}, int64(st.Bavail)*st.Bsize-n); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
-type zeroReader struct{}
-
-func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-// room gives the storage room again.
-func (h *thin) room() { os.Remove(filepath.Join(h.dir, "store", "filler")) }
-
-// reboot drops what memory holds of the file system.
-func (h *thin) reboot() { h.run("umount %s && mount %s %s", h.mount, h.loop, h.mount) }
-
-func (h *thin) image() string { return filepath.Join(h.mount, "d.qcow2") }
+func (h *thin) image() string { return filepath.Join(h.Dir, "d.qcow2") }
 
 func (h *thin) create(o qcow2.CreateOptions) {
 	h.t.Helper()
@@ -106,7 +50,7 @@ func (h *thin) create(o qcow2.CreateOptions) {
 	if err := errors.Join(qcow2.Create(f, o), f.Datasync(), f.Close()); err != nil {
 		h.t.Fatal(err)
 	}
-	h.run("sync -f %s && fstrim %s", h.mount, h.mount)
+	h.Trim()
 }
 
 func (h *thin) add(direct bool) *sim {
@@ -173,7 +117,7 @@ func (r *thinRound) play() (failed int) {
 	s := r.add(r.direct)
 	r.write(s, 1, 200)
 	r.flush(s)
-	r.fill(64<<10 + r.Int64N(1<<20))
+	r.Fill(64<<10 + r.Int64N(1<<20))
 	for range 100 {
 		if !r.write(s, 2, 200) || s.flush() != 0 {
 			break
@@ -184,14 +128,14 @@ func (r *thinRound) play() (failed int) {
 		failed = 1
 	}
 	s.shut() // del: it fails as the disk has
-	r.room()
+	r.Room()
 	r.check()
 	s = r.add(r.direct)
 	r.inspect(s, "after del, check, add") // from here on what is read is on the disk
 	r.write(s, 3, 500)
 	r.flush(s)
 	s.close()
-	r.reboot()
+	r.Reboot()
 	r.check()
 	s = r.add(false)
 	r.inspect(s, "after a reboot")

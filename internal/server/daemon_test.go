@@ -68,8 +68,7 @@ func (w *world) down(d *Device) {
 func (w *world) kill(d *Device) {
 	w.driver.Kill(d.info.ID)
 	d.queues.Wait()
-	d.disk.Abandon()
-	d.disk.Close()
+	d.disk.File().Close()
 	d.char.Close()
 	d.state.Close()
 	d.dir.lock.Close()
@@ -78,6 +77,10 @@ func (w *world) kill(d *Device) {
 func (w *world) write(d *Device, off uint64, data []byte) unix.Errno {
 	r := ublk.NewIODesc(ublk.OpWrite, 0, off/512, uint32(len(data)/512))
 	return w.driver.Requests(d.info.ID).Do(0, r, data).Errno()
+}
+
+func (w *world) flush(d *Device) unix.Errno {
+	return w.driver.Requests(d.info.ID).Do(0, ublk.NewIODesc(ublk.OpFlush, 0, 0, 0), nil).Errno()
 }
 
 func (w *world) read(d *Device, off uint64, n int) []byte {

@@ -165,7 +165,7 @@ func (d *Device) openDisk() (err error) {
 	if d.keep {
 		d.disk, err = engine.OpenTaken(d.cfg.Image, d.dir.path(stateName), o)
 	} else {
-		d.disk, err = engine.OpenDisk(d.cfg.Image, o)
+		d.disk, err = d.openWithLegacy(o)
 	}
 	if err != nil {
 		return servedAs(d.cfg.RunDir, d.cfg.Image, err)
@@ -178,6 +178,16 @@ func (d *Device) openDisk() (err error) {
 		return fmt.Errorf("%s: %w: %w", d.cfg.Image, ErrNotServable, err)
 	}
 	return d.hideSnapshot()
+}
+
+func (d *Device) openWithLegacy(o engine.DiskOptions) (*engine.Disk, error) {
+	left, err := LegacyOf(d.cfg.RunDir, d.cfg.Image)
+	if err != nil {
+		return nil, err
+	}
+	o.Compare = left.Compare
+	disk, err := engine.OpenDisk(d.cfg.Image, o)
+	return disk, left.Opened(err)
 }
 
 func (d *Device) openDriver() (err error) {

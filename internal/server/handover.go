@@ -48,8 +48,11 @@ func (d *Device) handOver() error {
 	if !answered {
 		d.log.Warn("requests are still in flight; the next daemon gets them again")
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		d.log.WithError(err).Error("the image could not be made durable before the hand-over")
+	case answered:
+		d.state.Rest()
 	}
 	return ErrHandOver
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/statefile"
@@ -16,9 +15,13 @@ import (
 // the write pointers from there into the image before it starts.
 
 // leftPointers reports whether a dead daemon has left write pointers that the
-// image may not have.
+// image may not have, and whose data it has.
 func (r Record) leftPointers() bool {
-	return !r.ReadOnly && r.Zoned && statefile.Left(filepath.Join(devicePath(r.RunDir, r.ID), stateName))
+	if r.ReadOnly || !r.Zoned || !statefile.Left(r.statePath()) {
+		return false
+	}
+	marks, err := statefile.ReadMarks(r.statePath())
+	return err != nil || !marks.Frozen
 }
 
 // awaited reports whether r has left write pointers of an image that is still there.
@@ -33,6 +36,9 @@ func (r Record) awaited() bool {
 func (d *Device) inherit(r Record) error {
 	id, err := imageIn(d.disk.File().Fd())
 	if err != nil || !r.isOf(id) || !r.leftPointers() {
+		if marks, markErr := statefile.ReadMarks(r.statePath()); markErr == nil && marks.Frozen {
+			d.log.Warn("the write pointers of a dead daemon are not used: what it wrote is not all on the disk; the image has what was flushed")
+		}
 		return err
 	}
 	shape, err := d.shape()
@@ -40,7 +46,7 @@ func (d *Device) inherit(r Record) error {
 		return err
 	}
 	shape.Queues, shape.Tag = uint32(r.Queues), uint32(r.Depth)
-	s, err := statefile.Take(filepath.Join(devicePath(d.cfg.RunDir, r.ID), stateName), shape)
+	s, err := statefile.Take(r.statePath(), shape)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, statefile.ErrState) {
 		d.log.WithError(err).Warn("the write pointers of a dead daemon can't be used; the image has what was flushed")
 		return nil

@@ -35,32 +35,46 @@ func Left(path string) bool {
 		return false
 	}
 	at := len(Shape{}.header()) - len(boot)
-	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[4080:]) != 0
+	return string(head[at:at+len(boot)]) == string(boot[:]) && binary.NativeEndian.Uint64(head[filledAt:]) != 0
 }
 
-// Frozen says whether the state file at path says that its disk was frozen.
-func Frozen(path string) (bool, error) {
+// Marks are what a daemon that is gone has left in the header of a state file.
+type Marks struct {
+	Frozen  bool // the image could not be made durable
+	Barrier bool // a barrier was under way, or has failed
+	Rested  bool // handed over, with everything acknowledged durable
+}
+
+// ReadMarks reads those of the state file at path.
+func ReadMarks(path string) (m Marks, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return m, err
 	}
 	defer f.Close()
-	var word [8]byte
-	if _, err := f.ReadAt(word[:], frozenAt); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", path, ErrState, err)
+	var head [stateHeader]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return m, fmt.Errorf("%s: %w: %w", path, ErrState, err)
 	}
-	return binary.NativeEndian.Uint64(word[:]) != 0, nil
+	set := func(at int) bool { return binary.NativeEndian.Uint64(head[at:]) != 0 }
+	return Marks{Frozen: set(frozenAt), Barrier: set(barrierAt), Rested: set(restedAt)}, nil
 }
 
-// Freeze makes the state file at path say so.
-func Freeze(path string) error {
+// Freeze makes the state file at path say that its disk was frozen.
+func Freeze(path string) error { return mark(path, frozenAt, 1) }
+
+// Disturb makes it say no more that its daemon has handed over: the next one is
+// about to write.
+func Disturb(path string) error { return mark(path, restedAt, 0) }
+
+func mark(path string, at int64, value uint64) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	var word [8]byte
-	binary.NativeEndian.PutUint64(word[:], 1)
-	_, err = f.WriteAt(word[:], frozenAt)
+	binary.NativeEndian.PutUint64(word[:], value)
+	_, err = f.WriteAt(word[:], at)
 	return err
 }

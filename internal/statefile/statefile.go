@@ -22,6 +22,8 @@ import (
 // Every change is one store of 8 bytes, so that a process may die anywhere:
 //
 //	0     header: magic, version, zones, queues, depth, boot id, image identity
+//	4048  not 0: handed over, with everything acknowledged durable
+//	4056  not 0: a barrier is under way, or has failed
 //	4064  sums of the image's zone-table slots: now, and when those being written are there
 //	4080  not 0: the words of the zones hold their state
 //	4088  not 0: the image could not be made durable; 2: as if its power had been cut
@@ -61,11 +63,18 @@ const carriedPerTag = 2
 
 const (
 	stateMagic  = 0x7a71_7562_7374_6174
-	Version     = 1
 	stateHeader = 4096
-	frozenAt    = stateHeader - 8
+	restedAt    = 4048
+	barrierAt   = 4056
+	slotsAt     = 4064
+	filledAt    = 4080
+	frozenAt    = 4088
 	recordBytes = int(unsafe.Sizeof(tagRecord{}))
 )
+
+// Version is that of state files. Programs of version 1 know neither the mark
+// of a reset that has begun nor that of a barrier.
+const Version = 2
 
 // Shape is what a state file must fit: the device it belongs to.
 type Shape struct {
@@ -122,12 +131,26 @@ func Take(path string, shape Shape) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want := shape.header(); string(s.area[:len(want)]) != string(want) {
+	if err := s.belongs(shape); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("%s: %w", path, ErrState)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s.taken = true
 	return s, nil
+}
+
+// belongs is an error if the header is not that of a shape.
+func (s *File) belongs(shape Shape) error {
+	want := shape.header()
+	if string(s.area[:len(want)]) == string(want) {
+		return nil
+	}
+	version := binary.LittleEndian.Uint64(s.area[8:])
+	if string(s.area[:8]) == string(want[:8]) && version != Version {
+		return fmt.Errorf("version %d of state files, this program reads version %d: delete the device and add its image again: %w",
+			version, Version, ErrState)
+	}
+	return ErrState
 }
 
 // ErrState is a state file of another boot, image or shape of device.
@@ -151,7 +174,7 @@ func mapState(f *os.File, shape Shape) (*File, error) {
 func (s *File) Taken() bool { return s.taken }
 
 func (s *File) frozen() *atomic.Uint64 { return s.word(frozenAt) }
-func (s *File) filled() *atomic.Uint64 { return s.word(4080) }
+func (s *File) filled() *atomic.Uint64 { return s.word(filledAt) }
 
 // word is the word at byte at of the header.
 func (s *File) word(at int) *atomic.Uint64 {
@@ -162,15 +185,15 @@ func (s *File) word(at int) *atomic.Uint64 {
 // being written are there.
 func (s *File) SetSlots(now, next uint64) {
 	if s != nil {
-		s.word(4072).Store(next)
-		s.word(4064).Store(now)
+		s.word(slotsAt + 8).Store(next)
+		s.word(slotsAt).Store(now)
 	}
 }
 
 // Foreign reports whether others have changed slots of the image since: its slots
 // are not those the daemon left, and it was not writing any.
 func (s *File) Foreign(sum uint64) bool {
-	now, next := s.word(4064).Load(), s.word(4072).Load()
+	now, next := s.word(slotsAt).Load(), s.word(slotsAt+8).Load()
 	return now == next && sum != now
 }
 
@@ -200,6 +223,24 @@ const powerCut = 2
 
 // Frozen says that a daemon has recorded so.
 func (s *File) Frozen() bool { return s.frozen().Load() != 0 }
+
+// BeginBarrier publishes that a barrier is under way: what it meets may be told to
+// this process alone.
+func (s *File) BeginBarrier() {
+	if s != nil {
+		s.word(barrierAt).Store(1)
+	}
+}
+
+// EndBarrier publishes that it has succeeded. One that fails does not end.
+func (s *File) EndBarrier() {
+	if s != nil {
+		s.word(barrierAt).Store(0)
+	}
+}
+
+// Rest publishes that everything acknowledged is durable, and nothing more comes.
+func (s *File) Rest() { s.word(restedAt).Store(1) }
 
 // SetZone publishes the state of zone i.
 func (s *File) SetZone(i uint32, z zoned.State) {

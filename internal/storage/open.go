@@ -21,6 +21,9 @@ type Options struct {
 	// else may be writing, whose contents can be inconsistent. Only together
 	// with ReadOnly.
 	NoLock bool
+
+	// Compare is how much Settle takes care of what memory alone has.
+	Compare Compare
 }
 
 // Open opens an existing regular file or block device (else *FileTypeError)
@@ -45,7 +48,7 @@ func open(path string, o Options, flags int) (*OSFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &OSFile{path: path, fd: fd, direct: -1, readOnly: o.ReadOnly}
+	f := &OSFile{path: path, fd: fd, direct: -1, readOnly: o.ReadOnly, compare: o.Compare}
 	if err := f.prepare(o); err != nil {
 		f.Close()
 		return nil, err

@@ -15,6 +15,7 @@ type OSFile struct {
 	path     string
 	kind     kind
 	readOnly bool
+	compare  Compare
 	fd       int
 	direct   int
 	align    int

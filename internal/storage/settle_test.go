@@ -31,13 +31,13 @@ func TestSettleEmptiesThePageCache(t *testing.T) {
 	if f.inMemory() {
 		t.Skip("the pages of a file in memory are its disk")
 	}
-	if left, err := f.cached(); err != nil || len(left) < 5 {
+	if left, err := f.cached(cachedPiece); err != nil || len(left) < 5 {
 		t.Fatalf("before: %v, %v", left, err)
 	}
 	if err := f.Settle(); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := f.cached(); err != nil || len(left) > 0 {
+	if left, err := f.cached(cachedPiece); err != nil || len(left) > 0 {
 		t.Errorf("after: %v, %v", left, err)
 	}
 	got := make([]byte, len(data))
@@ -61,7 +61,7 @@ func TestSettleComparesWhatStays(t *testing.T) {
 	if err := f.Settle(); err != nil {
 		t.Fatalf("mapped pages that are as the disk: %v", err)
 	}
-	left, err := f.cached()
+	left, err := f.cached(cachedPiece)
 	if err != nil || len(left) == 0 {
 		t.Fatalf("mapped pages: %v, %v", left, err)
 	}
@@ -70,7 +70,7 @@ func TestSettleComparesWhatStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := f.compare(int(other.Fd()), left); err != nil {
+	if err := f.compareWith(int(other.Fd()), left); err != nil {
 		t.Errorf("the file itself: %v", err)
 	}
 	data[1<<19]++
@@ -81,7 +81,7 @@ func TestSettleComparesWhatStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := f.compare(int(other.Fd()), left); err == nil {
+	if err := f.compareWith(int(other.Fd()), left); err == nil {
 		t.Error("a disk that has something else passes")
 	}
 }
@@ -106,5 +106,53 @@ func TestSettleReadOnly(t *testing.T) {
 	defer r.Close()
 	if err := r.Settle(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Of a file system without direct I/O nobody can tell what its disk has: that is
+// an error where it matters most.
+func TestSettleCompares(t *testing.T) {
+	f, data := settleable(t)
+	if f.inMemory() {
+		t.Skip("the pages of a file in memory are its disk")
+	}
+	f.compare = CompareAlways
+	list, err := f.cached(comparedPiece)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := int64(0)
+	for _, p := range list {
+		if p.off != end || p.n > cachedPiece {
+			t.Fatalf("pieces %v", list)
+		}
+		end += p.n
+	}
+	if len(list) > 6 || end < int64(len(data)) {
+		t.Errorf("pieces %v of %d bytes", list, len(data))
+	}
+	if err := f.Settle(); err != nil {
+		t.Error(err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("mounting takes root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("ramfs", dir, "ramfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	if err := os.WriteFile(filepath.Join(dir, "f"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for compare, want := range map[Compare]error{CompareNot: nil, ComparePossible: nil, CompareAlways: errNoDirect} {
+		f, err := Open(filepath.Join(dir, "f"), Options{Compare: compare})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.compareCached(); !errors.Is(err, want) {
+			t.Errorf("compare %d: %v", compare, err)
+		}
+		f.Close()
 	}
 }

@@ -1,7 +1,7 @@
 // Package storagetest has files to test with: [Mem] in memory, and [Recorder],
 // which writes down what changes a file, plays its page cache, fails when told
 // (Inject, Room), tears and reorders, and makes what a power cut may leave
-// (Crash).
+// (Crash). [Thin] is a file system that loses writes.
 //
 //	rec := storagetest.NewRecorder(new(storagetest.Mem))
 //	// ... use rec as a storage.File ...
