@@ -24,7 +24,7 @@ var listColumns = []column{
 	{"node", "its block device", true, func(d listedDevice) string { return d.Node }},
 	{"name", "its name, in udev's links too", true, func(d listedDevice) string { return d.Name }},
 	{"kind", "zoned or plain", true, func(d listedDevice) string { return d.Kind }},
-	{"state", "live, read-only, starting, failed, hung (its daemon gives no answer), dead", true, func(d listedDevice) string { return d.State }},
+	{"state", "live, read-only, starting, failed, hung (its daemon gives no answer), dead, given-up (nobody brings its daemon back)", true, stateColumn},
 	{"size", "bytes, as 8G", true, func(d listedDevice) string { return unlessZero(d.Size, formatSize) }},
 	{"zones", "number of zones", true, func(d listedDevice) string { return unlessZero(d.Zones, decimal) }},
 	{"ro", "whether it is read-only", true, func(d listedDevice) string { return yesNo(d.ReadOnly) }},
@@ -37,6 +37,14 @@ var listColumns = []column{
 	{"depth", "requests of a queue at once", false, func(d listedDevice) string { return strconv.Itoa(int(d.Depth)) }},
 	{"unit", "systemd's unit that brings its daemon back", false, func(d listedDevice) string { return d.Unit }},
 	{"started", "when its daemon started", false, func(d listedDevice) string { return d.Started.UTC().Format("2006-01-02T15:04:05Z") }},
+}
+
+// stateColumn is the state, with the reason of one that waits for a person.
+func stateColumn(d listedDevice) string {
+	if d.State == "given-up" {
+		return d.State + " (" + d.Reason + ")"
+	}
+	return d.State
 }
 
 func imageColumn(d listedDevice) string {

@@ -48,6 +48,18 @@ func numberIn(word string) (id uint32, ok bool) {
 	return uint32(n), err == nil
 }
 
+// nodeNumber is the number of the device whose node, or a link to it, a path is.
+func nodeNumber(path string) (id uint32, ok bool) {
+	if !strings.HasPrefix(path, "/dev/") {
+		return 0, false
+	}
+	node, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return 0, false
+	}
+	return numberIn(node)
+}
+
 // resolve finds the device that arg names, among those of a run directory.
 func resolve(runDir, arg string) (uint32, error) {
 	records, err := server.Records(runDir)
@@ -58,12 +70,8 @@ func resolve(runDir, arg string) (uint32, error) {
 }
 
 func find(records []server.Record, arg string) (uint32, error) {
-	if strings.HasPrefix(arg, "/dev/") {
-		if node, err := filepath.EvalSymlinks(arg); err == nil {
-			if id, ok := numberIn(node); ok {
-				return id, nil
-			}
-		}
+	if id, ok := nodeNumber(arg); ok {
+		return id, nil
 	}
 	if id, ok := numberIn(arg); ok {
 		return id, nil

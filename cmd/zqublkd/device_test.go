@@ -146,6 +146,8 @@ func TestList(t *testing.T) {
 		writeHung(t, run, server.Record{Options: server.Options{Name: "a", Image: image, RunDir: run}, ID: 900 + id, Node: "/dev/ublkb90" + decimal(uint64(id)), Zoned: id == 0})
 	}
 	writeRecord(t, run, server.Record{Options: server.Options{Name: "b c", Image: "/gone/b.qcow2", ReadOnly: true, Recovery: server.RecoveryReissue, RunDir: run}, ID: 910, Node: "/dev/ublkb910"})
+	gone := filepath.Join(dir, "given-up")
+	writeRecord(t, gone, server.Record{Options: server.Options{Name: "c", Image: image, Recovery: server.RecoveryReissue, RunDir: gone}, ID: 911, Node: "/dev/ublkb911", GivenUp: "it died 3 times"})
 	began := time.Now()
 	text, err := runCommand(t, "list", "--run-dir", run, "-n", "-o", "id,kind,state,ro,recovery,size,image")
 	want := "900  zoned  hung  no   -        -  " + image + "\n" +
@@ -157,6 +159,10 @@ func TestList(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*patience {
 		t.Errorf("three daemons that don't answer took %v: one after another", took)
+	}
+	text, err = runCommand(t, "list", "--run-dir", gone, "-n", "-o", "id,state")
+	if want := "911  given-up (it died 3 times)\n"; err != nil || text != want {
+		t.Errorf("%v\n%s want\n%s", err, text, want)
 	}
 	for _, c := range []struct {
 		args []string

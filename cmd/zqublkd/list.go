@@ -55,9 +55,10 @@ type listedDevice struct {
 	server.Record
 	Kind    string   `json:"kind"`
 	State   string   `json:"state"`
-	Size    uint64   `json:"size"`    // bytes; 0: not known, its device is gone
-	Zones   uint64   `json:"zones"`   // of a zoned one
-	Holders []string `json:"holders"` // who has mounted or stacked something on it
+	Reason  string   `json:"reason,omitempty"` // of state given-up or failed
+	Size    uint64   `json:"size"`             // bytes; 0: not known, its device is gone
+	Zones   uint64   `json:"zones"`            // of a zoned one
+	Holders []string `json:"holders"`          // who has mounted or stacked something on it
 	Gone    bool     `json:"image_deleted"`
 }
 
@@ -102,7 +103,8 @@ func recordsOf(runDir string, args []string) ([]server.Record, error) {
 }
 
 func lookAt(runDir string, r server.Record) listedDevice {
-	d := listedDevice{Record: r, Kind: "plain", State: stateOf(runDir, r), Holders: server.Claims(r.ID), Gone: r.ImageGone()}
+	d := listedDevice{Record: r, Kind: "plain", Holders: server.Claims(r.ID), Gone: r.ImageGone()}
+	d.State, d.Reason = stateOf(runDir, r)
 	if d.Holders == nil {
 		d.Holders = []string{}
 	}
@@ -126,26 +128,29 @@ func sysNumber(id uint32, name string) uint64 {
 // patience is how long a daemon may take to say how it stands.
 const patience = 2 * time.Second
 
-// stateOf is what a device is good for; its daemon knows whether it has failed.
-func stateOf(runDir string, r server.Record) string {
+// stateOf is what a device is good for, and why; its daemon knows whether it has
+// failed.
+func stateOf(runDir string, r server.Record) (state, why string) {
 	switch {
 	case r.Unknown:
-		return "unknown (no permission)"
+		return "unknown (no permission)", ""
+	case !r.Alive && r.GivenUp != "":
+		return "given-up", r.GivenUp
 	case !r.Alive:
-		return "dead"
+		return "dead", ""
 	case r.Starting:
-		return "starting"
+		return "starting", ""
 	}
 	s, err := server.AskStatusWithin(runDir, r.ID, patience)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "hung"
+	case errors.Is(err, server.ErrHung):
+		return "hung", ""
 	case err == nil && s.Failure != "":
-		return "failed"
+		return "failed", s.Failure
 	case r.ReadOnly:
-		return "read-only"
+		return "read-only", ""
 	}
-	return "live"
+	return "live", ""
 }
 
 // addIdle adds --run-dir to a verb that changes an image without serving it. The

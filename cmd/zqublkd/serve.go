@@ -35,7 +35,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.Name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.ReadOnly, "read-only", false, "serve it read-only")
 	f.BoolVar(&o.Force, "force", false, "add a device even to a kernel that is known to crash when one is added")
-	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryOff), "when the daemon dies: reissue (the device waits for the next one, which add brings) or off (it goes)")
+	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryReissue), "when the daemon dies: reissue (the device waits for the next one, which add and the unit bring) or off (it goes, its users get errors)")
 	f.StringVar((*string)(&o.Cache), "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.StringVar((*string)(&o.ZeroCopy), "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
 	f.Var((*sizeFlag)(&o.L2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
@@ -88,9 +88,11 @@ func (o *serveOptions) config() server.Config {
 	if o.detached && o.Recovery == server.RecoveryReissue {
 		supervised = bySupervisor
 	}
+	guarded, _ := daemon.SdWatchdogEnabled(false)
 	return server.Config{
+		Watchdog: func() { daemon.SdNotify(false, daemon.SdNotifyWatchdog) }, WatchdogTime: guarded,
 		Options: o.Options, ID: o.ID, Force: o.Force,
-		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Log: logrus.StandardLogger(),
+		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Orderly: forgetStarts, Log: logrus.StandardLogger(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 )
 
 // A daemon that dies defaultDeaths times (--recovery-limit) within deathWindow
-// is not brought back: its device is stopped, so that its users get errors
-// instead of waiting for ever.
+// is not brought back: its device waits for a person if it is in use, and is
+// stopped if not.
 const (
 	defaultDeaths = 3
 	deathWindow   = time.Minute
@@ -87,19 +88,19 @@ func (s *supervisor) run() error {
 			return nil
 		}
 		if s.ending {
-			return server.GiveUp(s.runDir, s.record.ID)
+			return server.Bury(s.runDir, s.record.ID)
 		}
 		if handedOver(err) {
 			logrus.Info("the daemon has handed its device over")
 		} else {
 			logrus.WithError(err).Error("the daemon died")
 			if s.tooOften(time.Now()) {
-				return s.giveUp()
+				return s.giveUp(fmt.Sprintf("its daemon died %d times within %v, last: %v", len(s.deaths), deathWindow, err))
 			}
 		}
 		var ready *os.File
 		if child, ready, err = s.start(); err != nil {
-			return errors.Join(err, s.giveUp())
+			return s.giveUp(fmt.Sprintf("its next daemon could not be started: %v", err))
 		}
 		go io.Copy(io.Discard, ready)
 	}
@@ -169,9 +170,12 @@ func (s *supervisor) tooOften(now time.Time) bool {
 	return s.limit > 0 && len(s.deaths) == s.limit && now.Sub(s.deaths[0]) < deathWindow
 }
 
-// giveUp stops the device.
-func (s *supervisor) giveUp() error {
-	err := server.GiveUp(s.runDir, s.record.ID)
-	return errors.Join(fmt.Errorf("the daemon of %s died %d times within %v: the device is stopped; its image can be served again",
-		s.record.Node, len(s.deaths), deathWindow), err)
+// giveUp ends the bringing back. The reason stays in the list of devices.
+func (s *supervisor) giveUp(why string) error {
+	users, err := server.GiveUp(s.runDir, s.record.ID, why)
+	if len(users) > 0 {
+		return errors.Join(fmt.Errorf("%s is given up: %s; it is in use (%s) and waits: `zqublkd recover %d` brings it back, `zqublkd del --dead %d` stops it",
+			s.record.Node, why, strings.Join(users, ", "), s.record.ID, s.record.ID), err)
+	}
+	return errors.Join(fmt.Errorf("%s is given up: %s; nobody uses it: it is stopped, its image can be served again", s.record.Node, why), err)
 }

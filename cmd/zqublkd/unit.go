@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	systemdbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/sirupsen/logrus"
 )
 
@@ -27,6 +28,25 @@ func unitRestarts() bool {
 		logrus.WithError(err).Warn("systemd was asked whether this is a restart")
 	}
 	return hasRestart(string(out), unit)
+}
+
+// forgetStarts has systemd count no start of this daemon's unit so far: its limit
+// is for daemons that die.
+func forgetStarts() {
+	unit := os.Getenv(unitVariable)
+	if unit == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := systemdbus.NewSystemdConnectionContext(ctx)
+	if err == nil {
+		defer conn.Close()
+		err = conn.ResetFailedUnitContext(ctx, unit)
+	}
+	if err != nil {
+		logrus.WithError(err).Warnf("the starts of %s count as deaths", unit)
+	}
 }
 
 // hasRestart looks for the restart of a unit in the table of systemctl

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/blkdev"
+	"zqublkd/internal/server"
 	"zqublkd/internal/zonemap"
 	"zqublkd/zoned"
 )
@@ -104,6 +105,11 @@ func isUTF8() bool {
 // load reads the zones of a block device or an image. An image on a block
 // device (an LV, say) is told from a zoned disk by the zones that a disk has.
 func (o zonesOptions) load(path string) (*zonemap.Map, error) {
+	if id, ok := nodeNumber(path); ok {
+		if err := server.NotHung(server.DefaultRunDir, id); err != nil {
+			return nil, err
+		}
+	}
 	d, err := blkdev.Open(path, unix.O_RDONLY|unix.O_NONBLOCK)
 	if errors.Is(err, blkdev.ErrNotBlockDevice) {
 		return o.loadImage(path)

@@ -49,6 +49,7 @@ type Disk struct {
 
 	tasks      chan task
 	working    sync.WaitGroup
+	busy       atomic.Int32 // jobs that are being done
 	lastErrors lastErrors
 }
 

@@ -39,6 +39,7 @@ type Queue struct {
 	inbox inbox
 
 	copied  atomic.Uint64 // requests whose data went through a buffer of ours, for status
+	beats   atomic.Uint64 // wake-ups so far, for the watchdog
 	current *slot         // being worked on, for guard
 	answers []uint16      // tags whose answers have not gone to the kernel yet
 	resting bool          // paused, and everything begun has been answered
@@ -70,6 +71,12 @@ func (q *Queue) Attach(l lane) { q.lane = l }
 
 // Copied counts the requests whose data went through a buffer of ours.
 func (q *Queue) Copied() uint64 { return q.copied.Load() }
+
+// Ping wakes the queue's thread up. Whether it has come round is seen in Beats.
+func (q *Queue) Ping() { q.lane.Wake() }
+
+// Beats counts how often the queue's thread has been woken up.
+func (q *Queue) Beats() uint64 { return q.beats.Load() }
 
 // Close gives the buffers back, once the driver's queue has ended.
 func (q *Queue) Close() error { return q.bufs.close() }
@@ -109,6 +116,7 @@ func (q *Queue) Done(_ *ublk.Queue, tag uint16, at uint8, res int32) {
 // Woken implements ublk.Handler: slots have been handed back.
 func (q *Queue) Woken(*ublk.Queue) {
 	defer q.guard()
+	q.beats.Add(1)
 	q.drain()
 }
 

@@ -25,10 +25,16 @@ func (d *Disk) startWorkers(tags int) {
 	}
 }
 
+// Working reports whether a step is being done that may take as long as the file
+// under the image does, a flush most of all.
+func (d *Disk) Working() bool { return d.busy.Load() > 0 }
+
 // work does a step. A panic becomes an I/O error of the one request.
 func (d *Disk) work(t task) {
 	s := t.s
+	d.busy.Add(1)
 	defer func() {
+		d.busy.Add(-1)
 		if v := recover(); v != nil {
 			s.err = d.panicked(v)
 			d.abandon(s)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -39,7 +40,11 @@ type Config struct {
 	Supervised func(args []string) bool // does a parent with these arguments bring the daemon back? nil: nobody does
 	Unit       string                   // systemd's unit that does
 	NextComes  func() bool              // asked when the context ends: is it for another daemon to go on? may be nil
+	Orderly    func()                   // told before a hand-over, which counts as no death; may be nil
 	Log        *logrus.Logger
+
+	Watchdog     func()        // told as long as the queues are alive; may be nil
+	WatchdogTime time.Duration // within which it has to be; 0: nobody waits for it
 }
 
 // DefaultRunDir is where devices are recorded. It must be on tmpfs: what it
@@ -88,7 +93,7 @@ func (c *Config) complete() error {
 func (c *Config) check() error {
 	switch c.Recovery {
 	case "":
-		c.Recovery = RecoveryOff
+		c.Recovery = RecoveryReissue
 	case RecoveryOff, RecoveryReissue:
 	default:
 		return fmt.Errorf("recovery %q: %w: must be %s or %s", c.Recovery, ErrConfig, RecoveryReissue, RecoveryOff)

@@ -149,16 +149,20 @@ func (d *Device) status() Status {
 // a millisecond.
 const answerTime = 10 * time.Second
 
-// ask sends a command to the daemon of device id.
+// ask sends a command to the daemon of device id, if that answers at all.
 func ask(runDir string, id uint32, cmd command) (reply, error) {
+	if r, err := askWithin(runDir, id, command{Verb: "status"}, hungAfter); err != nil {
+		return r, err
+	}
 	return askWithin(runDir, id, cmd, answerTime)
 }
 
-// askWithin is ask with a bound for the time that it takes; past it the error
-// is os.ErrDeadlineExceeded.
+// askWithin sends a command; past the time that the answer may take the error is
+// ErrHung.
 func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (reply, error) {
 	var r reply
-	if _, err := ReadRecord(runDir, id); errors.Is(err, os.ErrNotExist) {
+	record, err := ReadRecord(runDir, id)
+	if errors.Is(err, os.ErrNotExist) {
 		return r, NotOurs(runDir, id)
 	} else if errors.Is(err, ErrRunDir) {
 		return r, err
@@ -169,16 +173,9 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 	}
 	defer folder.Close()
 	end := time.Now().Add(patience)
-	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
-	if err != nil {
-		return r, noAnswer(id, err)
-	}
-	defer c.Close()
-	c.SetDeadline(end)
-	if err := json.NewEncoder(c).Encode(cmd); err != nil {
-		return r, noAnswer(id, err)
-	}
-	if err := json.NewDecoder(c).Decode(&r); err != nil {
+	if err := converseOver(address, end, cmd, &r); gaveNoAnswer(err) {
+		return r, record.hung(patience)
+	} else if err != nil {
 		return r, noAnswer(id, err)
 	}
 	switch {
@@ -188,6 +185,20 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 		return r, errors.New(r.Error)
 	}
 	return r, nil
+}
+
+// converseOver has one command answered at an address.
+func converseOver(address string, end time.Time, cmd command, r *reply) error {
+	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(end)
+	if err := json.NewEncoder(c).Encode(cmd); err != nil {
+		return err
+	}
+	return json.NewDecoder(c).Decode(r)
 }
 
 // noAnswer says why the daemon of device id gave no answer, without the address
@@ -211,13 +222,12 @@ func noAnswer(id uint32, err error) error {
 	return fmt.Errorf(rule, id, err)
 }
 
-// AskStatus asks the daemon of device id how it stands.
+// AskStatus asks the daemon of device id how it stands; ErrHung: it says nothing.
 func AskStatus(runDir string, id uint32) (Status, error) {
-	return AskStatusWithin(runDir, id, answerTime)
+	return AskStatusWithin(runDir, id, hungAfter)
 }
 
-// AskStatusWithin is AskStatus of a daemon that may take no longer than patience;
-// past it the error is os.ErrDeadlineExceeded.
+// AskStatusWithin is AskStatus of a daemon that may take as long as patience.
 func AskStatusWithin(runDir string, id uint32, patience time.Duration) (Status, error) {
 	r, err := askWithin(runDir, id, command{Verb: "status"}, patience)
 	if err != nil {

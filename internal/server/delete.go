@@ -41,6 +41,17 @@ func Delete(runDir string, id uint32, force bool) error {
 	if err != nil {
 		return err
 	}
+	if r.Alive { // before its device is touched
+		err := r.notHung(runDir)
+		if err != nil && force {
+			if err = r.endHung(); err == nil {
+				return waitGone(runDir, r)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if err := refuseUsed(r, force); err != nil {
 		return err
 	}
@@ -181,9 +192,9 @@ func (r Record) removeDevice(open opener) (removed bool, err error) {
 	return true, nil
 }
 
-// GiveUp is Abandon by the supervisor, which waits until the dead daemon's last
+// Bury is Abandon by the supervisor, which waits until the dead daemon's last
 // I/O has ended, and for whoever is just looking after the device.
-func GiveUp(runDir string, id uint32) error {
+func Bury(runDir string, id uint32) error {
 	err := patiently(func() error { return deleteOrphan(openKernel, runDir, id) },
 		func(err error) bool { return errors.Is(err, ErrServed) || ublk.IsBusy(err) })
 	if errors.Is(err, ErrNotOurs) { // somebody else has deleted it

@@ -85,6 +85,9 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 		return errors.Join(err, d.takeDown())
 	}
 	ready(d.record)
+	done := make(chan struct{})
+	defer close(done)
+	ending := d.watch(done)
 	if d.cfg.Cache == engine.CacheNone && !d.disk.Direct() {
 		d.log.Warnf("%s: the data goes through the page cache", d.disk.Image().DataWay().Why())
 	}
@@ -92,9 +95,11 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	case err := <-d.failed:
 		return errors.Join(ErrQueue, err)
 	case <-d.leaving:
+		ending()
 		return d.handOver()
 	case <-d.stopping:
 	case <-ctx.Done():
+		ending()
 		if d.handable() == nil && d.cfg.NextComes != nil && d.cfg.NextComes() {
 			return d.handOver()
 		}
@@ -102,6 +107,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 			return err
 		}
 	}
+	ending()
 	d.log.WithField("device", d.record.Node).Info("stopping")
 	return d.takeDown()
 }

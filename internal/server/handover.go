@@ -44,6 +44,9 @@ func (d *Device) mayHandOver(version int) error {
 // image durable. The process has to end then: that gives the device back.
 func (d *Device) handOver() error {
 	d.log.WithField("device", d.record.Node).Info("handing over")
+	if d.cfg.Orderly != nil {
+		d.cfg.Orderly()
+	}
 	answered, err := d.disk.Drain(d.lanes, pauseTimeout)
 	if !answered {
 		d.log.Warn("requests are still in flight; the next daemon gets them again")

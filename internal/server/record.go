@@ -30,6 +30,7 @@ type Record struct {
 	Started    time.Time `json:"started"`
 	Cookie     uint64    `json:"cookie"`             // the driver keeps it with the device
 	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
+	GivenUp    string    `json:"given_up,omitempty"` // why nobody brings its daemon back any more
 	Alive      bool      `json:"alive"`              // when read: its daemon lives
 	Unknown    bool      `json:"unknown,omitempty"`  // when read: whoever looks may not know whether it lives
 }

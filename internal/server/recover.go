@@ -30,6 +30,9 @@ func Orphan(runDir string, id uint32) (Record, error) {
 	case err != nil:
 		return r, err
 	case r.Alive:
+		if err := r.notHung(runDir); err != nil {
+			return r, err
+		}
 		return r, fmt.Errorf("%s: process %d: %w; nothing to recover", r.Node, r.PID, ErrServed)
 	case r.Recovery != RecoveryReissue:
 		return r, noRecovery(r)

@@ -12,10 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"zqublkd/internal/engine"
-	"zqublkd/internal/statefile"
-	"zqublkd/zoned"
 )
 
 // runWith is a run directory with one record, of a device nobody serves.
@@ -129,20 +125,10 @@ func TestC20_OthersSeeWhatLives(t *testing.T) {
 // address.
 func TestC22_RunFilesArePrivate(t *testing.T) {
 	defer unix.Umask(unix.Umask(0))
-	run := filepath.Join(runWith(t, Record{}), strings.Repeat("long", 40))
-	c, err := lockDevice(run, 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &Device{dir: c, disk: &engine.Disk{}, stopping: make(chan struct{})}
-	state, err := statefile.Create(c.path(stateName), statefile.Shape{Geometry: zoned.Geometry{Size: 1 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}, Queues: 1, Tag: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.later(state.Close)
-	if err := errors.Join(c.write(Record{ID: 7}), d.listen()); err != nil {
-		t.Fatal(err)
-	}
+	w := newWorld(t)
+	w.run = filepath.Join(runWith(t, Record{}), strings.Repeat("long", 40))
+	d := w.up(RecoveryOff)
+	run, c := w.run, d.dir
 	for name, want := range map[string]os.FileMode{socketName: 0o600, stateName: 0o600, lockName: 0o600, recordName: 0o644, "": 0o755} {
 		if st, err := os.Stat(c.path(name)); err != nil || st.Mode().Perm() != want {
 			t.Errorf("%q: mode %v, %v, want %v", name, st.Mode().Perm(), err, want)
@@ -150,7 +136,7 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 	}
 	t.Run("others", func(t *testing.T) {
 		asOther(t, func() {
-			if err := AskStop(run, 7, false); !errors.Is(err, os.ErrPermission) {
+			if err := AskStop(run, 0, false); !errors.Is(err, os.ErrPermission) {
 				t.Errorf("another user asked for the end: %v", err)
 			}
 		})
@@ -160,7 +146,7 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 		t.Error("the device stops")
 	default:
 	}
-	if err := AskStop(run, 7, false); err != nil {
+	if err := AskStop(run, 0, false); err != nil {
 		t.Error(err)
 	}
 	<-d.stopping
@@ -251,10 +237,10 @@ func TestC20_GivingUpIsPatient(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(100*time.Millisecond, func() { c.lock.Close() })
-	if err := GiveUp(dir, 7); errors.Is(err, ErrServed) { // another error: there is no driver here
+	if _, err := GiveUp(dir, 7, "why"); errors.Is(err, ErrServed) { // another error: there is no driver here
 		t.Error(err)
 	}
-	if err := GiveUp(dir, 8); err != nil {
+	if _, err := GiveUp(dir, 8, "why"); err != nil {
 		t.Errorf("of a device that is gone already: %v", err)
 	}
 }

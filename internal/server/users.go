@@ -143,6 +143,9 @@ func refuseUsed(r Record, force bool) error {
 	if force {
 		return nil
 	}
+	if !r.Alive {
+		return r.refuseWaiting()
+	}
 	for end := time.Now().Add(glance); ; time.Sleep(askAgain) {
 		names, err := Holders(r.ID)
 		open := len(names) == 0

@@ -1,5 +1,5 @@
 # SIGKILL of the daemon under fio: the same device goes on, without an I/O error
-# and without a lost write; three deaths in a minute stop it.
+# and without a lost write; three deaths in a minute stop one that nobody uses.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/death.sh"
 load_driver
@@ -39,6 +39,10 @@ death
 kill -9 "$(daemon)"
 until_ok test ! -b "$dev"
 until_ok no_daemons
+until_ok no_devices
+zqublkd list | grep -q "given-up (its daemon died 3 times" || die "list: $(zqublkd list)"
+add disk.qcow2 # what was acknowledged waits for the next daemon
+del
 leftovers
 pass "three deaths in a minute: the device is stopped"
 verify_image disk.qcow2

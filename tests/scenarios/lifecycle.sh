@@ -101,6 +101,7 @@ for signals in TERM INT "TERM TERM INT"; do
 	for signal in $signals; do kill -$signal "$pid" 2>/dev/null || true; done
 	until_ok gone "$pid"
 	written
+	until_ok no_daemons # who would bring it back goes with it
 	leftovers
 	zqublkd check disk.qcow2 >/dev/null
 	add disk.qcow2
@@ -140,7 +141,7 @@ zqublkd report --json disk.qcow2 >zones
 there=$(jq '.[1].write_pointer / 4096 - 1' zones)
 say "flushed to block $flushed, acknowledged to $last, there to $there"
 ((there >= flushed && there <= last + 1)) || die "the write pointer is wrong"
-add disk.qcow2
+add --recovery off disk.qcow2
 equal "data after kill" "$(dd if="$dev" bs=1M count=8 iflag=direct status=none | sum)" "$(sum data)"
 blocks check "$dev" 2048 "$there"
 

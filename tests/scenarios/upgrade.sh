@@ -96,7 +96,7 @@ verify_image btrfs.qcow2
 leftovers
 pass "recover"
 
-add fio.qcow2
+add fio.qcow2 --recovery=off
 refused 1 "served with --recovery=off.*reissue" zqublkd upgrade 0
 refused 6 "process [0-9]+" zqublkd recover 0
 refused 1 "not a device of" zqublkd recover 7
