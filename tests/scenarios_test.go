@@ -64,6 +64,7 @@ var scenarios = []scenario{
 	{name: "zonemap", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "zerocopy", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
+	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
 	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
