@@ -45,7 +45,7 @@ func (q *Queue) beginAtOnce(s *slot) {
 // plain disk, a discard or a write of zeros.
 func (q *Queue) beginJob(s *slot) {
 	v, err := s.operation.ask(q.disk.zones, &s.op, s.desc.Offset(), s.desc.Bytes())
-	if q.disk.reissue.left.Load() > 0 {
+	if v != zoned.Refused && q.disk.reissue.left.Load() > 0 { // what is refused names no zone
 		q.disk.reissue.changed(s.op.Zone, s.operation.allZones)
 	}
 	if q.granted(s, v, err) {
