@@ -1,11 +1,14 @@
 # What drives do to their users, on purpose: each kind of fault as dd, fio and blkzone
-# see it, a storm of them under writes that are verified, and zones that degrade while
-# they are used.
+# see it, a storm of them under writes that are verified, zones that degrade while they
+# are used, and power cuts under btrfs.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/zones.sh"
 load_driver
+modprobe btrfs
 
 zone=$((8 << 20)) # bytes, see make_disk
+cuts=2
+[ "${SIZE:-small}" = small ] || cuts=40
 
 fault() { zqublkd fault add "$id" "$@" >/dev/null; }
 clear_faults() { zqublkd fault clear "$id"; }
@@ -147,7 +150,36 @@ degrade() {
 	pass "zones degrade in use and stay so"
 }
 
+power() {
+	local k mnt=$work/mnt
+	mkdir -p "$mnt"
+	zqublkd create --force -o size=512M,zone.mode=host-managed,zone.size=8M disk.qcow2 >/dev/null
+	add disk.qcow2
+	mkfs.btrfs -q -f -O zoned "$dev"
+	for ((k = 1; k <= cuts; k++)); do
+		mount -t btrfs "$dev" "$mnt"
+		head -c 1M /dev/urandom >"safe$k"
+		dd if="safe$k" of="$mnt/safe$k" bs=64k conv=fsync status=none
+		head -c 3M /dev/urandom | dd of="$mnt/lost$k" bs=64k status=none
+		zqublkd powercut "$dev" --seed $k
+		! dd if=/dev/zero of="$mnt/late" bs=64k count=16 conv=fsync status=none 2>/dev/null || die "fsync without power succeeded"
+		umount "$mnt"
+		del
+		until_ok no_devices
+		zqublkd check disk.qcow2 >out || [ $? = 3 ] || die "check after cut $k: $(<out)"
+		add disk.qcow2
+		btrfs check "$dev" >out 2>&1 || die "btrfs check after cut $k: $(<out)"
+		mount -t btrfs -o ro "$dev" "$mnt"
+		for ((j = 1; j <= k; j++)); do cmp "safe$j" "$mnt/safe$j" || die "cut $k: fsynced file $j is not there"; done
+		umount "$mnt"
+	done
+	del
+	verify_image disk.qcow2
+	pass "$cuts power cuts under btrfs, fsynced files there"
+}
+
 kinds
 storm
 degrade
+power
 leftovers
