@@ -47,9 +47,11 @@ func (i *Image) judgeBase() {
 		i.refuse(UseRead, &format.UnsupportedError{Feature: "a plain image over a zoned one", WayOut: "make a zoned overlay of it with zqublkd create -b, or export it first"})
 	case below == nil:
 		i.refuse(UseRead, &format.UnsupportedError{Feature: "a zoned image over a plain one", WayOut: "name the zoned image it was made over as its backing file"})
-	case z.ZoneSize != below.ZoneSize || z.ZoneCapacity != below.ZoneCapacity || z.Conventional != below.Conventional || i.size != i.base.size:
+	case z.ZoneSize != below.ZoneSize || z.ZoneCapacity != below.ZoneCapacity || z.Conventional != below.Conventional ||
+		i.size != i.base.size:
 		i.refuse(UseRead, &format.UnsupportedError{Feature: fmt.Sprintf("%d zones (size %d, capacity %d, %d conventional) over %d others (size %d, capacity %d, %d conventional)",
-			z.Zones, z.ZoneSize, z.ZoneCapacity, z.Conventional, below.Zones, below.ZoneSize, below.ZoneCapacity, below.Conventional),
+			z.Zones, z.ZoneSize, z.ZoneCapacity, z.Conventional, below.Zones, below.ZoneSize, below.ZoneCapacity,
+			below.Conventional),
 			WayOut: "name the image it was made over as its backing file"})
 	}
 }

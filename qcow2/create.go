@@ -86,10 +86,12 @@ func (b *builder) header() ([]byte, error) {
 	h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: private.Encode()})
 	if o.Backing != nil {
 		h.BackingFile = o.Backing.Name
-		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtBackingFormat, Data: []byte(o.Backing.Format)})
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtBackingFormat,
+			Data: []byte(o.Backing.Format)})
 	}
 	if o.ClusterSize > 4096 { // smaller headers have no room for it
-		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtFeatureNames, Data: format.EncodeFeatureNames(format.FeatureNames)})
+		h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtFeatureNames,
+			Data: format.EncodeFeatureNames(format.FeatureNames)})
 	}
 	return h.Encode()
 }

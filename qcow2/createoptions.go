@@ -91,10 +91,13 @@ func (o CreateOptions) complete() (CreateOptions, error) {
 
 func (o *CreateOptions) validateCluster() error {
 	switch {
-	case !format.IsPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<format.MinClusterBits || o.ClusterSize > 1<<format.MaxClusterBits:
-		return &format.OptionError{Option: "cluster_size", Value: o.ClusterSize, Rule: "must be a power of two from 512 to 2M"}
+	case !format.IsPowerOfTwo(o.ClusterSize) || o.ClusterSize < 1<<format.MinClusterBits ||
+		o.ClusterSize > 1<<format.MaxClusterBits:
+		return &format.OptionError{Option: "cluster_size", Value: o.ClusterSize,
+			Rule: "must be a power of two from 512 to 2M"}
 	case !format.IsPowerOfTwo(uint64(o.RefcountBits)) || o.RefcountBits > 64:
-		return &format.OptionError{Option: "refcount_bits", Value: o.RefcountBits, Rule: "must be a power of two from 1 to 64"}
+		return &format.OptionError{Option: "refcount_bits", Value: o.RefcountBits,
+			Rule: "must be a power of two from 1 to 64"}
 	case !format.ValidLogicalBlock(o.LogicalBlockSize):
 		return &format.OptionError{Option: "logical_block_size", Value: o.LogicalBlockSize, Rule: "must be 512 or 4096"}
 	case o.ExtendedL2 && o.ClusterSize < 1<<format.MinExtL2ClusterBt:

@@ -41,7 +41,8 @@ func (o *CreateOptions) validateZoneSize() error {
 	case format.DivUp(o.Size, z.Size) > format.MaxZones:
 		return &format.OptionError{Option: "zone.size", Value: z.Size, Rule: fmt.Sprintf("makes %d zones, at most %d are allowed; use larger zones", format.DivUp(o.Size, z.Size), format.MaxZones)}
 	case uint64(z.Conventional) >= format.DivUp(o.Size, z.Size):
-		return &format.OptionError{Option: "zone.conventional_zones", Value: z.Conventional, Rule: fmt.Sprintf("must be below the number of zones, %d", format.DivUp(o.Size, z.Size))}
+		return &format.OptionError{Option: "zone.conventional_zones", Value: z.Conventional,
+			Rule: fmt.Sprintf("must be below the number of zones, %d", format.DivUp(o.Size, z.Size))}
 	}
 	return nil
 }
@@ -50,7 +51,8 @@ func (o *CreateOptions) validateCapacity() error {
 	z := o.Zone
 	switch {
 	case z.Capacity > z.Size:
-		return &format.OptionError{Option: "zone.capacity", Value: z.Capacity, Rule: fmt.Sprintf("must not be above zone.size (%d)", z.Size)}
+		return &format.OptionError{Option: "zone.capacity", Value: z.Capacity,
+			Rule: fmt.Sprintf("must not be above zone.size (%d)", z.Size)}
 	case z.Capacity%uint64(o.LogicalBlockSize) != 0:
 		return &format.OptionError{Option: "zone.capacity", Value: z.Capacity, Rule: fmt.Sprintf("must be a multiple of the logical block size %d", o.LogicalBlockSize)}
 	case z.MaxAppendBytes%o.LogicalBlockSize != 0:

@@ -188,7 +188,8 @@ func (w *plainWriter) header(refTable, clusters uint64) *format.Header {
 		RefcountOrder:         uint32(w.geo.RefOrder),
 	}
 	if w.geo.ClusterSize() > 4096 {
-		h.Extensions = []format.Extension{{Type: format.ExtFeatureNames, Data: format.EncodeFeatureNames(format.FeatureNames)}}
+		h.Extensions = []format.Extension{{Type: format.ExtFeatureNames,
+			Data: format.EncodeFeatureNames(format.FeatureNames)}}
 	}
 	if w.block != 0 && w.block != format.DefaultLogicalBlockSize {
 		private := format.PrivateExtension{LogicalBlockSize: w.block}

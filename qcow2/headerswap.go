@@ -45,7 +45,8 @@ func (i *Image) replaceExtensions(next []format.Extension) error {
 	for _, step := range []struct {
 		b  []byte
 		at uint64
-	}{{list, behind}, {void, start}, {list[format.ExtensionHeader:], start + format.ExtensionHeader}, {list[:format.ExtensionHeader], start},
+	}{{list, behind}, {void, start}, {list[format.ExtensionHeader:], start + format.ExtensionHeader},
+		{list[:format.ExtensionHeader], start},
 		{make([]byte, len(list)), behind}} {
 		if err := i.writeMeta(regionHeader, step.b, step.at); err != nil {
 			return err

@@ -67,7 +67,8 @@ func Import(src Source, out storage.File, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
-	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, progress: o.Progress, wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
+	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, progress: o.Progress,
+		wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
 	if err := m.all(); err != nil {
 		return errors.Join(err, i.Close())
 	}
@@ -92,7 +93,8 @@ func (o ImportOptions) resolved(src Source) (ImportOptions, error) {
 	if o.Image.Size < src.Size() {
 		return o, &format.OptionError{Option: "size", Value: o.Image.Size, Rule: fmt.Sprintf("must not be below the %d bytes to be imported", src.Size())}
 	}
-	if n := format.DivUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil && uint64(len(o.WritePointers)) != n {
+	if n := format.DivUp(o.Image.Size, max(o.Image.Zone.Size, 1)); o.WritePointers != nil &&
+		uint64(len(o.WritePointers)) != n {
 		return o, fmt.Errorf("%d write pointers for %d zones: %w", len(o.WritePointers), n, ErrContent)
 	}
 	return o, o.Image.Validate()

@@ -204,7 +204,8 @@ func (i *Image) sound(m mapping, cluster, end uint64) bool {
 	if i.geo.External {
 		return e.Offset() == cluster<<i.geo.ClusterBits
 	}
-	return i.geo.InCluster(e.Offset()) == 0 && e.Offset() < end && i.regions.kinds[e.Offset()>>i.geo.ClusterBits] == regionData
+	return i.geo.InCluster(e.Offset()) == 0 && e.Offset() < end &&
+		i.regions.kinds[e.Offset()>>i.geo.ClusterBits] == regionData
 }
 
 // mapping is the L2 entry of a cluster, loaded if need be.

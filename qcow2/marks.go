@@ -52,7 +52,8 @@ func (i *Image) mark(set, clear format.IncompatibleFeatures) error {
 // again before it has been checked. It goes on being used: err, which damage
 // caused, is about one place of the disk. Errors that aren't ErrCorrupt pass.
 func (i *Image) damaged(err error) error {
-	if !format.IsCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 || i.marks.has(format.IncompatCorrupt) {
+	if !format.IsCorrupt(err) || i.readOnly || i.Failed() != nil || i.header.Version < 3 ||
+		i.marks.has(format.IncompatCorrupt) {
 		return err
 	}
 	if i.mark(format.IncompatCorrupt, 0) == nil {

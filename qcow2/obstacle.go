@@ -46,8 +46,10 @@ func (i *Image) refused(use Use) error {
 // judgeHeader collects what the fixed header fields stop.
 func (i *Image) judgeHeader(o OpenOptions) {
 	h := i.header
-	for _, name := range format.NamesOf(h.FeatureNames(), format.FeatureIncompatible, uint64(h.Incompatible&^format.KnownIncompat)) {
-		i.refuse(UseRead, &format.UnsupportedError{Feature: "incompatible feature " + name, WayOut: "use the program that set it"})
+	for _, name := range format.NamesOf(h.FeatureNames(), format.FeatureIncompatible,
+		uint64(h.Incompatible&^format.KnownIncompat)) {
+		i.refuse(UseRead, &format.UnsupportedError{Feature: "incompatible feature " + name,
+			WayOut: "use the program that set it"})
 	}
 	i.judgeNames(o)
 	if h.CryptMethod != 0 {
@@ -90,7 +92,8 @@ func (i *Image) judgeState() {
 		if i.isZoned() {
 			stops, of = UseRead, "a zoned image"
 		}
-		i.refuse(stops, &format.UnsupportedError{Feature: fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount, of), WayOut: "delete them with qemu-img snapshot -d"})
+		i.refuse(stops, &format.UnsupportedError{Feature: fmt.Sprintf("%d internal snapshots of %s", h.SnapshotCount,
+			of), WayOut: "delete them with qemu-img snapshot -d"})
 	}
 	if h.Incompatible&format.IncompatCorrupt != 0 {
 		i.refuse(UseWrite, fmt.Errorf("%w: it is marked so (incompatible bit 1); open it read-only, or run check --repair all", format.ErrCorrupt))
@@ -102,5 +105,6 @@ func (i *Image) judgeState() {
 
 // isZoned: by the bit or by the extension; that both agree is judged elsewhere.
 func (i *Image) isZoned() bool {
-	return i.header.Incompatible&format.IncompatZoned != 0 || len(format.FindExtensions(i.header.Extensions, format.ExtZoned)) > 0
+	return i.header.Incompatible&format.IncompatZoned != 0 ||
+		len(format.FindExtensions(i.header.Extensions, format.ExtZoned)) > 0
 }

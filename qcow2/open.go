@@ -99,7 +99,8 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: format.GeometryOf(h), size: h.Size, file: d, readOnly: true}
+	i := &Image{header: h, marks: marks{bits: h.Incompatible}, geo: format.GeometryOf(h), size: h.Size, file: d,
+		readOnly: true}
 	i.landed.L = &i.mu
 	i.flushes = groupcommit.New(i.flush)
 	i.regions = newRegionMap(i.geo.ClusterBits)
@@ -142,7 +143,8 @@ func (i *Image) adoptFiles(o OpenOptions) (err error) {
 	}
 	i.files = append([]storage.File{i.data.File}, i.base.files()...)
 	if len(i.files) > MaxLayers {
-		return &format.UnsupportedError{Feature: fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1), WayOut: "shorten it with qemu-img rebase"}
+		return &format.UnsupportedError{Feature: fmt.Sprintf("a chain of more than %d backing files", MaxLayers-1),
+			WayOut: "shorten it with qemu-img rebase"}
 	}
 	return nil
 }

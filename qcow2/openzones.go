@@ -21,12 +21,14 @@ func (i *Image) loadZones(o OpenOptions) error {
 		i.refuse(UseRead, fmt.Errorf("%d zoned header extensions: %w", len(found), format.ErrCorrupt))
 		return nil
 	}
-	l, x, err := format.DetectLayout(found[0], format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(), ClusterSize: i.geo.ClusterSize()})
+	l, x, err := format.DetectLayout(found[0], format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(),
+		ClusterSize: i.geo.ClusterSize()})
 	if err == nil {
 		err = format.CheckZoneRules(x)
 	}
 	if err == nil {
-		err = l.PlausibleTable(x, format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(), ClusterSize: i.geo.ClusterSize()})
+		err = l.PlausibleTable(x, format.ZoneContext{VirtualSize: i.size, FileSize: i.file.length.Load(),
+			ClusterSize: i.geo.ClusterSize()})
 	}
 	if err != nil {
 		i.refuse(UseRead, err)

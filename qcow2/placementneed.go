@@ -15,7 +15,8 @@ func (i *Image) judge(cluster uint64) (change, bool, error) {
 	switch {
 	case e.Poisoned():
 		return ch, false, i.damaged(i.poisonError(cluster))
-	case i.geo.Stored(e) && !e.Compressed() && e.Copied() && !e.Zero() && (!i.geo.Extended || m.bitmap == format.L2AllAllocated):
+	case i.geo.Stored(e) && !e.Compressed() && e.Copied() && !e.Zero() &&
+		(!i.geo.Extended || m.bitmap == format.L2AllAllocated):
 		ch.hosted, ch.host = true, e.Offset()
 		return ch, false, nil
 	case i.geo.External:

@@ -22,7 +22,8 @@ const (
 	regionBitmaps
 )
 
-var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block", "zone table", "snapshots", "bitmaps"}
+var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block",
+	"zone table", "snapshots", "bitmaps"}
 
 func (k regionKind) String() string { return regionNames[k] }
 

@@ -28,7 +28,8 @@ func (i *Image) eachSnapshot(visit func(format.Snapshot) error) (length uint64, 
 			return length, err
 		}
 		if length += n; length > format.MaxSnapshotBytes {
-			return length, format.Corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes", format.MaxSnapshotBytes)
+			return length, format.Corrupt("snapshot table", i.header.SnapshotsOffset, "has more than %d bytes",
+				format.MaxSnapshotBytes)
 		}
 		if err := visit(s); err != nil {
 			return length, err
@@ -45,7 +46,8 @@ func (i *Image) readSnapshot(off uint64) (format.Snapshot, uint64, error) {
 	}
 	n := format.SnapshotLength(b)
 	if n > format.SnapshotFixed+format.MaxSnapshotExtra+2*65536 {
-		return format.Snapshot{}, 0, format.Corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows", n)
+		return format.Snapshot{}, 0, format.Corrupt("snapshot table entry", off, "has %d bytes, more than QEMU allows",
+			n)
 	}
 	b = make([]byte, n)
 	if err := i.readTable("snapshot table", b, off); err != nil {

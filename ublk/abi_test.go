@@ -22,7 +22,8 @@ func hexBytes(t testing.TB, s string) []byte {
 	return b
 }
 
-// golden skips nothing: the bytes written down are little-endian, as all machines the project is built for.
+// golden skips nothing: the bytes written down are little-endian, as all machines the project is
+// built for.
 func golden(t testing.TB, got []byte, want string) {
 	t.Helper()
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {

@@ -2,18 +2,20 @@ package ublk
 
 import "zqublkd/uring"
 
-// Backend stands in for the kernel's driver, so that queues and handlers can be run without it. Package ublktest has one.
+// Backend stands in for the kernel's driver, so that queues and handlers can be run without it.
+// Package ublktest has one.
 type Backend interface {
 	// FD is the descriptor user copies go to, at the positions they have on a char device.
 	FD() int
 	// Descs is the memory of a queue's descriptors, 24 bytes for each tag.
 	Descs(queue int) []byte
-	// Command fills in s so that it conveys c. The tag's next request, or its end, comes as a completion of the queue's ring
-	// with the user data s has now, and result 0 or -ENODEV.
+	// Command fills in s so that it conveys c. The tag's next request, or its end, comes as a
+	// completion of the queue's ring with the user data s has now, and result 0 or -ENODEV.
 	Command(s *uring.SQE, c TagCommand)
 }
 
-// TagCommand is what a queue tells the driver about a tag: fetch it, or take this answer and fetch it again.
+// TagCommand is what a queue tells the driver about a tag: fetch it, or take this answer and fetch
+// it again.
 type TagCommand struct {
 	Queue, Tag uint16
 	Fetch      bool   // no answer

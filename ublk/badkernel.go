@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// badKernels are releases, as uname -r says them, whose driver crashes the kernel in ublk_init_queues when a device is added.
-// They took a change of how queues are allocated without the one that it builds on.
+// badKernels are releases, as uname -r says them, whose driver crashes the kernel in
+// ublk_init_queues when a device is added. They took a change of how queues are allocated without
+// the one that it builds on.
 var badKernels = []struct {
 	release *regexp.Regexp
 	fixed   string
@@ -29,7 +30,8 @@ func (e *BadKernelError) Error() string {
 	return fmt.Sprintf("Linux %s is known to crash (oops) when a ublk device is added: boot Linux %s or newer, or one before the fault came in", e.Release, e.Fixed)
 }
 
-// KnownBad is a *BadKernelError if a kernel of this release must not be asked to add a device, else nil.
+// KnownBad is a *BadKernelError if a kernel of this release must not be asked to add a device, else
+// nil.
 func KnownBad(release string) error {
 	for _, bad := range badKernels {
 		if bad.release.MatchString(release) {

@@ -8,7 +8,8 @@ import (
 	"zqublkd/uring"
 )
 
-// treadmill is a driver whose every fetch brings the next request at once: what is left is the queue's own work.
+// treadmill is a driver whose every fetch brings the next request at once: what is left is the
+// queue's own work.
 type treadmill struct {
 	descs *uring.Mem
 	depth int
@@ -33,7 +34,8 @@ func (t *treadmill) serve(h ublk.Handler) error {
 	return ublk.NewShamDevice(t.info(), t).Serve(0, ublk.QueueOptions{}, h, nil)
 }
 
-// walker answers n requests, each after a linked step, and notes the allocations between the first and the last tenth.
+// walker answers n requests, each after a linked step, and notes the allocations between the first
+// and the last tenth.
 type walker struct {
 	n, seen int
 	mallocs [2]uint64
@@ -69,7 +71,8 @@ func TestRequestsAllocateNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkRequest is the price of a request on a queue: a linked step, an answer, and their share of an enter.
+// BenchmarkRequest is the price of a request on a queue: a linked step, an answer, and their share
+// of an enter.
 func BenchmarkRequest(b *testing.B) {
 	for name, depth := range map[string]int{"depth=1": 1, "depth=32": 32} {
 		b.Run(name, func(b *testing.B) {

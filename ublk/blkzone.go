@@ -56,8 +56,8 @@ func (c ZoneCond) String() string {
 	return fmt.Sprintf("COND_%#x", uint8(c))
 }
 
-// BlkZone is struct blk_zone (include/uapi/linux/blkzoned.h), one entry of a zone report. All positions and lengths are in
-// sectors of 512 bytes.
+// BlkZone is struct blk_zone (include/uapi/linux/blkzoned.h), one entry of a zone report. All
+// positions and lengths are in sectors of 512 bytes.
 type BlkZone struct {
 	Start    uint64
 	Len      uint64
@@ -87,13 +87,15 @@ func DecodeBlkZone(b []byte) (BlkZone, error) {
 		return BlkZone{}, fmt.Errorf("zone report entry: %d bytes, need %d", len(b), BlkZoneBytes)
 	}
 	return BlkZone{
-		Start: binary.NativeEndian.Uint64(b), Len: binary.NativeEndian.Uint64(b[8:]), WP: binary.NativeEndian.Uint64(b[16:]),
+		Start: binary.NativeEndian.Uint64(b), Len: binary.NativeEndian.Uint64(b[8:]),
+		WP:       binary.NativeEndian.Uint64(b[16:]),
 		Capacity: binary.NativeEndian.Uint64(b[32:]),
 		Type:     ZoneType(b[24]), Cond: ZoneCond(b[25]), NonSeq: b[26] != 0, Reset: b[27] != 0,
 	}, nil
 }
 
-// ReportZones writes as many of zones into dst as fit whole and returns the bytes written: the data of a REPORT_ZONES answer.
+// ReportZones writes as many of zones into dst as fit whole and returns the bytes written: the data
+// of a REPORT_ZONES answer.
 func ReportZones(dst []byte, zones []BlkZone) int {
 	n := min(len(dst)/BlkZoneBytes, len(zones))
 	for i := range zones[:n] {

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Control commands (UBLK_U_CMD_*, include/uapi/linux/ublk_cmd.h), encoded like ioctls of type 'u' and size 32.
+// Control commands (UBLK_U_CMD_*, include/uapi/linux/ublk_cmd.h), encoded like ioctls of type 'u'
+// and size 32.
 const (
 	cmdGetQueueAffinity  = 0x80207501
 	cmdGetDevInfo        = 0x80207502
@@ -25,10 +26,13 @@ const (
 )
 
 var cmdNames = map[uint32]string{
-	cmdGetQueueAffinity: "GET_QUEUE_AFFINITY", cmdGetDevInfo: "GET_DEV_INFO", cmdAddDev: "ADD_DEV", cmdDelDev: "DEL_DEV",
+	cmdGetQueueAffinity: "GET_QUEUE_AFFINITY", cmdGetDevInfo: "GET_DEV_INFO", cmdAddDev: "ADD_DEV",
+	cmdDelDev:   "DEL_DEV",
 	cmdStartDev: "START_DEV", cmdStopDev: "STOP_DEV", cmdSetParams: "SET_PARAMS", cmdGetParams: "GET_PARAMS",
-	cmdStartUserRecovery: "START_USER_RECOVERY", cmdEndUserRecovery: "END_USER_RECOVERY", cmdGetDevInfo2: "GET_DEV_INFO2",
-	cmdGetFeatures: "GET_FEATURES", cmdDelDevAsync: "DEL_DEV_ASYNC", cmdUpdateSize: "UPDATE_SIZE", cmdQuiesceDev: "QUIESCE_DEV",
+	cmdStartUserRecovery: "START_USER_RECOVERY", cmdEndUserRecovery: "END_USER_RECOVERY",
+	cmdGetDevInfo2: "GET_DEV_INFO2",
+	cmdGetFeatures: "GET_FEATURES", cmdDelDevAsync: "DEL_DEV_ASYNC", cmdUpdateSize: "UPDATE_SIZE",
+	cmdQuiesceDev: "QUIESCE_DEV",
 }
 
 // cmdName is the driver's name of a control command.

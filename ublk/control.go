@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// deadlines are the times control commands may take before they are cancelled and reported as ErrTimeout.
+// deadlines are the times control commands may take before they are cancelled and reported as
+// ErrTimeout.
 type deadlines struct {
 	quick time.Duration // commands that only read or set something
 	start time.Duration // START_DEV and END_USER_RECOVERY: they wait for the server
@@ -16,11 +17,12 @@ type deadlines struct {
 }
 
 // patience suits a slow machine; a healthy one needs milliseconds.
-var patience = deadlines{quick: 10 * time.Second, start: 60 * time.Second, stop: 60 * time.Second, del: 30 * time.Second}
+var patience = deadlines{quick: 10 * time.Second, start: 60 * time.Second, stop: 60 * time.Second,
+	del: 30 * time.Second}
 
-// Control sends control commands to the driver, one after another, from one thread of its own: the kernel ties the workers
-// that run them to the thread that submits. Open another Control for a command that must not wait for others. All methods
-// may be called from any goroutine.
+// Control sends control commands to the driver, one after another, from one thread of its own: the
+// kernel ties the workers that run them to the thread that submits. Open another Control for a
+// command that must not wait for others. All methods may be called from any goroutine.
 type Control struct {
 	calls   chan *call
 	quit    chan struct{}
@@ -40,7 +42,8 @@ type call struct {
 	done  chan struct{}
 }
 
-// OpenControl opens the driver's control node. ErrNoDriver, ErrPermission and ErrIOUringDisabled tell why it can't be.
+// OpenControl opens the driver's control node. ErrNoDriver, ErrPermission and ErrIOUringDisabled
+// tell why it can't be.
 func OpenControl() (*Control, error) {
 	c := &Control{calls: make(chan *call), quit: make(chan struct{}), ended: make(chan struct{}), timeout: patience}
 	opened := make(chan error)
@@ -58,8 +61,9 @@ func (c *Control) Close() error {
 	return c.err
 }
 
-// thread is the control goroutine. It stays on one thread while it lives, because the kernel's workers that run its commands
-// do, and takes the thread with it, unless a command is stuck: the thread's exit would wait for it.
+// thread is the control goroutine. It stays on one thread while it lives, because the kernel's
+// workers that run its commands do, and takes the thread with it, unless a command is stuck: the
+// thread's exit would wait for it.
 func (c *Control) thread(opened chan<- error) {
 	runtime.LockOSThread()
 	w, err := newWire()

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestOpenControlWithoutDriver runs where the driver isn't loaded; where it is, the control node must open.
+// TestOpenControlWithoutDriver runs where the driver isn't loaded; where it is, the control node
+// must open.
 func TestOpenControlWithoutDriver(t *testing.T) {
 	_, statErr := os.Stat(ControlPath)
 	c, err := OpenControl()

@@ -21,7 +21,8 @@ const (
 	cancelBit  = 1 << 63 // marks the user data of cancellations
 )
 
-// controlRing is what the control thread owns: the node, a ring, and buffers the kernel may use after a command was given up.
+// controlRing is what the control thread owns: the node, a ring, and buffers the kernel may use
+// after a command was given up.
 type controlRing struct {
 	fd    int
 	ring  *uring.Ring
@@ -64,7 +65,8 @@ func openControlNode() (int, error) {
 	return -1, fmt.Errorf("open %s: %w", ControlPath, err)
 }
 
-// close gives everything back. A command that is still stuck keeps its buffer: the kernel may yet write it.
+// close gives everything back. A command that is still stuck keeps its buffer: the kernel may yet
+// write it.
 func (w *controlRing) close() error {
 	var errs []error
 	if w.ring != nil {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuSetBytes is room for 8192 CPUs, the most Linux is built for; the driver wants whole words for all CPUs there can be.
+// cpuSetBytes is room for 8192 CPUs, the most Linux is built for; the driver wants whole words for
+// all CPUs there can be.
 const cpuSetBytes = 1024
 
 // CPUSet is a bit mask of CPUs in the kernel's layout: machine words.
@@ -73,8 +74,8 @@ func (s CPUSet) Without(t CPUSet) CPUSet {
 	return rest
 }
 
-// PinThread lets the calling thread run only on the CPUs of the set. The goroutine must be locked to its thread. An empty
-// set is left alone.
+// PinThread lets the calling thread run only on the CPUs of the set. The goroutine must be locked
+// to its thread. An empty set is left alone.
 func (s CPUSet) PinThread() error {
 	var set unix.CPUSet
 	for _, cpu := range s.CPUs() {

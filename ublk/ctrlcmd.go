@@ -19,7 +19,8 @@ type AddOptions struct {
 	UserFlags  uint64   // kept by the driver for us
 }
 
-// Features asks what the driver can do. Kernels before 6.5 don't know the question: errors.Is(err, syscall.EOPNOTSUPP).
+// Features asks what the driver can do. Kernels before 6.5 don't know the question: errors.Is(err,
+// syscall.EOPNOTSUPP).
 func (c *Control) Features() (Features, error) {
 	var b [8]byte
 	if err := c.do(cmdGetFeatures, ctrlCmd{devID: anyID, queue: noQueue}, b[:], c.timeout.quick); err != nil {
@@ -28,14 +29,16 @@ func (c *Control) Features() (Features, error) {
 	return Features(binary.NativeEndian.Uint64(b[:])), nil
 }
 
-// AddDevice makes a device and returns it as the kernel granted it, which may be less than was asked for: queues, request
-// size and optional flags. *MissingFeaturesError tells that a flag in o.Flags was refused.
+// AddDevice makes a device and returns it as the kernel granted it, which may be less than was
+// asked for: queues, request size and optional flags. *MissingFeaturesError tells that a flag in
+// o.Flags was refused.
 func (c *Control) AddDevice(o AddOptions) (DevInfo, error) {
 	id := anyID
 	if o.ID >= 0 {
 		id = uint32(o.ID)
 	}
-	want := DevInfo{Queues: o.Queues, Depth: o.Depth, MaxIOBytes: o.MaxIOBytes, ID: id, Flags: o.Flags | o.Optional, UserFlags: o.UserFlags}
+	want := DevInfo{Queues: o.Queues, Depth: o.Depth, MaxIOBytes: o.MaxIOBytes, ID: id, Flags: o.Flags | o.Optional,
+		UserFlags: o.UserFlags}
 	b := make([]byte, devInfoBytes)
 	want.encode(b)
 	if err := c.do(cmdAddDev, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.quick); err != nil {
@@ -46,12 +49,14 @@ func (c *Control) AddDevice(o AddOptions) (DevInfo, error) {
 		return DevInfo{}, err
 	}
 	if missing := info.Flags.Missing(o.Flags); missing != 0 {
-		return DevInfo{}, errors.Join(&MissingFeaturesError{Missing: missing, Granted: info.Flags}, c.DeleteDevice(info.ID))
+		return DevInfo{}, errors.Join(&MissingFeaturesError{Missing: missing, Granted: info.Flags},
+			c.DeleteDevice(info.ID))
 	}
 	return info, nil
 }
 
-// SetParams describes the disk to the driver, after checking p against every rule known. The device must not be started.
+// SetParams describes the disk to the driver, after checking p against every rule known. The device
+// must not be started.
 func (c *Control) SetParams(id uint32, p *Params) error {
 	info, err := c.DeviceInfo(id)
 	if err != nil {
@@ -74,21 +79,22 @@ func (c *Control) GetParams(id uint32) (*Params, error) {
 	return DecodeParams(b)
 }
 
-// StartDevice makes the disk appear. It returns when all queues have fetched all tags and the kernel has read the zone
-// report, so the queues must be served meanwhile. pid is the process that opened the char device.
+// StartDevice makes the disk appear. It returns when all queues have fetched all tags and the
+// kernel has read the zone report, so the queues must be served meanwhile. pid is the process that
+// opened the char device.
 //
-// Issue it from a process other than pid: a server that is killed while it answers the report of its own START_DEV can't
-// die, and blocks the driver until reboot.
+// Issue it from a process other than pid: a server that is killed while it answers the report of
+// its own START_DEV can't die, and blocks the driver until reboot.
 func (c *Control) StartDevice(id uint32, pid int) error {
 	return c.simple(cmdStartDev, id, uint64(pid), c.timeout.start)
 }
 
-// StopDevice removes the disk; every tag of every queue comes back with ENODEV. The requests the server holds must be
-// answered for it to return. Stopping a device that isn't started succeeds.
+// StopDevice removes the disk; every tag of every queue comes back with ENODEV. The requests the
+// server holds must be answered for it to return. Stopping a device that isn't started succeeds.
 func (c *Control) StopDevice(id uint32) error { return c.simple(cmdStopDev, id, 0, c.timeout.stop) }
 
-// DeleteDevice stops and deletes a device. It returns when the number is free again: after its queues are unmapped, its
-// char device is closed, and nobody has the disk open.
+// DeleteDevice stops and deletes a device. It returns when the number is free again: after its
+// queues are unmapped, its char device is closed, and nobody has the disk open.
 func (c *Control) DeleteDevice(id uint32) error { return c.simple(cmdDelDev, id, 0, c.timeout.del) }
 
 // DeleteDeviceAsync is DeleteDevice that doesn't wait for those who still have it open.
@@ -96,18 +102,20 @@ func (c *Control) DeleteDeviceAsync(id uint32) error {
 	return c.simple(cmdDelDevAsync, id, 0, c.timeout.del)
 }
 
-// StartRecovery tells the driver that a new server is coming. EBUSY means that the old one isn't gone yet: try again.
+// StartRecovery tells the driver that a new server is coming. EBUSY means that the old one isn't
+// gone yet: try again.
 func (c *Control) StartRecovery(id uint32) error {
 	return c.simple(cmdStartUserRecovery, id, 0, c.timeout.quick)
 }
 
-// EndRecovery sets the device going again with the process pid, when that has fetched all tags. Zones are not reported anew.
+// EndRecovery sets the device going again with the process pid, when that has fetched all tags.
+// Zones are not reported anew.
 func (c *Control) EndRecovery(id uint32, pid int) error {
 	return c.simple(cmdEndUserRecovery, id, uint64(pid), c.timeout.start)
 }
 
-// Quiesce takes a device with FeatureQuiesce from its running server, which gets ENODEV on every tag. EBUSY means that no
-// tag of some queue became idle within wait. Linux 6.16.
+// Quiesce takes a device with FeatureQuiesce from its running server, which gets ENODEV on every
+// tag. EBUSY means that no tag of some queue became idle within wait. Linux 6.16.
 func (c *Control) Quiesce(id uint32, wait time.Duration) error {
 	return c.simple(cmdQuiesceDev, id, uint64(max(wait.Milliseconds(), 1)), c.timeout.stop+wait)
 }
@@ -136,5 +144,6 @@ func (c *Control) simple(op uint32, id uint32, data uint64, limit time.Duration)
 	return c.do(op, ctrlCmd{devID: id, queue: noQueue, data: data}, nil, limit)
 }
 
-// IsBusy says whether err is the driver's EBUSY, which many commands answer while somebody else still holds the device.
+// IsBusy says whether err is the driver's EBUSY, which many commands answer while somebody else
+// still holds the device.
 func IsBusy(err error) bool { return errors.Is(err, syscall.EBUSY) }

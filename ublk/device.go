@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPatience is how long OpenDevice waits for udev to make the node, or for somebody who looks at it to close it.
+// openPatience is how long OpenDevice waits for udev to make the node, or for somebody who looks at
+// it to close it.
 var openPatience = 5 * time.Second
 
 const openPause = 20 * time.Millisecond
@@ -17,8 +18,8 @@ const openPause = 20 * time.Millisecond
 // ErrServed says that another process has the char device open: it serves the device.
 var ErrServed = errors.New("another process serves this device")
 
-// Device is the open char device of a server. The kernel lets one process open it, and takes its disk away when the last
-// queue is closed and Close is called.
+// Device is the open char device of a server. The kernel lets one process open it, and takes its
+// disk away when the last queue is closed and Close is called.
 type Device struct {
 	info DevInfo
 	fd   int
@@ -29,8 +30,9 @@ type Device struct {
 	quit   bool
 }
 
-// OpenDevice opens the char device of info for serving. The process that calls it is the one to name in StartDevice.
-// ErrServed is returned if another process keeps it open, fs.ErrNotExist if no node appears, each after a few seconds.
+// OpenDevice opens the char device of info for serving. The process that calls it is the one to
+// name in StartDevice. ErrServed is returned if another process keeps it open, fs.ErrNotExist if no
+// node appears, each after a few seconds.
 func OpenDevice(info DevInfo) (*Device, error) {
 	if info.Queues == 0 || info.Depth == 0 || !info.Flags.Has(FeatureUserCopy) {
 		return nil, fmt.Errorf("open %s: not a device this package can serve: %s", info.CharPath(), info)
@@ -63,7 +65,8 @@ func openError(info DevInfo, err error) error {
 // Info is the device as it was given to OpenDevice.
 func (d *Device) Info() DevInfo { return d.info }
 
-// Close closes the char device. All queues must be closed before: the kernel keeps the device while one of them is mapped.
+// Close closes the char device. All queues must be closed before: the kernel keeps the device while
+// one of them is mapped.
 func (d *Device) Close() error {
 	if d.fd < 0 || d.fake != nil {
 		return nil
@@ -83,8 +86,8 @@ func (d *Device) adopt(q *Queue) {
 	}
 }
 
-// Quit calls Queue.Quit for all queues, those made later included. Call it after StopDevice: a queue that had not fetched
-// its tags when the device was stopped is not told by Linux 6.12.
+// Quit calls Queue.Quit for all queues, those made later included. Call it after StopDevice: a
+// queue that had not fetched its tags when the device was stopped is not told by Linux 6.12.
 func (d *Device) Quit() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -34,7 +34,8 @@ func (s DevState) String() string {
 	return fmt.Sprintf("STATE_%d", uint16(s))
 }
 
-// DevInfo is struct ublksrv_ctrl_dev_info (include/uapi/linux/ublk_cmd.h): a device as the driver knows it.
+// DevInfo is struct ublksrv_ctrl_dev_info (include/uapi/linux/ublk_cmd.h): a device as the driver
+// knows it.
 type DevInfo struct {
 	Queues     uint16 // hardware queues, at most the number of CPUs
 	Depth      uint16 // tags of each queue
@@ -76,7 +77,8 @@ func DecodeDevInfo(b []byte) (DevInfo, error) {
 	return DevInfo{
 		Queues: e.Uint16(b[0:]), Depth: e.Uint16(b[2:]), State: DevState(e.Uint16(b[4:])), DescBytes: e.Uint16(b[6:]),
 		MaxIOBytes: e.Uint32(b[8:]), ID: e.Uint32(b[12:]), ServerPID: int32(e.Uint32(b[16:])),
-		Flags: Features(e.Uint64(b[24:])), UserFlags: e.Uint64(b[32:]), OwnerUID: e.Uint32(b[40:]), OwnerGID: e.Uint32(b[44:]),
+		Flags: Features(e.Uint64(b[24:])), UserFlags: e.Uint64(b[32:]), OwnerUID: e.Uint32(b[40:]),
+		OwnerGID: e.Uint32(b[44:]),
 	}, nil
 }
 

@@ -8,7 +8,8 @@ import (
 	"zqublkd/uring"
 )
 
-// What can keep a program from using the driver at all, and how a command can end without an answer.
+// What can keep a program from using the driver at all, and how a command can end without an
+// answer.
 var (
 	ErrNoDriver        = errors.New("the ublk driver is not loaded (there is no " + ControlPath + "): run modprobe ublk_drv; if that finds no module, a kernel with it is needed, Linux 6.6 or newer")
 	ErrPermission      = errors.New("no right to use " + ControlPath + ": run as root (CAP_SYS_ADMIN)")
@@ -18,7 +19,8 @@ var (
 	ErrWrongThread     = errors.New("a ublk queue must run on the thread that made it: lock the goroutine to its thread before NewQueue")
 )
 
-// CommandError is a control command that failed. The errno is reachable with errors.Is, as is ErrTimeout.
+// CommandError is a control command that failed. The errno is reachable with errors.Is, as is
+// ErrTimeout.
 type CommandError struct {
 	Cmd   string // the driver's name of the command
 	ID    uint32 // device; anyID if the command names none
@@ -88,7 +90,8 @@ var hints = map[hintKey]string{
 	{"END_USER_RECOVERY", syscall.EBUSY}:    "the device is not waiting for recovery",
 }
 
-// MissingFeaturesError says that the kernel made a device without what was asked for; the device has been deleted again.
+// MissingFeaturesError says that the kernel made a device without what was asked for; the device
+// has been deleted again.
 type MissingFeaturesError struct {
 	Missing Features
 	Granted Features
@@ -99,8 +102,8 @@ func (e *MissingFeaturesError) Error() string {
 	return fmt.Sprintf("this kernel's ublk driver lacks %s (it gave %s): use a newer kernel or do without", e.Missing, e.Granted)
 }
 
-// QueueError is a command of a queue's tag that the driver refused, which it never should: the queue can't go on and the
-// process should end, so that the driver takes the device back.
+// QueueError is a command of a queue's tag that the driver refused, which it never should: the
+// queue can't go on and the process should end, so that the driver takes the device back.
 type QueueError struct {
 	Queue int
 	Tag   int // -1: the ring as a whole

@@ -42,7 +42,8 @@ type FeatureInfo struct {
 	About string
 }
 
-// featureTable is in bit order; names and first kernels come from include/uapi/linux/ublk_cmd.h and its history.
+// featureTable is in bit order; names and first kernels come from include/uapi/linux/ublk_cmd.h and
+// its history.
 var featureTable = [...]FeatureInfo{
 	{FeatureZeroCopy, "SUPPORT_ZERO_COPY", "6.15", "request pages can be registered as ring buffers"},
 	{FeatureCompInTask, "URING_CMD_COMP_IN_TASK", "6.0", "requests are handed over as task work; always on"},

@@ -8,8 +8,9 @@ import (
 // IODescBytes is the size of a request's descriptor (struct ublksrv_io_desc) in bytes.
 const IODescBytes = 24
 
-// IODesc is struct ublksrv_io_desc (include/uapi/linux/ublk_cmd.h): what a request asks for. The driver writes it into the
-// queue's mapped array before it hands the tag over; Queue.Desc copies it out.
+// IODesc is struct ublksrv_io_desc (include/uapi/linux/ublk_cmd.h): what a request asks for. The
+// driver writes it into the queue's mapped array before it hands the tag over; Queue.Desc copies it
+// out.
 type IODesc struct {
 	opFlags uint32
 	nr      uint32
@@ -20,7 +21,8 @@ type IODesc struct {
 // FlushSector is the start sector the driver puts into a FLUSH.
 const FlushSector = ^uint64(0)
 
-// NewIODesc makes a descriptor, for tests and simulated requests. n counts sectors, or zones for REPORT_ZONES.
+// NewIODesc makes a descriptor, for tests and simulated requests. n counts sectors, or zones for
+// REPORT_ZONES.
 func NewIODesc(op Op, flags OpFlags, start uint64, n uint32) IODesc {
 	return IODesc{opFlags: uint32(op) | uint32(flags)&^0xff, nr: n, start: start}
 }
@@ -57,7 +59,8 @@ func (d IODesc) FUA() bool { return OpFlags(d.opFlags)&FlagFUA != 0 }
 // StartSector is the first sector (512 bytes); the zone's start for zone operations and appends.
 func (d IODesc) StartSector() uint64 { return d.start }
 
-// Sectors is the length in sectors (512 bytes). Meaningless for REPORT_ZONES, 0 for most zone operations.
+// Sectors is the length in sectors (512 bytes). Meaningless for REPORT_ZONES, 0 for most zone
+// operations.
 func (d IODesc) Sectors() uint32 { return d.nr }
 
 // Zones is the number of zones a REPORT_ZONES asks for.

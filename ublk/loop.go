@@ -12,9 +12,10 @@ import (
 // tooManyMisses is how many panics of Woken in a row end the queue.
 const tooManyMisses = 64
 
-// Run fetches all tags and serves their requests until the driver has taken every tag back (STOP_DEV, DEL_DEV, QUIESCE_DEV)
-// or Quit was called, and nothing is in flight; then it returns nil. An error means that the queue is broken: end the process, so that the
-// driver knows. It must run on the thread that made the queue (ErrWrongThread).
+// Run fetches all tags and serves their requests until the driver has taken every tag back
+// (STOP_DEV, DEL_DEV, QUIESCE_DEV) or Quit was called, and nothing is in flight; then it returns
+// nil. An error means that the queue is broken: end the process, so that the driver knows. It must
+// run on the thread that made the queue (ErrWrongThread).
 func (q *Queue) Run(h Handler) error {
 	if unix.Gettid() != q.tid {
 		return ErrWrongThread
@@ -45,8 +46,9 @@ func (q *Queue) over() bool {
 	return q.err != nil || q.gone == len(q.tags) || q.held == 0 && q.quit.Load()
 }
 
-// wait submits what is queued and waits for a completion. The raw wait holds a P; the runtime shows that it wants it by a
-// signal, which ends the wait with nothing to show for it: then the next wait is one the runtime knows of.
+// wait submits what is queued and waits for a completion. The raw wait holds a P; the runtime shows
+// that it wants it by a signal, which ends the wait with nothing to show for it: then the next wait
+// is one the runtime knows of.
 func (q *Queue) wait() {
 	q.submitting()
 	if !q.opts.Blocking {
@@ -86,7 +88,8 @@ func (q *Queue) fail(tag int32, what string, e syscall.Errno) {
 	}
 }
 
-// dispatch hands out the completions there are. It is left early by a panic of the handler; again says so.
+// dispatch hands out the completions there are. It is left early by a panic of the handler; again
+// says so.
 func (q *Queue) dispatch(h Handler) (again bool) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -184,8 +187,8 @@ func (q *Queue) armWake() {
 	q.wake.armed = true
 }
 
-// drain submits the last answers and ends the READ of the eventfd, the last thing in flight, so that nothing writes memory
-// that is given back.
+// drain submits the last answers and ends the READ of the eventfd, the last thing in flight, so
+// that nothing writes memory that is given back.
 func (q *Queue) drain() {
 	if q.err != nil || !q.wake.armed {
 		return

@@ -95,7 +95,8 @@ func serveFile(t *testing.T, known int) {
 	}
 }
 
-// TestBrokenChainIsAnsweredOnce links a step that fails before an answer: Done comes for it alone, and answers.
+// TestBrokenChainIsAnsweredOnce links a step that fails before an answer: Done comes for it alone,
+// and answers.
 func TestBrokenChainIsAnsweredOnce(t *testing.T) {
 	buf := buffer(t, 4096)
 	var steps []uint8
@@ -201,7 +202,8 @@ func TestManySubmissions(t *testing.T) {
 	}
 }
 
-// TestStopWaitsForAnswers stops the device while goroutines hold requests: Run ends after they are answered, not before.
+// TestStopWaitsForAnswers stops the device while goroutines hold requests: Run ends after they are
+// answered, not before.
 func TestStopWaitsForAnswers(t *testing.T) {
 	work := make(chan uint16, 8)
 	var held sync.WaitGroup
@@ -241,8 +243,8 @@ func TestStopWaitsForAnswers(t *testing.T) {
 	must(t, r.Close())
 }
 
-// TestQuit ends a queue whose tags the driver never gives back, as on a device that was never started: not before the
-// request it holds is answered.
+// TestQuit ends a queue whose tags the driver never gives back, as on a device that was never
+// started: not before the request it holds is answered.
 func TestQuit(t *testing.T) {
 	d, err := ublktest.New(1, 4, 0)
 	must(t, err)

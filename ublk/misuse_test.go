@@ -75,7 +75,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// TestPanicWaitsForWhatIsInFlight: EIO must not be answered while the kernel still uses the request's buffers.
+// TestPanicWaitsForWhatIsInFlight: EIO must not be answered while the kernel still uses the
+// request's buffers.
 func TestPanicWaitsForWhatIsInFlight(t *testing.T) {
 	m, err := uring.NewMem(4096)
 	must(t, err)

@@ -28,7 +28,8 @@ const (
 var opNames = map[Op]string{
 	OpRead: "READ", OpWrite: "WRITE", OpFlush: "FLUSH", OpDiscard: "DISCARD", OpWriteSame: "WRITE_SAME",
 	OpWriteZeroes: "WRITE_ZEROES", OpZoneOpen: "ZONE_OPEN", OpZoneClose: "ZONE_CLOSE", OpZoneFinish: "ZONE_FINISH",
-	OpZoneAppend: "ZONE_APPEND", OpZoneResetAll: "ZONE_RESET_ALL", OpZoneReset: "ZONE_RESET", OpReportZones: "REPORT_ZONES",
+	OpZoneAppend: "ZONE_APPEND", OpZoneResetAll: "ZONE_RESET_ALL", OpZoneReset: "ZONE_RESET",
+	OpReportZones: "REPORT_ZONES",
 }
 
 // String is the kernel's name without its prefix, OP_n for an unknown one.
@@ -48,7 +49,8 @@ func (o Op) GivesData() bool { return o == OpRead || o == OpReportZones }
 // Zone says whether the operation acts on zones as a whole.
 func (o Op) Zone() bool { return o >= OpZoneOpen && o <= OpReportZones && o != OpZoneAppend }
 
-// OpFlags are the bits of a request beside its operation (UBLK_IO_F_*), at their place in the descriptor's word.
+// OpFlags are the bits of a request beside its operation (UBLK_IO_F_*), at their place in the
+// descriptor's word.
 type OpFlags uint32
 
 // Request flags, include/uapi/linux/ublk_cmd.h.
@@ -69,8 +71,10 @@ var opFlagNames = [...]struct {
 	flag OpFlags
 	name string
 }{
-	{FlagFailfastDev, "FAILFAST_DEV"}, {FlagFailfastTransport, "FAILFAST_TRANSPORT"}, {FlagFailfastDriver, "FAILFAST_DRIVER"},
-	{FlagMeta, "META"}, {FlagFUA, "FUA"}, {FlagNoUnmap, "NOUNMAP"}, {FlagSwap, "SWAP"}, {FlagNeedRegBuf, "NEED_REG_BUF"},
+	{FlagFailfastDev, "FAILFAST_DEV"}, {FlagFailfastTransport, "FAILFAST_TRANSPORT"},
+	{FlagFailfastDriver, "FAILFAST_DRIVER"},
+	{FlagMeta, "META"}, {FlagFUA, "FUA"}, {FlagNoUnmap, "NOUNMAP"}, {FlagSwap, "SWAP"},
+	{FlagNeedRegBuf, "NEED_REG_BUF"},
 	{FlagIntegrity, "INTEGRITY"}, {FlagShmemZeroCopy, "SHMEM_ZC"},
 }
 

@@ -23,7 +23,8 @@ func (p Panic) Error() string {
 	return fmt.Sprintf("ublk queue %d tag %d (%s): handler panicked, answering EIO: %v", p.Queue, p.Tag, p.Request, p.Value)
 }
 
-// Handling tells the queue, from within Woken, which tag is being worked on: a panic is answered there.
+// Handling tells the queue, from within Woken, which tag is being worked on: a panic is answered
+// there.
 func (q *Queue) Handling(tag uint16) { q.active = int32(tag) }
 
 // panicked answers the tag whose handling panicked, as soon as nothing of it is in flight.
@@ -82,7 +83,8 @@ func (q *Queue) drop(t uint16) {
 	}
 }
 
-// shielded calls f and swallows its panic, so that dealing with one panic doesn't end in another. ok says there was none.
+// shielded calls f and swallows its panic, so that dealing with one panic doesn't end in another.
+// ok says there was none.
 func shielded(f func()) (ok bool) {
 	defer func() { _ = recover() }()
 	f()

@@ -7,7 +7,8 @@ import (
 	"math/bits"
 )
 
-// ParamsBytes is the size of struct ublk_params of Linux 7.3. Older kernels have a shorter one and cut what is too much.
+// ParamsBytes is the size of struct ublk_params of Linux 7.3. Older kernels have a shorter one and
+// cut what is too much.
 const ParamsBytes = 152
 
 // Bits of ublk_params.types, include/uapi/linux/ublk_cmd.h.
@@ -38,8 +39,8 @@ const (
 	offSegment  = 120
 )
 
-// Params describes a disk to the driver (struct ublk_params). Sizes in bytes must be powers of two; sectors are 512 bytes.
-// Validate knows the rules.
+// Params describes a disk to the driver (struct ublk_params). Sizes in bytes must be powers of two;
+// sectors are 512 bytes. Validate knows the rules.
 type Params struct {
 	LogicalBlockBytes  uint32
 	PhysicalBlockBytes uint32 // 0: as LogicalBlockBytes
@@ -118,7 +119,8 @@ func (p *Params) attrs() (a uint32) {
 	for _, f := range []struct {
 		on  bool
 		bit uint32
-	}{{p.ReadOnly, attrReadOnly}, {p.Rotational, attrRotational}, {p.VolatileCache, attrVolatileCache}, {p.FUA, attrFUA}} {
+	}{{p.ReadOnly, attrReadOnly}, {p.Rotational, attrRotational}, {p.VolatileCache, attrVolatileCache},
+		{p.FUA, attrFUA}} {
 		if f.on {
 			a |= f.bit
 		}
@@ -218,8 +220,9 @@ func decodeBasic(b []byte) (*Params, error) {
 	e, attrs := binary.NativeEndian, binary.NativeEndian.Uint32(b)
 	p := &Params{
 		LogicalBlockBytes: 1 << b[4], PhysicalBlockBytes: 1 << b[5], IOMinBytes: 1 << b[7],
-		MaxSectors: e.Uint32(b[8:]), ChunkSectors: e.Uint32(b[12:]), DevSectors: e.Uint64(b[16:]), VirtBoundaryMask: e.Uint64(b[24:]),
-		ReadOnly: attrs&attrReadOnly != 0, Rotational: attrs&attrRotational != 0,
+		MaxSectors: e.Uint32(b[8:]), ChunkSectors: e.Uint32(b[12:]), DevSectors: e.Uint64(b[16:]),
+		VirtBoundaryMask: e.Uint64(b[24:]),
+		ReadOnly:         attrs&attrReadOnly != 0, Rotational: attrs&attrRotational != 0,
 		VolatileCache: attrs&attrVolatileCache != 0, FUA: attrs&attrFUA != 0,
 	}
 	if b[6] != 0 {
@@ -233,7 +236,8 @@ func (p *Params) decodeOptional(b []byte, types uint32) {
 	e := binary.NativeEndian
 	word := func(off int) uint32 { return e.Uint32(b[off:]) }
 	if types&paramDiscard != 0 {
-		p.Discard = &DiscardParams{word(offDiscard), word(offDiscard + 4), word(offDiscard + 8), word(offDiscard + 12), e.Uint16(b[offDiscard+16:])}
+		p.Discard = &DiscardParams{word(offDiscard), word(offDiscard + 4), word(offDiscard + 8), word(offDiscard + 12),
+			e.Uint16(b[offDiscard+16:])}
 	}
 	if types&paramDevt != 0 {
 		p.Devt = &DevtParams{word(offDevt), word(offDevt + 4), word(offDevt + 8), word(offDevt + 12)}

@@ -11,13 +11,16 @@ import (
 	"zqublkd/uring"
 )
 
-// Handler serves the requests of one queue. All methods are called on the queue's thread, one at a time; none may block for
-// long, because the whole queue waits. A panic is answered with EIO on the tag it was called for.
+// Handler serves the requests of one queue. All methods are called on the queue's thread, one at a
+// time; none may block for long, because the whole queue waits. A panic is answered with EIO on the
+// tag it was called for.
 type Handler interface {
-	// Request says that a new request is on tag: Queue.Desc tells what. It must be answered once, now or later.
+	// Request says that a new request is on tag: Queue.Desc tells what. It must be answered once,
+	// now or later.
 	Request(q *Queue, tag uint16)
-	// Done says that an SQE queued for tag has completed: step is the number it was given, res its bytes or -errno. A chain
-	// (Queue.LinkNext) completes once, with its last step or the first one that failed.
+	// Done says that an SQE queued for tag has completed: step is the number it was given, res its
+	// bytes or -errno. A chain (Queue.LinkNext) completes once, with its last step or the first one
+	// that failed.
 	Done(q *Queue, tag uint16, step uint8, res int32)
 	// Woken follows one or more calls of Queue.Wake.
 	Woken(q *Queue)
@@ -25,31 +28,35 @@ type Handler interface {
 
 // QueueOptions are the choices for one queue; the zero value is good.
 type QueueOptions struct {
-	// Blocking waits by ordinary blocking system calls: about half the speed, but no processor (P) is held while idle. It is
-	// forced by GODEBUG=asyncpreemptoff=1, where nothing would interrupt a raw wait.
+	// Blocking waits by ordinary blocking system calls: about half the speed, but no processor (P)
+	// is held while idle. It is forced by GODEBUG=asyncpreemptoff=1, where nothing would interrupt
+	// a raw wait.
 	Blocking bool
 	// CPUs is where the queue's thread may run, for example Control.QueueAffinity; empty: anywhere.
 	CPUs CPUSet
-	// Files are those of the submissions to come, below 0: none, and Memory, which must be uring.Mem, is where most buffers of
-	// file I/O lie. The ring is told of both beforehand: queues then share no count of a file's users, and the kernel need
-	// not walk to the memory's pages each time. Other files and buffers work, too.
+	// Files are those of the submissions to come, below 0: none, and Memory, which must be
+	// uring.Mem, is where most buffers of file I/O lie. The ring is told of both beforehand: queues
+	// then share no count of a file's users, and the kernel need not walk to the memory's pages
+	// each time. Other files and buffers work, too.
 	Files  []int
 	Memory []byte
-	// OnSubmit is called right before what is queued, answers among it, is handed to the kernel: the last moment at which
-	// it can be said that the kernel has not heard of them.
+	// OnSubmit is called right before what is queued, answers among it, is handed to the kernel:
+	// the last moment at which it can be said that the kernel has not heard of them.
 	OnSubmit func()
 	// OnPanic is told of a panic in the handler; the tag named is answered by the queue.
 	OnPanic func(Panic)
-	// OnDrop is called for a tag whose handling panicked, when nothing queued for it is in flight any more and before EIO
-	// is answered: give back here what the request held.
+	// OnDrop is called for a tag whose handling panicked, when nothing queued for it is in flight
+	// any more and before EIO is answered: give back here what the request held.
 	OnDrop func(q *Queue, tag uint16)
 }
 
-// sqesPerTag sizes the rings: submissions queued between two enters, and completions waiting, for each tag.
+// sqesPerTag sizes the rings: submissions queued between two enters, and completions waiting, for
+// each tag.
 const sqesPerTag = 4
 
-// Queue is one hardware queue of a device, owned by the thread that made it. Except Wake and the copies "Now" its methods
-// may be called only by that thread, which means from within a Handler: commits are queued in memory that only Run submits.
+// Queue is one hardware queue of a device, owned by the thread that made it. Except Wake and the
+// copies "Now" its methods may be called only by that thread, which means from within a Handler:
+// commits are queued in memory that only Run submits.
 type Queue struct {
 	dev  *Device
 	id   uint16
@@ -77,14 +84,15 @@ type Queue struct {
 // none is no tag.
 const none = int32(-1)
 
-// NewQueue makes queue qid on the calling thread, to which the goroutine must be locked for good: only this thread may Run
-// it, and it should end with it. Device.Serve sees to all that.
+// NewQueue makes queue qid on the calling thread, to which the goroutine must be locked for good:
+// only this thread may Run it, and it should end with it. Device.Serve sees to all that.
 func (d *Device) NewQueue(qid int, o QueueOptions) (*Queue, error) {
 	if qid < 0 || qid >= int(d.info.Queues) {
 		return nil, fmt.Errorf("ublk device %d has no queue %d, only %d", d.info.ID, qid, d.info.Queues)
 	}
 	o.Blocking = o.Blocking || preemptionOff()
-	q := &Queue{dev: d, id: uint16(qid), opts: o, tid: unix.Gettid(), tags: make([]tag, d.info.Depth), owner: none, chain: none, active: none}
+	q := &Queue{dev: d, id: uint16(qid), opts: o, tid: unix.Gettid(), tags: make([]tag, d.info.Depth), owner: none,
+		chain: none, active: none}
 	if err := q.setup(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ublk device %d queue %d: %w", d.info.ID, qid, err), q.Close())
 	}
@@ -92,10 +100,10 @@ func (d *Device) NewQueue(qid int, o QueueOptions) (*Queue, error) {
 	return q, nil
 }
 
-// Quit makes Run return as soon as the requests the server holds are answered, and leaves those that come later to the
-// driver, which treats them as for a server that died: nothing is lost on a device that is stopped, was never started, or
-// has FeatureRecoveryReissue. The next server can only recover the device when the queue's thread is gone too. Any goroutine
-// may call it.
+// Quit makes Run return as soon as the requests the server holds are answered, and leaves those
+// that come later to the driver, which treats them as for a server that died: nothing is lost on a
+// device that is stopped, was never started, or has FeatureRecoveryReissue. The next server can
+// only recover the device when the queue's thread is gone too. Any goroutine may call it.
 func (q *Queue) Quit() {
 	q.quit.Store(true)
 	q.Wake()
@@ -126,8 +134,8 @@ func (q *Queue) setup() error {
 	return q.wake.open()
 }
 
-// registerFixed tells the ring what will be named again and again. It is a favour: where the kernel refuses one, because there
-// is no room or too much memory pinned, all works without it.
+// registerFixed tells the ring what will be named again and again. It is a favour: where the kernel
+// refuses one, because there is no room or too much memory pinned, all works without it.
 func (q *Queue) registerFixed() {
 	_ = q.ring.RegisterRing()
 	_ = q.ring.RegisterFixedFiles(append([]int{q.dev.fd}, q.opts.Files...)...)
@@ -143,8 +151,9 @@ func (q *Queue) registerFixed() {
 	_ = q.ring.RegisterFixedBuffer(q.opts.Memory, uint16(index))
 }
 
-// forgetFiles gives the files back at once: the ring goes in the kernel's own time, and would keep the device and a mount
-// until then. Where a command is in flight, which the kernel would wait for, they do go with the ring.
+// forgetFiles gives the files back at once: the ring goes in the kernel's own time, and would keep
+// the device and a mount until then. Where a command is in flight, which the kernel would wait for,
+// they do go with the ring.
 func (q *Queue) forgetFiles() error {
 	if q.gone < len(q.tags) {
 		return nil
@@ -162,8 +171,8 @@ func (q *Queue) openDescs() (err error) {
 	return err
 }
 
-// mapDescs maps a queue's array of descriptors. The driver wants exactly the pages of this depth, at an offset that has
-// room for the largest depth, and never writable.
+// mapDescs maps a queue's array of descriptors. The driver wants exactly the pages of this depth,
+// at an offset that has room for the largest depth, and never writable.
 func mapDescs(fd int, queue uint16, depth int) ([]byte, error) {
 	page := unix.Getpagesize()
 	pages := func(n int) int { return (n + page - 1) / page * page }
@@ -186,8 +195,9 @@ func (q *Queue) desc(tag uint16) *IODesc {
 	return (*IODesc)(unsafe.Pointer(&q.descs[int(tag)*IODescBytes]))
 }
 
-// Close unmaps and closes everything the queue has; whatever it still had fetched is cancelled. Wake may go on being called
-// and does nothing. It must come before DeleteDevice can return, and on the queue's thread. A second call does nothing.
+// Close unmaps and closes everything the queue has; whatever it still had fetched is cancelled.
+// Wake may go on being called and does nothing. It must come before DeleteDevice can return, and on
+// the queue's thread. A second call does nothing.
 func (q *Queue) Close() error {
 	var errs []error
 	if q.ring != nil {

@@ -10,7 +10,8 @@ import (
 	"zqublkd/ublk"
 )
 
-// Ways to serve a request; a request's start sector says which. Each has an answer that is known beforehand.
+// Ways to serve a request; a request's start sector says which. Each has an answer that is known
+// beforehand.
 const (
 	wayNow        = iota // answered at once
 	wayChain             // copy linked to the answer
@@ -123,8 +124,8 @@ func (h *anyWay) Woken(q *ublk.Queue) {
 	}
 }
 
-// TestAnyWay sends requests of random kinds from many clients and expects each answer once, as foreseen. The sham driver
-// notes tags answered twice or not at all.
+// TestAnyWay sends requests of random kinds from many clients and expects each answer once, as
+// foreseen. The sham driver notes tags answered twice or not at all.
 func TestAnyWay(t *testing.T) {
 	buf := buffer(t, 4096)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -11,16 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Serve makes queue qid on a thread of its own, calls ready (which may keep the queue for Wake), and runs it to its end. It
-// returns when the queue is closed; after an error the process should end.
+// Serve makes queue qid on a thread of its own, calls ready (which may keep the queue for Wake),
+// and runs it to its end. It returns when the queue is closed; after an error the process should
+// end.
 func (d *Device) Serve(qid int, o QueueOptions, h Handler, ready func(*Queue)) error {
 	ended := make(chan error, 1)
 	go onOwnThread(func() { ended <- d.serve(qid, o, h, ready) })
 	return <-ended
 }
 
-// onOwnThread calls f on a thread that ends with the calling goroutine: Linux 6.12 gives a device to the next server only
-// when the threads of the last one are gone. The first thread of a process never goes, and its name is that of the process.
+// onOwnThread calls f on a thread that ends with the calling goroutine: Linux 6.12 gives a device
+// to the next server only when the threads of the last one are gone. The first thread of a process
+// never goes, and its name is that of the process.
 func onOwnThread(f func()) {
 	runtime.LockOSThread() // and never unlocked, but for the first one
 	if unix.Gettid() != unix.Getpid() {
@@ -58,11 +60,12 @@ func nameThread(name string) {
 	}
 }
 
-// spareProcs is how many processors (P) a program needs beside those its queues hold while they wait.
+// spareProcs is how many processors (P) a program needs beside those its queues hold while they
+// wait.
 const spareProcs = 2
 
-// ProcsFor is the GOMAXPROCS that a program with n queues needs to be quick: a raw wait keeps its P. With less it still
-// works: waits that are interrupted give the P back.
+// ProcsFor is the GOMAXPROCS that a program with n queues needs to be quick: a raw wait keeps its
+// P. With less it still works: waits that are interrupted give the P back.
 func ProcsFor(queues int) int { return queues + spareProcs }
 
 // EnsureProcs raises GOMAXPROCS to ProcsFor(queues) if it is lower, and returns what is in force.

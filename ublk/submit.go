@@ -10,11 +10,13 @@ import (
 // MaxChain is the largest number of SQEs linked with LinkNext, the answer included.
 const MaxChain = chainRoom
 
-// chainRoom is kept free in the submission queue when a chain begins: a chain split over two submissions is none.
+// chainRoom is kept free in the submission queue when a chain begins: a chain split over two
+// submissions is none.
 const chainRoom = 16
 
-// SQE is a new submission for tag whose completion is handed to Handler.Done with step. The caller fills in one operation;
-// buffers must be uring.Mem and stay untouched until the completion. ReadFile and the like are made of it.
+// SQE is a new submission for tag whose completion is handed to Handler.Done with step. The caller
+// fills in one operation; buffers must be uring.Mem and stay untouched until the completion.
+// ReadFile and the like are made of it.
 func (q *Queue) SQE(tag uint16, step uint8) *uring.SQE {
 	if q.tags[tag].phase != atServer {
 		panic(misuse("an SQE for a tag that holds no request"))
@@ -58,9 +60,10 @@ func (q *Queue) reserve() {
 	}
 }
 
-// LinkNext makes the next SQE of the same tag, or its answer, wait for the last one queued to succeed in full. The chain
-// then completes once: Done gets its last step, or the first that failed (the rest are not run). A chain that ends in an
-// answer completes by the next request, or by Done of the step that failed; then the tag has to be answered again.
+// LinkNext makes the next SQE of the same tag, or its answer, wait for the last one queued to
+// succeed in full. The chain then completes once: Done gets its last step, or the first that failed
+// (the rest are not run). A chain that ends in an answer completes by the next request, or by Done
+// of the step that failed; then the tag has to be answered again.
 func (q *Queue) LinkNext() {
 	if q.last == nil || q.chain != none {
 		panic(misuse("LinkNext without an SQE just queued"))
@@ -69,7 +72,8 @@ func (q *Queue) LinkNext() {
 	q.chain = q.owner
 }
 
-// settle ends what a handler call may have left open: a link to nothing would catch somebody else's SQE.
+// settle ends what a handler call may have left open: a link to nothing would catch somebody else's
+// SQE.
 func (q *Queue) settle() {
 	if q.chain != none {
 		q.last.Flags &^= uring.IOLink | uring.CQESkipSuccess
@@ -91,7 +95,8 @@ func (q *Queue) WriteFile(tag uint16, step uint8, fd int, buf []byte, off uint64
 // SyncFile queues an fdatasync of fd. The kernel runs it on a worker thread.
 func (q *Queue) SyncFile(tag uint16, step uint8, fd int) { q.SQE(tag, step).Datasync(fd) }
 
-// CopyFromRequest queues the copy of a WRITE's or ZONE_APPEND's data, from byte off of the request on, into buf.
+// CopyFromRequest queues the copy of a WRITE's or ZONE_APPEND's data, from byte off of the request
+// on, into buf.
 func (q *Queue) CopyFromRequest(tag uint16, step uint8, off uint32, buf []byte) {
 	s := q.SQE(tag, step)
 	s.Read(q.dev.fd, buf, copyPos(q.id, tag, off)) // the driver takes no registered memory
@@ -105,24 +110,26 @@ func (q *Queue) CopyToRequest(tag uint16, step uint8, off uint32, buf []byte) {
 	q.ring.UseFixedFile(s)
 }
 
-// WriteFromRequest queues, linked, the copy of a WRITE's or ZONE_APPEND's data from byte at of the request on into buf, and
-// the pwrite of buf to the backing file fd at off (bytes). Done gets step write, or step fetch if the copy failed or was short.
+// WriteFromRequest queues, linked, the copy of a WRITE's or ZONE_APPEND's data from byte at of the
+// request on into buf, and the pwrite of buf to the backing file fd at off (bytes). Done gets step
+// write, or step fetch if the copy failed or was short.
 func (q *Queue) WriteFromRequest(tag uint16, fetch, write uint8, at uint32, buf []byte, fd int, off uint64) {
 	q.CopyFromRequest(tag, fetch, at, buf)
 	q.LinkNext()
 	q.WriteFile(tag, write, fd, buf, off)
 }
 
-// CompleteRead copies buf, which has all of its bytes, into the READ on tag and answers it, linked. If the copy fails, Done
-// gets step, and the request has to be answered again.
+// CompleteRead copies buf, which has all of its bytes, into the READ on tag and answers it, linked.
+// If the copy fails, Done gets step, and the request has to be answered again.
 func (q *Queue) CompleteRead(tag uint16, step uint8, buf []byte) {
 	q.CopyToRequest(tag, step, 0, buf)
 	q.LinkNext()
 	q.CompleteOK(tag)
 }
 
-// Complete answers the request on tag: -errno, or anything >= 0 for success. READ and WRITE succeed in full or not at all,
-// so res must be their length in bytes; a ZONE_APPEND that succeeded is answered by CompleteAppend.
+// Complete answers the request on tag: -errno, or anything >= 0 for success. READ and WRITE succeed
+// in full or not at all, so res must be their length in bytes; a ZONE_APPEND that succeeded is
+// answered by CompleteAppend.
 func (q *Queue) Complete(tag uint16, res int32) {
 	if res >= 0 && q.desc(tag).Op() == OpZoneAppend {
 		panic(misuse("a successful ZONE_APPEND answered without its sector"))
@@ -136,7 +143,8 @@ func (q *Queue) CompleteOK(tag uint16) { q.Complete(tag, int32(q.desc(tag).Bytes
 // Fail answers an error. See ClientErrno for what the client gets to see.
 func (q *Queue) Fail(tag uint16, e syscall.Errno) { q.commit(tag, -int32(e), 0) }
 
-// CompleteAppend answers a ZONE_APPEND whose data went to sector (512 bytes, absolute), or fails it with res = -errno.
+// CompleteAppend answers a ZONE_APPEND whose data went to sector (512 bytes, absolute), or fails it
+// with res = -errno.
 func (q *Queue) CompleteAppend(tag uint16, res int32, sector uint64) {
 	if q.desc(tag).Op() != OpZoneAppend {
 		panic(misuse("CompleteAppend for a request that is none"))

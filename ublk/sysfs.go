@@ -18,7 +18,8 @@ import (
 // sysPause is the time between two looks at sysfs or /dev.
 const sysPause = 10 * time.Millisecond
 
-// WaitForDisk waits until the disk of device id is there as a block node (udev may take its time), or ctx ends.
+// WaitForDisk waits until the disk of device id is there as a block node (udev may take its time),
+// or ctx ends.
 func WaitForDisk(ctx context.Context, id uint32) error {
 	path := BlockPath(id)
 	for {
@@ -46,19 +47,21 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// QueueAttr reads an attribute of the disk's queue directory in sysfs, such as "zoned" or "nr_zones", without white space
-// around it.
+// QueueAttr reads an attribute of the disk's queue directory in sysfs, such as "zoned" or
+// "nr_zones", without white space around it.
 func QueueAttr(id uint32, name string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(SysPath(id), "queue", name))
 	return strings.TrimSpace(string(b)), err
 }
 
-// schedulerHolds is how many looks in a row must find the scheduler in force before SetScheduler believes it.
+// schedulerHolds is how many looks in a row must find the scheduler in force before SetScheduler
+// believes it.
 const schedulerHolds = 5
 
-// SetScheduler gives the disk an I/O scheduler and returns when it has stayed in force for a while. The kernel chooses its
-// own default some time after the disk has appeared, which undoes a choice made too early: call it after START_DEV returned,
-// with a ctx that ends. A disk with one queue gets mq-deadline by default, which costs much speed on Linux 7.3; "none" is best.
+// SetScheduler gives the disk an I/O scheduler and returns when it has stayed in force for a while.
+// The kernel chooses its own default some time after the disk has appeared, which undoes a choice
+// made too early: call it after START_DEV returned, with a ctx that ends. A disk with one queue
+// gets mq-deadline by default, which costs much speed on Linux 7.3; "none" is best.
 func SetScheduler(ctx context.Context, id uint32, name string) error {
 	return setScheduler(ctx, filepath.Join(SysPath(id), "queue", "scheduler"), name)
 }

@@ -14,15 +14,17 @@ type ParamError struct {
 // Error is the rule in one line.
 func (e *ParamError) Error() string { return fmt.Sprintf("disk parameter %s: %s", e.Field, e.Rule) }
 
-// Bounds the block layer sets (block/blk-settings.c) and the driver repeats (drivers/block/ublk_drv.c).
+// Bounds the block layer sets (block/blk-settings.c) and the driver repeats
+// (drivers/block/ublk_drv.c).
 const (
 	minBlockBytes   = 512
 	maxLogicalBytes = 4096    // a page on the machines this runs on
 	maxShiftBytes   = 1 << 28 // physical, io_min and io_opt on Linux 7.3
 )
 
-// Validate checks every rule that SET_PARAMS and START_DEV would answer by a bare EINVAL, and those they let through and
-// that then go wrong (drivers/block/ublk_drv.c and block/blk-zoned.c of Linux 6.12 and 7.3). The error is a *ParamError.
+// Validate checks every rule that SET_PARAMS and START_DEV would answer by a bare EINVAL, and those
+// they let through and that then go wrong (drivers/block/ublk_drv.c and block/blk-zoned.c of Linux
+// 6.12 and 7.3). The error is a *ParamError.
 func (p *Params) Validate() error {
 	q := p.defaulted()
 	for _, check := range []func(*Params) *ParamError{

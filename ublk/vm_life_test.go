@@ -81,7 +81,8 @@ func pattern(t *testing.T, v byte) []byte {
 	return mem
 }
 
-// TestRecovery kills a server under a disk that is held open: writes made meanwhile wait for the next server.
+// TestRecovery kills a server under a disk that is held open: writes made meanwhile wait for the
+// next server.
 func TestRecovery(t *testing.T) {
 	c := control(t)
 	cmd, id := killable(t, 2, "recover")
@@ -113,7 +114,8 @@ func TestRecovery(t *testing.T) {
 	must(t, r.end())
 }
 
-// TestQuiesce hands a running device from one set of queues to another without an error at the client.
+// TestQuiesce hands a running device from one set of queues to another without an error at the
+// client.
 func TestQuiesce(t *testing.T) {
 	c := control(t)
 	if f, err := c.Features(); err != nil || !f.Has(FeatureQuiesce) {

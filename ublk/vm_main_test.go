@@ -15,13 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tests with this build tag need root and the driver, so they run in a test VM, with each kernel:
+// The tests with this build tag need root and the driver, so they run in a test VM, with each
+// kernel:
 //
 //	CGO_ENABLED=0 go test -c -tags vm -o ublk.test ./ublk
-//	tests/vm/run --kernel 6.12 --file ublk.test sh -c 'modprobe ublk_drv && cd /tmp && ublk.test -test.v'
+//	tests/vm/run --kernel 6.12 --file ublk.test \
+//		sh -c 'modprobe ublk_drv && cd /tmp && ublk.test -test.v'
 //
-// The binary plays three parts, chosen by environment: the tests, the process that issues START_DEV, and a server that is
-// killed or asked to leave.
+// The binary plays three parts, chosen by environment: the tests, the process that issues
+// START_DEV, and a server that is killed or asked to leave.
 const (
 	envStart = "UBLK_VM_START" // "id pid"
 	envServe = "UBLK_VM_SERVE" // "id queues mode"
@@ -67,8 +69,8 @@ func starter(id uint32, pid int) *exec.Cmd {
 	return cmd
 }
 
-// servePart serves device id until it is killed or stopped. Mode "report" never answers a zone report, "recover" makes a
-// device that outlives its server. It leaves the device at SIGTERM.
+// servePart serves device id until it is killed or stopped. Mode "report" never answers a zone
+// report, "recover" makes a device that outlives its server. It leaves the device at SIGTERM.
 func servePart(arg string) error {
 	var id int32
 	var queues uint16

@@ -10,8 +10,8 @@ import (
 	"zqublkd/uring"
 )
 
-// ramDisk is a zoned disk in memory that answers in each of the ways a server can: even zones by linked SQEs, odd zones
-// on a goroutine that comes back by Wake.
+// ramDisk is a zoned disk in memory that answers in each of the ways a server can: even zones by
+// linked SQEs, odd zones on a goroutine that comes back by Wake.
 type ramDisk struct {
 	mu    sync.Mutex
 	zones []BlkZone

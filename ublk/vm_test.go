@@ -156,7 +156,8 @@ func checkFio(t *testing.T, r *rig) {
 	}
 }
 
-// checkNoWorkers looks for kernel threads that run submissions of the queues: copies must run inline.
+// checkNoWorkers looks for kernel threads that run submissions of the queues: copies must run
+// inline.
 func checkNoWorkers(t *testing.T, r *rig) {
 	t.Helper()
 	comms, err := filepath.Glob("/proc/self/task/*/comm")
@@ -274,7 +275,8 @@ func TestIdleUsesNoCPU(t *testing.T) {
 	killAndDelete(t, c, cmd, id)
 }
 
-// TestInterrupts has the collector stop the world again and again, which sends SIGURG to threads in raw waits.
+// TestInterrupts has the collector stop the world again and again, which sends SIGURG to threads in
+// raw waits.
 func TestInterrupts(t *testing.T) {
 	r := started(t, rigOptions{queues: 2})
 	stop := make(chan struct{})

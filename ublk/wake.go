@@ -12,7 +12,8 @@ import (
 	"zqublkd/uring"
 )
 
-// wakeup is an eventfd whose READ is always in flight on the queue's ring. Calls in quick succession make one wake.
+// wakeup is an eventfd whose READ is always in flight on the queue's ring. Calls in quick
+// succession make one wake.
 type wakeup struct {
 	pending atomic.Bool // written and not yet seen by the queue
 	mu      sync.Mutex  // between writing to fd and closing it
@@ -22,7 +23,8 @@ type wakeup struct {
 	armed   bool       // the READ is queued or in flight; the queue's thread only
 }
 
-// open makes the eventfd. It blocks, so that the ring waits by polling instead of failing with EAGAIN.
+// open makes the eventfd. It blocks, so that the ring waits by polling instead of failing with
+// EAGAIN.
 func (w *wakeup) open() error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
@@ -33,7 +35,8 @@ func (w *wakeup) open() error {
 	return err
 }
 
-// ring sets the queue's thread going. Only the first call since the thread last looked costs a system call.
+// ring sets the queue's thread going. Only the first call since the thread last looked costs a
+// system call.
 func (w *wakeup) ring() {
 	if w.pending.Load() || w.pending.Swap(true) {
 		return
@@ -52,7 +55,8 @@ func (w *wakeup) ring() {
 	}
 }
 
-// seen is called by the queue's thread before it looks for work, so that work added from now on wakes it again.
+// seen is called by the queue's thread before it looks for work, so that work added from now on
+// wakes it again.
 func (w *wakeup) seen() { w.pending.Store(false) }
 
 // close gives the eventfd back. The ring must be closed before: it reads into mem.
@@ -70,6 +74,6 @@ func (w *wakeup) close() error {
 	return err
 }
 
-// Wake makes Handler.Woken run on the queue's thread, soon. Any goroutine may call it at any time; calls that come before
-// Woken runs are taken together.
+// Wake makes Handler.Woken run on the queue's thread, soon. Any goroutine may call it at any time;
+// calls that come before Woken runs are taken together.
 func (q *Queue) Wake() { q.wake.ring() }

@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnterRaw submits all queued SQEs and waits until at least wait completions are there, without telling the Go scheduler
-// that it may sleep (see the package's doc). It returns the number of SQEs taken. An interruption shows as EINTR only if
-// nothing was submitted; either way the completion queue may be empty.
+// EnterRaw submits all queued SQEs and waits until at least wait completions are there, without
+// telling the Go scheduler that it may sleep (see the package's doc). It returns the number of SQEs
+// taken. An interruption shows as EINTR only if nothing was submitted; either way the completion
+// queue may be empty.
 func (r *Ring) EnterRaw(wait uint32) (int, syscall.Errno) {
 	return enterRaw(r.enterFD, r.publish(), wait, r.flags|enterGetEvents)
 }
@@ -34,7 +35,8 @@ func (r *Ring) EnterTimeout(wait uint32, d time.Duration) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// enterRaw must not be inlined: its prologue is where the scheduler stops a thread that comes back interrupted.
+// enterRaw must not be inlined: its prologue is where the scheduler stops a thread that comes back
+// interrupted.
 //
 //go:noinline
 func enterRaw(fd uintptr, submit, wait, flags uint32) (int, syscall.Errno) {

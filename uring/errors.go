@@ -6,12 +6,13 @@ import (
 	"syscall"
 )
 
-// ErrDisabled says that this process may not create rings: the sysctl kernel.io_uring_disabled forbids it, a seccomp
-// filter does, or the kernel was built without io_uring.
+// ErrDisabled says that this process may not create rings: the sysctl kernel.io_uring_disabled
+// forbids it, a seccomp filter does, or the kernel was built without io_uring.
 var ErrDisabled = errors.New("io_uring is not available: set the sysctl kernel.io_uring_disabled to 0, " +
 	"and allow io_uring_setup if a seccomp filter is in force")
 
-// setupError puts words to what io_uring_setup(2) refused. The errno stays reachable with errors.Is.
+// setupError puts words to what io_uring_setup(2) refused. The errno stays reachable with
+// errors.Is.
 func setupError(e syscall.Errno, entries uint32, flags SetupFlags) error {
 	switch e {
 	case syscall.EPERM, syscall.EACCES, syscall.ENOSYS:

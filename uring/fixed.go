@@ -2,15 +2,17 @@ package uring
 
 import "unsafe"
 
-// fixed is what a ring was told of beforehand, so that the kernel need not look it up for each submission.
+// fixed is what a ring was told of beforehand, so that the kernel need not look it up for each
+// submission.
 type fixed struct {
 	files    []int32 // by index
 	low, top uintptr // addresses of memory whose pages are pinned
 	index    uint16  // of the memory among the ring's buffers
 }
 
-// RegisterFixedFiles registers fds, those below 0 aside, as the ring's fixed files: PrepareRead and the like then name them by
-// index. The ring holds its own reference to each until UnregisterFixedFiles or, in the kernel's own time, after Close.
+// RegisterFixedFiles registers fds, those below 0 aside, as the ring's fixed files: PrepareRead and
+// the like then name them by index. The ring holds its own reference to each until
+// UnregisterFixedFiles or, in the kernel's own time, after Close.
 func (r *Ring) RegisterFixedFiles(fds ...int) error {
 	var files []int32
 	for _, fd := range fds {
@@ -25,8 +27,8 @@ func (r *Ring) RegisterFixedFiles(fds ...int) error {
 	return nil
 }
 
-// UnregisterFixedFiles gives back at once what RegisterFixedFiles took. It must not be called while a submission that names one of them is in
-// flight: the kernel would wait for it.
+// UnregisterFixedFiles gives back at once what RegisterFixedFiles took. It must not be called while
+// a submission that names one of them is in flight: the kernel would wait for it.
 func (r *Ring) UnregisterFixedFiles() error {
 	if r.fixed.files == nil {
 		return nil
@@ -35,8 +37,9 @@ func (r *Ring) UnregisterFixedFiles() error {
 	return r.UnregisterFiles()
 }
 
-// RegisterFixedBuffer pins mem, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers: PrepareRead and
-// PrepareWrite then spare buffers in it the walk through the page tables.
+// RegisterFixedBuffer pins mem, which must be Mem, as fixed buffer index of a table made by
+// RegisterSparseBuffers: PrepareRead and PrepareWrite then spare buffers in it the walk through the
+// page tables.
 func (r *Ring) RegisterFixedBuffer(mem []byte, index uint16) error {
 	if err := r.SetBuffer(uint32(index), mem); err != nil {
 		return err

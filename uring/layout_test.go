@@ -43,7 +43,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestGoldenSQEs pins the bytes of each operation, on little-endian machines; buffer addresses are zero here.
+// TestGoldenSQEs pins the bytes of each operation, on little-endian machines; buffer addresses are
+// zero here.
 func TestGoldenSQEs(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		t.Skip("the bytes below are those of little-endian machines")

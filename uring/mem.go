@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mem is page-aligned anonymous memory outside the Go heap: it never moves and is freed only by Free, so the kernel may
-// read and write it at any time until then.
+// Mem is page-aligned anonymous memory outside the Go heap: it never moves and is freed only by
+// Free, so the kernel may read and write it at any time until then.
 type Mem struct {
 	b []byte
 }

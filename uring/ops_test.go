@@ -53,7 +53,8 @@ func TestReadWrite(t *testing.T) {
 	}
 }
 
-// chain queues reads of the given lengths from a file of 10 bytes, linked and silent but for the last.
+// chain queues reads of the given lengths from a file of 10 bytes, linked and silent but for the
+// last.
 func chain(r *Ring, fd int, buf []byte, lengths ...int) {
 	for i, n := range lengths {
 		s := r.Next()
@@ -65,8 +66,8 @@ func chain(r *Ring, fd int, buf []byte, lengths ...int) {
 	}
 }
 
-// TestChainCompletesOnce checks what ublk's chains rest on: linked, skip-success SQEs yield one completion, that of the last
-// or that of the first that failed. A short read counts as failed.
+// TestChainCompletesOnce checks what ublk's chains rest on: linked, skip-success SQEs yield one
+// completion, that of the last or that of the first that failed. A short read counts as failed.
 func TestChainCompletesOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		lengths []int
@@ -96,7 +97,8 @@ func TestChainCompletesOnce(t *testing.T) {
 	}
 }
 
-// TestBadOperationInChain has the kernel refuse an SQE before it runs anything: the chain still completes once.
+// TestBadOperationInChain has the kernel refuse an SQE before it runs anything: the chain still
+// completes once.
 func TestBadOperationInChain(t *testing.T) {
 	r := queueRing(t, 8)
 	fd := scratch(t, "0123456789")

@@ -5,7 +5,8 @@ import (
 	"unsafe"
 )
 
-// Next is a zeroed SQE at the end of the submission queue, or nil if the queue is full: enter, then ask again.
+// Next is a zeroed SQE at the end of the submission queue, or nil if the queue is full: enter, then
+// ask again.
 func (r *Ring) Next() *SQE {
 	q := &r.sq
 	if q.tail-atomic.LoadUint32(q.head) >= q.entries {

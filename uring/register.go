@@ -28,8 +28,8 @@ func (r *Ring) register(what string, op uintptr, arg unsafe.Pointer, n int) (int
 	return int(v), nil
 }
 
-// RegisterFiles makes fds the ring's fixed files; SQEs name them by index with FixedFile. The ring holds its own reference
-// to each until UnregisterFiles or Close.
+// RegisterFiles makes fds the ring's fixed files; SQEs name them by index with FixedFile. The ring
+// holds its own reference to each until UnregisterFiles or Close.
 func (r *Ring) RegisterFiles(fds []int32) error {
 	_, err := r.register("register files", registerFiles, unsafe.Pointer(unsafe.SliceData(fds)), len(fds))
 	return err
@@ -47,7 +47,8 @@ type rsrcRegister struct {
 	_, data, tagsPtr uint64
 }
 
-// RegisterSparseBuffers makes an empty table of n fixed buffers, for drivers that fill it in themselves.
+// RegisterSparseBuffers makes an empty table of n fixed buffers, for drivers that fill it in
+// themselves.
 func (r *Ring) RegisterSparseBuffers(n uint32) error {
 	arg := rsrcRegister{nr: n, flags: rsrcSparse}
 	_, err := r.register("register sparse buffers", registerBuffers2, unsafe.Pointer(&arg), int(unsafe.Sizeof(arg)))
@@ -61,7 +62,8 @@ type rsrcUpdate struct {
 	nr, _         uint32
 }
 
-// SetBuffer pins buf, which must be Mem, as fixed buffer index of a table made by RegisterSparseBuffers.
+// SetBuffer pins buf, which must be Mem, as fixed buffer index of a table made by
+// RegisterSparseBuffers.
 func (r *Ring) SetBuffer(index uint32, buf []byte) error {
 	// Its address goes to the kernel as a number: neither stack nor heap will do.
 	vec := (*unix.Iovec)(unsafe.Pointer(&r.ext.Bytes()[extIovec]))
@@ -79,8 +81,8 @@ type ringFDUpdate struct {
 	data   uint64
 }
 
-// RegisterRing puts the ring's descriptor into the calling thread's own table, which saves a reference count per enter. It
-// must be undone on the same thread: UnregisterRing, or Close.
+// RegisterRing puts the ring's descriptor into the calling thread's own table, which saves a
+// reference count per enter. It must be undone on the same thread: UnregisterRing, or Close.
 func (r *Ring) RegisterRing() error {
 	arg := ringFDUpdate{offset: ^uint32(0), data: uint64(r.fd)}
 	n, err := r.register("register ring descriptor", registerRingFDs, unsafe.Pointer(&arg), 1)

@@ -33,7 +33,8 @@ type Ring struct {
 	ext   *Mem // eventsArg at 0, its Timespec at extTimespec, SetBuffer's argument at extIovec
 }
 
-// sqRing is our end of the submission queue. tail runs ahead of what the kernel has been shown; all counters wrap.
+// sqRing is our end of the submission queue. tail runs ahead of what the kernel has been shown; all
+// counters wrap.
 type sqRing struct {
 	head, shared *uint32 // kernel's head and the published tail
 	flags        *uint32
@@ -59,8 +60,8 @@ const (
 	extBytes    = 256
 )
 
-// New sets up and maps a ring. With SetupSingleIssuer the calling thread becomes its owner. ErrDisabled is returned when
-// the system forbids io_uring.
+// New sets up and maps a ring. With SetupSingleIssuer the calling thread becomes its owner.
+// ErrDisabled is returned when the system forbids io_uring.
 func New(o Options) (*Ring, error) {
 	if o.Flags&(SetupCQE32|SetupNoMmap|SetupIOPoll) != 0 {
 		return nil, fmt.Errorf("ring flags %#x: CQE32, NO_MMAP and IOPOLL rings are not supported", uint32(o.Flags))
@@ -141,14 +142,16 @@ func (r *Ring) identity(off uint32) {
 // FD is the ring's descriptor, for Message.
 func (r *Ring) FD() int { return r.fd }
 
-// Overflow counts the completions the kernel had no room for and had to drop; anything but 0 is fatal for the ring.
+// Overflow counts the completions the kernel had no room for and had to drop; anything but 0 is
+// fatal for the ring.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cq.overflow) }
 
-// Backlogged says that completions wait in the kernel because the queue is full; the next enter brings them.
+// Backlogged says that completions wait in the kernel because the queue is full; the next enter
+// brings them.
 func (r *Ring) Backlogged() bool { return atomic.LoadUint32(r.sq.flags)&sqCQOverflow != 0 }
 
-// Close unmaps the ring and closes its descriptor; whatever was in flight is cancelled by the kernel, in its own time. The
-// ring must not be used any more. A second call does nothing.
+// Close unmaps the ring and closes its descriptor; whatever was in flight is cancelled by the
+// kernel, in its own time. The ring must not be used any more. A second call does nothing.
 func (r *Ring) Close() error {
 	var errs []error
 	if r.flags&enterRegisteredRing != 0 {

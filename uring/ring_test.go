@@ -71,8 +71,8 @@ func reap(t testing.TB, r *Ring, n int) []CQE {
 	return got
 }
 
-// quiet reports whether no completion comes within d. A wait that a signal ends says nothing of that: on a busy machine
-// the runtime interrupts many.
+// quiet reports whether no completion comes within d. A wait that a signal ends says nothing of
+// that: on a busy machine the runtime interrupts many.
 func quiet(t testing.TB, r *Ring, d time.Duration) bool {
 	t.Helper()
 	for end := time.Now().Add(d); ; {
@@ -88,7 +88,8 @@ func quiet(t testing.TB, r *Ring, d time.Duration) bool {
 	}
 }
 
-// interrupt sends the calling thread the runtime's preemption signal now and then, until the test ends.
+// interrupt sends the calling thread the runtime's preemption signal now and then, until the test
+// ends.
 func interrupt(t testing.TB, every time.Duration) {
 	tid, stop, ended := unix.Gettid(), make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(stop); <-ended })
@@ -105,7 +106,8 @@ func interrupt(t testing.TB, every time.Duration) {
 	}()
 }
 
-// TestC31_WaitsOutlastSignals: the tests' own waits, beside as many signals as a busy machine brings.
+// TestC31_WaitsOutlastSignals: the tests' own waits, beside as many signals as a busy machine
+// brings.
 func TestC31_WaitsOutlastSignals(t *testing.T) {
 	r := queueRing(t, 8)
 	interrupt(t, time.Millisecond)
@@ -222,7 +224,8 @@ func TestCompletionsBeyondTheQueueAreKept(t *testing.T) {
 	}
 }
 
-// TestRingModel submits and reaps batches of random sizes and expects every completion once and in order.
+// TestRingModel submits and reaps batches of random sizes and expects every completion once and in
+// order.
 func TestRingModel(t *testing.T) {
 	r := queueRing(t, 16)
 	var next, seen uint64
@@ -264,7 +267,8 @@ func TestRingModel(t *testing.T) {
 	})
 }
 
-// TestRawWaitIsInterrupted checks what queue loops rest on: the runtime's preemption signal ends a raw wait.
+// TestRawWaitIsInterrupted checks what queue loops rest on: the runtime's preemption signal ends a
+// raw wait.
 func TestRawWaitIsInterrupted(t *testing.T) {
 	r := queueRing(t, 4)
 	interrupt(t, 5*time.Millisecond)
@@ -279,7 +283,8 @@ func TestRawWaitIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestStopTheWorld runs the collector while the thread sits in a raw wait that nothing else would end.
+// TestStopTheWorld runs the collector while the thread sits in a raw wait that nothing else would
+// end.
 func TestStopTheWorld(t *testing.T) {
 	r := queueRing(t, 4)
 	collected := make(chan struct{})

@@ -2,20 +2,22 @@ package uring
 
 import "unsafe"
 
-// SQEBytes is the size of a submission entry in bytes; rings made with SetupSQE128 have entries of twice that size.
+// SQEBytes is the size of a submission entry in bytes; rings made with SetupSQE128 have entries of
+// twice that size.
 const SQEBytes = 64
 
 // CmdOffset is where the payload of a command (OpURingCmd) starts within an SQE, in bytes.
 const CmdOffset = 48
 
-// CmdBytes is the room for a command's payload in a 64-byte SQE, WideCmdBytes that of a 128-byte one.
+// CmdBytes is the room for a command's payload in a 64-byte SQE, WideCmdBytes that of a 128-byte
+// one.
 const (
 	CmdBytes     = SQEBytes - CmdOffset
 	WideCmdBytes = 2*SQEBytes - CmdOffset
 )
 
-// SQE is struct io_uring_sqe (include/uapi/linux/io_uring.h), 64 bytes. Where the kernel has unions the field bears the
-// name of its commonest use.
+// SQE is struct io_uring_sqe (include/uapi/linux/io_uring.h), 64 bytes. Where the kernel has unions
+// the field bears the name of its commonest use.
 type SQE struct {
 	Opcode      Op
 	Flags       SQEFlags
@@ -33,7 +35,8 @@ type SQE struct {
 	_           uint64
 }
 
-// Address is the number the kernel wants for buf. The buffer must be Mem (see the package's invariants).
+// Address is the number the kernel wants for buf. The buffer must be Mem (see the package's
+// invariants).
 func Address(buf []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(buf)))) }
 
 // rw fills in a transfer of len(buf) bytes.
@@ -45,10 +48,12 @@ func (s *SQE) rw(op Op, fd int, buf []byte, off uint64) {
 // Nop makes s complete with 0.
 func (s *SQE) Nop() { s.Opcode, s.FD = OpNop, -1 }
 
-// Read makes s a pread of len(buf) bytes at offset off (bytes). The result is the count of bytes or -errno.
+// Read makes s a pread of len(buf) bytes at offset off (bytes). The result is the count of bytes or
+// -errno.
 func (s *SQE) Read(fd int, buf []byte, off uint64) { s.rw(OpRead, fd, buf, off) }
 
-// Write makes s a pwrite of len(buf) bytes at offset off (bytes). The result is the count of bytes or -errno.
+// Write makes s a pwrite of len(buf) bytes at offset off (bytes). The result is the count of bytes
+// or -errno.
 func (s *SQE) Write(fd int, buf []byte, off uint64) { s.rw(OpWrite, fd, buf, off) }
 
 // ReadFixed is Read into part of registered buffer index.
@@ -63,12 +68,14 @@ func (s *SQE) WriteFixed(fd int, buf []byte, off uint64, index uint16) {
 	s.BufIndex = index
 }
 
-// ReadRegistered is a pread of n bytes at file offset off into byte at of a buffer that a driver has registered as index.
+// ReadRegistered is a pread of n bytes at file offset off into byte at of a buffer that a driver
+// has registered as index.
 func (s *SQE) ReadRegistered(fd int, index uint16, at uint64, n uint32, off uint64) {
 	s.Opcode, s.FD, s.Off, s.Addr, s.Len, s.BufIndex = OpReadFixed, int32(fd), off, at, n, index
 }
 
-// WriteRegistered is a pwrite of n bytes at file offset off from byte at of a buffer that a driver has registered as index.
+// WriteRegistered is a pwrite of n bytes at file offset off from byte at of a buffer that a driver
+// has registered as index.
 func (s *SQE) WriteRegistered(fd int, index uint16, at uint64, n uint32, off uint64) {
 	s.Opcode, s.FD, s.Off, s.Addr, s.Len, s.BufIndex = OpWriteFixed, int32(fd), off, at, n, index
 }
@@ -76,15 +83,15 @@ func (s *SQE) WriteRegistered(fd int, index uint16, at uint64, n uint32, off uin
 // Datasync makes s an fdatasync of fd. The kernel runs it on a worker thread.
 func (s *SQE) Datasync(fd int) { s.Opcode, s.FD, s.OpFlags = OpFsync, int32(fd), fsyncDatasync }
 
-// Timeout makes s complete with -ETIME after ts, or with 0 after count other completions (0: none counts). ts must stay in
-// place until the completion.
+// Timeout makes s complete with -ETIME after ts, or with 0 after count other completions (0: none
+// counts). ts must stay in place until the completion.
 func (s *SQE) Timeout(ts *Timespec, count uint64) {
 	s.Opcode, s.FD, s.Off, s.Len = OpTimeout, -1, count, 1
 	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
 }
 
-// Cancel makes s cancel the request submitted with userData. The result is 0, -ENOENT (not there any more) or -EALREADY
-// (running on a worker, which has been signalled).
+// Cancel makes s cancel the request submitted with userData. The result is 0, -ENOENT (not there
+// any more) or -EALREADY (running on a worker, which has been signalled).
 func (s *SQE) Cancel(userData uint64) { s.Opcode, s.FD, s.Addr = OpAsyncCancel, -1, userData }
 
 // Message makes s post a CQE {userData, res} on the ring with descriptor ringFD.

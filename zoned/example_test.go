@@ -33,9 +33,7 @@ func Example() {
 
 	z := d.State(1)
 	fmt.Printf("zone 1: %v, write pointer %d bytes in\n", z.Condition, z.WP-g.Start(1))
-	// Output:
-	// write at the write pointer: true <nil>
-	// answered: true
-	// write beyond it: write at 1056768, 4096 bytes, zone 1 (implicit-open, write pointer 1052672): not at the write pointer
+	// Output: write at the write pointer: true <nil> answered: true write beyond it: write at
+	// 1056768, 4096 bytes, zone 1 (implicit-open, write pointer 1052672): not at the write pointer
 	// zone 1: implicit-open, write pointer 4096 bytes in
 }

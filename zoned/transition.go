@@ -23,7 +23,9 @@ const (
 	numOperations
 )
 
-var operationNames = [numOperations]string{"read", "write", "append", "open", "close", "finish", "reset", "fill", "evict"}
+var operationNames = [numOperations]string{
+	"read", "write", "append", "open", "close", "finish", "reset", "fill", "evict",
+}
 
 func (o Operation) String() string {
 	if int(o) < len(operationNames) {
@@ -62,11 +64,13 @@ var table = [numOperations]map[Condition]Transition{
 		Closed: to(ImplicitOpen), Full: refuse(RuleFull), ReadOnly: refuse(RuleReadOnly), Offline: refuse(RuleOffline),
 	},
 	OpAppend: {
-		NotWP: refuse(RuleConventional), Empty: to(ImplicitOpen), ImplicitOpen: to(ImplicitOpen), ExplicitOpen: to(ExplicitOpen),
+		NotWP: refuse(RuleConventional),
+		Empty: to(ImplicitOpen), ImplicitOpen: to(ImplicitOpen), ExplicitOpen: to(ExplicitOpen),
 		Closed: to(ImplicitOpen), Full: refuse(RuleFull), ReadOnly: refuse(RuleReadOnly), Offline: refuse(RuleOffline),
 	},
 	OpOpen: {
-		NotWP: refuse(RuleConventional), Empty: to(ExplicitOpen), ImplicitOpen: to(ExplicitOpen), ExplicitOpen: to(ExplicitOpen),
+		NotWP: refuse(RuleConventional),
+		Empty: to(ExplicitOpen), ImplicitOpen: to(ExplicitOpen), ExplicitOpen: to(ExplicitOpen),
 		Closed: to(ExplicitOpen), Full: refuse(RuleFull), ReadOnly: refuse(RuleReadOnly), Offline: refuse(RuleOffline),
 	},
 	OpClose: {

@@ -35,18 +35,9 @@ overwrite what it has, which has to be allowed.`,
 				return usageError{fmt.Errorf("--block %s: no request is so large", block)}
 			}
 			d.Image, d.Block, d.Cache = args[0], uint32(n), engine.Cache(cache)
-			var ok bool
-			switch d.Op, ok = benchOps[op]; {
-			case !ok:
-				return usageError{fmt.Errorf("--op %q: must be read, write or append", op)}
-			case d.Op != ublk.OpRead && !overwrite:
-				return usageError{fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)}
-			case d.Cache != engine.CacheNone && d.Cache != engine.CacheWriteback:
-				return usageError{fmt.Errorf("--cache %q: must be none or writeback", cache)}
-			case d.Depth == 0 || d.Depth > 4096:
-				return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", d.Depth)}
-			case d.Queues == 0 || d.Queues > 4096:
-				return usageError{fmt.Errorf("--queues %d: must be from 1 to 4096", d.Queues)}
+			d.Op = benchOps[op]
+			if err := judgeBench(d, op, overwrite); err != nil {
+				return usageError{err}
 			}
 			r, err := d.Run()
 			if err != nil {
@@ -74,4 +65,22 @@ overwrite what it has, which has to be allowed.`,
 	addAllow(c, &d.Allow)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// judgeBench says which option makes no sense.
+func judgeBench(b engine.Bench, op string, overwrite bool) error {
+	_, known := benchOps[op]
+	switch {
+	case !known:
+		return fmt.Errorf("--op %q: must be read, write or append", op)
+	case b.Op != ublk.OpRead && !overwrite:
+		return fmt.Errorf("%s would change the image: add --overwrite if its data does not matter", op)
+	case b.Cache != engine.CacheNone && b.Cache != engine.CacheWriteback:
+		return fmt.Errorf("--cache %q: must be none or writeback", b.Cache)
+	case b.Depth == 0 || b.Depth > 4096:
+		return fmt.Errorf("--depth %d: must be from 1 to 4096", b.Depth)
+	case b.Queues == 0 || b.Queues > 4096:
+		return fmt.Errorf("--queues %d: must be from 1 to 4096", b.Queues)
+	}
+	return nil
 }

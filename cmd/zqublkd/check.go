@@ -12,9 +12,8 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var repair string
+	var repair, runDir string
 	var asJSON, share bool
-	var runDir string
 	var quiet *bool
 	c := &cobra.Command{
 		Use:   "check IMAGE",
@@ -33,11 +32,6 @@ clusters.`,
 			if !ok {
 				return usageError{fmt.Errorf("--repair %q: must be leaks or all", repair)}
 			}
-			if mode != check.RepairNone {
-				if err := server.Unserved(runDir, args[0]); err != nil {
-					return checkFailed(err)
-				}
-			}
 			if share && mode != check.RepairNone {
 				return usageError{errors.New("--repair and --force-share: an image that others may use can't be repaired")}
 			}
@@ -45,10 +39,8 @@ clusters.`,
 			if err != nil {
 				return checkFailed(err)
 			}
-			f, err := storage.Open(args[0], storage.Options{ReadOnly: mode == check.RepairNone, NoLock: share, Compare: left.Compare})
-			if errors.Is(err, storage.ErrInUse) && mode == check.RepairNone {
-				err = fmt.Errorf("%w; -U looks at it all the same", err)
-			}
+			f, err := openToCheck(args[0], runDir, storage.Options{ReadOnly: mode == check.RepairNone, NoLock: share,
+				Compare: left.Compare})
 			if err != nil {
 				return checkFailed(err)
 			}
@@ -97,4 +89,18 @@ func printCheck(c *cobra.Command, r *check.Report, asJSON bool) error {
 		return r.WriteJSON(c.OutOrStdout())
 	}
 	return r.WriteText(c.OutOrStdout())
+}
+
+// openToCheck opens the file of an image; to be repaired it must be served by none.
+func openToCheck(path, runDir string, o storage.Options) (*storage.OSFile, error) {
+	if !o.ReadOnly {
+		if err := server.Unserved(runDir, path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := storage.Open(path, o)
+	if errors.Is(err, storage.ErrInUse) && o.ReadOnly {
+		err = fmt.Errorf("%w; -U looks at it all the same", err)
+	}
+	return f, err
 }

@@ -29,14 +29,16 @@ var listColumns = []column{
 	{"zones", "number of zones", true, func(d listedDevice) string { return unlessZero(d.Zones, decimal) }},
 	{"ro", "whether it is read-only", true, func(d listedDevice) string { return yesNo(d.ReadOnly) }},
 	{"recovery", "what happens when its daemon dies: reissue or off", true, func(d listedDevice) string { return string(d.Recovery) }},
-	{"holders", "mounts, swap and devices on top of it", true, func(d listedDevice) string { return strings.Join(d.Holders, ", ") }},
+	{"holders", "mounts, swap and devices on top of it", true,
+		func(d listedDevice) string { return strings.Join(d.Holders, ", ") }},
 	{"pid", "process of its daemon", true, func(d listedDevice) string { return strconv.Itoa(d.PID) }},
 	{"image", "the image; (deleted) if it is there no more, (snapshot) if it is not written to", true, imageColumn},
 	{"cache", "page cache for data: none or writeback", false, func(d listedDevice) string { return string(d.Cache) }},
 	{"queues", "hardware queues", false, func(d listedDevice) string { return strconv.Itoa(int(d.Queues)) }},
 	{"depth", "requests of a queue at once", false, func(d listedDevice) string { return strconv.Itoa(int(d.Depth)) }},
 	{"unit", "systemd's unit that brings its daemon back", false, func(d listedDevice) string { return d.Unit }},
-	{"started", "when its daemon started", false, func(d listedDevice) string { return d.Started.UTC().Format("2006-01-02T15:04:05Z") }},
+	{"started", "when its daemon started", false,
+		func(d listedDevice) string { return d.Started.UTC().Format("2006-01-02T15:04:05Z") }},
 }
 
 // stateColumn is the state, with the reason of one that waits for a person.
@@ -98,7 +100,8 @@ func chosenColumns(text string) ([]column, error) {
 	for name := range strings.SplitSeq(strings.ToLower(text), ",") {
 		k := slices.IndexFunc(listColumns, func(col column) bool { return col.name == name })
 		if k < 0 {
-			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name, didYouMean(name, columnNames()), strings.Join(columnNames(), ", "))
+			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name, didYouMean(name, columnNames()),
+				strings.Join(columnNames(), ", "))
 		}
 		chosen = append(chosen, listColumns[k])
 	}

@@ -45,14 +45,16 @@ func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 
 // completeFlag completes the value of a flag by the values it may have.
 func completeFlag(c *cobra.Command, flag string, values ...string) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := c.RegisterFlagCompletionFunc(flag,
+		cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // there is no such flag
 	}
 }
 
 // completeList completes the last word of a list with commas.
 func completeList(c *cobra.Command, flag string, words func(before []string) []string) {
-	err := c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	err := c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string,
+		cobra.ShellCompDirective) {
 		at := strings.LastIndex(typed, ",") + 1
 		var list []string
 		for _, w := range words(strings.Split(typed[:at], ",")) {
@@ -88,8 +90,11 @@ func completeOptions(c *cobra.Command, options []createOption) {
 // addCompletions tells shells what arguments and flags may be, verb by verb.
 func addCompletions(root *cobra.Command) {
 	values := map[string][]string{
-		"recovery": {string(server.RecoveryOff), string(server.RecoveryReissue)}, "cache": {string(engine.CacheNone), string(engine.CacheWriteback)},
-		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)}, "condition": {"read-only", "offline", "full", "normal"}, "mode": {cutRandom, cutLose}, "status": fault.Statuses(),
+		"recovery":  {string(server.RecoveryOff), string(server.RecoveryReissue)},
+		"cache":     {string(engine.CacheNone), string(engine.CacheWriteback)},
+		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)},
+		"condition": {"read-only", "offline", "full", "normal"}, "mode": {cutRandom, cutLose},
+		"status": fault.Statuses(),
 		"repair": {"leaks", "all"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
 		"log-level": {"error", "warn", "info", "debug", "trace"},
 	}

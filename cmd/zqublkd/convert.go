@@ -57,7 +57,8 @@ of create; of zones zone.revision only. A plain copy is what export writes.`,
 }
 
 // convert writes a file that takes the place of OUT when it is complete.
-func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files imagefile.Options, force bool, p *progress) error {
+func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files imagefile.Options, force bool,
+	p *progress) error {
 	files.Options = storage.Options{ReadOnly: true}
 	in, err := imagefile.Open(from, files)
 	if err != nil {

@@ -75,7 +75,8 @@ gets zones, limits, conditions and write pointers as the backing file has them n
 
 // createOver makes an overlay. What a dead daemon knows of the backing file is not
 // in it yet, so that one waits.
-func createOver(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool, idle func(string) error) error {
+func createOver(c *cobra.Command, path string, o qcow2.CreateOptions, force, quiet bool,
+	idle func(string) error) error {
 	if o.Backing.Name == "" {
 		return usageError{errors.New("-F names the format of a backing file, and there is none: name it with -b")}
 	}

@@ -59,17 +59,22 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig), errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone):
+	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig),
+		errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone):
 		return exitUsage
-	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed), errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
+	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed),
+		errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
 		return exitInUse
-	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing), errors.As(err, &bad), errors.Is(err, server.ErrKernel):
+	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing),
+		errors.As(err, &bad), errors.Is(err, server.ErrKernel):
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitPermission
-	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed), errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
+	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed),
+		errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
-		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump), errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
+		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump),
+		errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}
 	return exitFailed

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"zqublkd/internal/fault"
 	"zqublkd/internal/server"
@@ -77,15 +78,8 @@ Errors:   ` + strings.Join(fault.Statuses(), ", "),
 	f.StringVar(&op, "op", "", "kind of request")
 	f.StringVar(&status, "status", "", "error that it is answered with")
 	f.Uint32Var(&zone, "zone", 0, "only requests of this zone")
-	f.Uint64Var(&r.Start, "start", 0, "only requests that touch the sectors from this one on")
-	f.Uint64Var(&r.Sectors, "nr-sectors", 0, "number of these sectors, of 512 bytes")
-	f.Uint64Var(&r.Chance, "chance", 1, "meet one in so many, as the seed has it")
-	f.Uint64Var(&r.After, "after", 0, "spare so many first")
-	f.Uint64Var(&r.Count, "count", 0, "meet so many at most (0: any number)")
 	f.StringVar(&delay, "delay", "", "hold requests up for a time, or between two as 5ms..20ms; at most "+fault.MaxDelay.String())
-	f.BoolVar(&r.Torn, "torn", false, "some blocks of a failing write arrive")
-	f.Uint64Var(&r.Seed, "seed", 0, "that chance, delay and torn follow from (default: drawn)")
-	f.BoolVar(&r.Persist, "persist", false, "keep it when a next daemon takes the device over")
+	addRule(f, &r)
 	addRunDir(c, &runDir)
 	return c
 }
@@ -175,4 +169,16 @@ func newFaultClear() *cobra.Command {
 	}
 	addRunDir(c, &runDir)
 	return c
+}
+
+// addRule adds the flags that say which requests a fault meets, and how often.
+func addRule(f *pflag.FlagSet, r *fault.Rule) {
+	f.Uint64Var(&r.Start, "start", 0, "only requests that touch the sectors from this one on")
+	f.Uint64Var(&r.Sectors, "nr-sectors", 0, "number of these sectors, of 512 bytes")
+	f.Uint64Var(&r.Chance, "chance", 1, "meet one in so many, as the seed has it")
+	f.Uint64Var(&r.After, "after", 0, "spare so many first")
+	f.Uint64Var(&r.Count, "count", 0, "meet so many at most (0: any number)")
+	f.BoolVar(&r.Torn, "torn", false, "some blocks of a failing write arrive")
+	f.Uint64Var(&r.Seed, "seed", 0, "that chance, delay and torn follow from (default: drawn)")
+	f.BoolVar(&r.Persist, "persist", false, "keep it when a next daemon takes the device over")
 }

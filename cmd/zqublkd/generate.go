@@ -76,6 +76,7 @@ func toKernelLog(err error) {
 	}
 	defer log.Close()
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(log, "<%d>%s[%d]: %s\n", priorities[logrus.ErrorLevel], generatorName, os.Getpid(), strings.TrimSpace(line))
+		fmt.Fprintf(log, "<%d>%s[%d]: %s\n", priorities[logrus.ErrorLevel], generatorName, os.Getpid(),
+			strings.TrimSpace(line))
 	}
 }

@@ -68,7 +68,8 @@ above the zone capacity is refused.
 
 // importOptions are the options of an image that stands alone.
 func importOptions() []createOption {
-	return slices.DeleteFunc(slices.Clone(createOptions), func(o createOption) bool { return strings.HasPrefix(o.key, "backing_") })
+	return slices.DeleteFunc(slices.Clone(createOptions),
+		func(o createOption) bool { return strings.HasPrefix(o.key, "backing_") })
 }
 
 // imported makes the image and says what it is.

@@ -110,7 +110,8 @@ func describe(path string, img *qcow2.Image) imageInfo {
 	i.listSnapshots(img)
 	if z := img.Zoned(); z != nil {
 		i.Zoned = &zonedInfo{
-			Mode: "host-managed", Revision: z.Revision, Zones: z.Zones, ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity,
+			Mode: "host-managed", Revision: z.Revision, Zones: z.Zones, ZoneSize: z.ZoneSize,
+			ZoneCapacity: z.ZoneCapacity,
 			Conventional: z.Conventional, MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppendBytes: z.MaxAppendBytes,
 			TableOffset: z.TableOffset, Conditions: conditions(img),
 		}
@@ -151,9 +152,11 @@ func (i imageInfo) print(w io.Writer) error {
 	i.printFiles(row)
 	row("logical block size", "%d bytes", i.LogicalBlockSize)
 	if z := i.Zoned; z != nil {
-		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, formatSize(z.ZoneSize), z.Conventional, z.Revision)
+		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, formatSize(z.ZoneSize), z.Conventional,
+			z.Revision)
 		row("zone capacity", "%s", formatSize(z.ZoneCapacity))
-		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
+		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)),
+			limit(uint64(z.MaxAppendBytes)))
 		row("conditions", "%s", countList(z.Conditions))
 	} else if i.unknownZones != "" {
 		row("zones", "not known: %s", i.unknownZones)
@@ -200,7 +203,8 @@ func summary(path string, img *qcow2.Image) string {
 		return s + ", no zones"
 	}
 	return s + fmt.Sprintf(", %d zones of %s (capacity %s, %d conventional, layout %s), limits: open %s, active %s, append %s",
-		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, z.Revision, limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
+		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, z.Revision,
+		limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
 }
 
 // compatibility says in one line which QEMU can use the image. No release of

@@ -58,7 +58,8 @@ func (s qcow2Specific) features() string {
 	for _, f := range []struct {
 		has  bool
 		name string
-	}{{s.ExtendedL2, "extended L2 entries"}, {s.Compression != "zlib", s.Compression + " compression"}, {s.Lazy, "lazy refcounts"}, {s.Corrupt, "marked corrupt"}} {
+	}{{s.ExtendedL2, "extended L2 entries"}, {s.Compression != "zlib", s.Compression + " compression"},
+		{s.Lazy, "lazy refcounts"}, {s.Corrupt, "marked corrupt"}} {
 		if f.has {
 			text += ", " + f.name
 		}
@@ -123,7 +124,8 @@ func (i *imageInfo) printFiles(row func(label, format string, args ...any)) {
 		row("data file", "%s, at %s%s; followed with --allow-data-file", printable.Text(d.DataFile), orUnknown(d.DataFileFull), raw)
 	}
 	for _, s := range i.Snapshots {
-		row("snapshot", "%s %q of %s, memory of %d bytes", printable.Text(s.ID), s.Name, time.Unix(s.DateSec, 0).UTC().Format(time.RFC3339), s.VMStateSize)
+		row("snapshot", "%s %q of %s, memory of %d bytes", printable.Text(s.ID), s.Name,
+			time.Unix(s.DateSec, 0).UTC().Format(time.RFC3339), s.VMStateSize)
 	}
 }
 

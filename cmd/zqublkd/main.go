@@ -52,8 +52,10 @@ device of the running kernel, through the ublk driver.
 	root.DisableSuggestions = true // inOurWords has them
 	root.SetHelpCommand(newHelp())
 	addLogFlags(root)
-	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(), newExport(), newConvert(), newImport(), newBench(),
-		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFault(), newPowercut(), newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
+	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
+		newExport(), newConvert(), newImport(), newBench(),
+		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFault(), newPowercut(),
+		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())
 	}

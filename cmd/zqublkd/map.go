@@ -57,7 +57,8 @@ type mapLine struct {
 }
 
 func lineOf(m qcow2.Mapped, path string) mapLine {
-	l := mapLine{Start: m.Start, Length: m.Length, Depth: m.Depth, Present: m.Present, Zero: m.Zero, Data: m.Data, Compressed: m.Compressed}
+	l := mapLine{Start: m.Start, Length: m.Length, Depth: m.Depth, Present: m.Present, Zero: m.Zero, Data: m.Data,
+		Compressed: m.Compressed}
 	if m.Data {
 		l.Filename = path
 	}
@@ -101,7 +102,8 @@ func printMap(w io.Writer, o *imagefile.Opened) error {
 		if m.Placed {
 			place = fmt.Sprintf("%#x", m.Offset)
 		}
-		_, err := fmt.Fprintf(out, "%#-16x%#-16x%-16s%s\n", m.Start, m.Length, place, printable.Text(dataPath(o, m.Depth)))
+		_, err := fmt.Fprintf(out, "%#-16x%#-16x%-16s%s\n", m.Start, m.Length, place,
+			printable.Text(dataPath(o, m.Depth)))
 		return err
 	})
 	return errors.Join(err, out.Flush())

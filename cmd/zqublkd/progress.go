@@ -46,8 +46,10 @@ func (p *progress) bytes(done, all uint64) {
 	case p.quiet || all == 0:
 	case p.onTerm:
 		if p.bar == nil {
-			p.bar = progressbar.NewOptions64(int64(all), progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(p.what),
-				progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionThrottle(100*time.Millisecond),
+			p.bar = progressbar.NewOptions64(int64(all), progressbar.OptionSetWriter(p.w),
+				progressbar.OptionSetDescription(p.what),
+				progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+				progressbar.OptionThrottle(100*time.Millisecond),
 				progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
 		}
 		_ = p.bar.Set64(int64(min(done, all))) // a terminal that is gone stops no work

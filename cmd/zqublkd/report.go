@@ -85,7 +85,8 @@ func printZones(w io.Writer, zones *zoned.Device) error {
 			kind, code = "CONVENTIONAL", ublk.ZoneConventional
 		}
 		_, err := fmt.Fprintf(out, "  start: 0x%09x, len 0x%06x, cap 0x%06x, wptr %s reset:0 non-seq:0, zcond:%2d(%s) [type: %d(%s)]\n",
-			sectors(z.Start), sectors(z.Length), sectors(z.Capacity), writePointer(z), uint8(z.Condition), z.Condition.Short(), uint8(code), kind)
+			sectors(z.Start), sectors(z.Length), sectors(z.Capacity), writePointer(z), uint8(z.Condition),
+			z.Condition.Short(), uint8(code), kind)
 		if err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ func scopeProperties(r server.Record, supervisor int) []systemdbus.Property {
 	for _, node := range []string{r.Node, devname.ByName(r.Name, 0), devname.ByID(r.Name, 0)} {
 		targets = append(targets, "blockdev@"+unit.UnitNamePathEscape(node)+".target")
 	}
+	stop := server.DefaultStopWait + 30*time.Second
 	return []systemdbus.Property{
 		systemdbus.PropDescription(fmt.Sprintf("Block device %s from %s", r.Node, r.Image)),
 		systemdbus.PropPids(pids...),
@@ -78,7 +79,7 @@ func scopeProperties(r server.Record, supervisor int) []systemdbus.Property {
 		systemdbus.PropBefore(slices.Concat([]string{"shutdown.target"}, targets)...),
 		systemdbus.PropAfter("systemd-remount-fs.service"),
 		{Name: "RequiresMountsFor", Value: dbus.MakeVariant([]string{r.Image})},
-		{Name: "TimeoutStopUSec", Value: dbus.MakeVariant(uint64((server.DefaultStopWait + 30*time.Second).Microseconds()))},
+		{Name: "TimeoutStopUSec", Value: dbus.MakeVariant(uint64(stop.Microseconds()))},
 		{Name: "CollectMode", Value: dbus.MakeVariant("inactive-or-failed")},
 	}
 }

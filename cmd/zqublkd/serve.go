@@ -92,7 +92,8 @@ func (o *serveOptions) config() server.Config {
 	return server.Config{
 		Watchdog: func() { daemon.SdNotify(false, daemon.SdNotifyWatchdog) }, WatchdogTime: guarded,
 		Options: o.Options, ID: o.ID, Force: o.Force,
-		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Orderly: forgetStarts, Log: logrus.StandardLogger(),
+		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Orderly: forgetStarts,
+		Log: logrus.StandardLogger(),
 	}
 }
 
@@ -161,7 +162,8 @@ func detach(runDir string, r server.Record) error {
 	if err == nil {
 		logrus.SetFormatter(newJournalFormatter())
 	} else {
-		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
+		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC,
+			0o600)
 	}
 	if err == nil {
 		err = unix.Dup2(int(log.Fd()), int(os.Stderr.Fd()))

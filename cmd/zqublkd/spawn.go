@@ -91,7 +91,8 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 func withoutUnit(environ []string) []string {
 	return slices.DeleteFunc(environ, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID",
+		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC",
+			"INVOCATION_ID",
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID", unitVariable}, name)
 	})
 }

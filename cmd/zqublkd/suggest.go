@@ -47,7 +47,8 @@ func group(c *cobra.Command) {
 }
 
 func unknownVerb(c *cobra.Command, typed string) error {
-	return usageError{fmt.Errorf("%s has no verb %q%s; it has %s", c.CommandPath(), typed, didYouMean(typed, verbsOf(c)), strings.Join(verbsOf(c), ", "))}
+	return usageError{fmt.Errorf("%s has no verb %q%s; it has %s", c.CommandPath(), typed,
+		didYouMean(typed, verbsOf(c)), strings.Join(verbsOf(c), ", "))}
 }
 
 // path is a command without the program's name.
@@ -117,7 +118,8 @@ func flagError(c *cobra.Command, err error) error {
 		err = fmt.Errorf("%s: no flag -%s; see `%s --help`", path(c), unknown.GetSpecifiedName(), c.CommandPath())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
-		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name, didYouMean("--"+name, flagNames(c)), c.CommandPath())
+		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name, didYouMean("--"+name, flagNames(c)),
+			c.CommandPath())
 	case errors.As(err, &missing):
 		err = fmt.Errorf("%s: --%s needs a value: %s", path(c), missing.GetFlag().Name, missing.GetFlag().Usage)
 	case errors.As(err, &invalid):
@@ -133,7 +135,8 @@ func flagError(c *cobra.Command, err error) error {
 // kinds are the values that flags take, by the name that pflag has for their type.
 var kinds = map[string]string{
 	"bool": "true or false", "duration": "a time such as 30s or 5m",
-	"int": "a whole number", "int32": "a whole number", "uint": "a whole number, 0 or more", "uint64": "a whole number, 0 or more",
+	"int": "a whole number", "int32": "a whole number", "uint": "a whole number, 0 or more",
+	"uint64": "a whole number, 0 or more",
 	"uint16": "a whole number from 0 to 65535",
 }
 

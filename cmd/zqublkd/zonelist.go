@@ -73,7 +73,8 @@ func printZoneList(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) err
 		default:
 			written = formatSize(z.WP - z.Start)
 		}
-		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, formatSize(z.Start), formatSize(z.Capacity), written)
+		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, formatSize(z.Start),
+			formatSize(z.Capacity), written)
 		if err != nil {
 			return err
 		}

@@ -76,7 +76,8 @@ func (o zonesOptions) run(w io.Writer, path string) error {
 	}
 	profile := colorprofile.Detect(w, os.Environ())
 	o.plain = o.plain || profile < colorprofile.ANSI
-	return m.Text(&colorprofile.Writer{Forward: w, Profile: profile}, zonemap.TextOptions{Width: o.columns(w), Plain: o.plain, ASCII: o.ascii || !isUTF8()})
+	return m.Text(&colorprofile.Writer{Forward: w, Profile: profile}, zonemap.TextOptions{Width: o.columns(w),
+		Plain: o.plain, ASCII: o.ascii || !isUTF8()})
 }
 
 // columns is how wide the picture may be.
@@ -145,7 +146,8 @@ func (o zonesOptions) loadImage(path string) (*zonemap.Map, error) {
 	defer f.Close()
 	z := img.Zoned()
 	all := zones.Report(0, int(zones.Geometry().Zones()))
-	return zonemap.New(all, zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppend: uint64(z.MaxAppendBytes)}), nil
+	return zonemap.New(all, zoned.Limits{MaxOpen: z.MaxOpen, MaxActive: z.MaxActive,
+		MaxAppend: uint64(z.MaxAppendBytes)}), nil
 }
 
 // markFile marks the zones that a file lies in.

@@ -35,7 +35,8 @@ func btrfsChunks(fd int) (chunkMap, error) {
 	var m chunkMap
 	for from := uint64(0); ; {
 		buf := make([]byte, searchArgs)
-		for at, v := range map[int]uint64{0: chunkTree, 8: chunkObject, 16: chunkObject, 24: from, 32: ^uint64(0), 48: ^uint64(0)} {
+		for at, v := range map[int]uint64{0: chunkTree, 8: chunkObject, 16: chunkObject, 24: from, 32: ^uint64(0),
+			48: ^uint64(0)} {
 			binary.NativeEndian.PutUint64(buf[at:], v)
 		}
 		binary.NativeEndian.PutUint32(buf[56:], chunkItem)

@@ -99,5 +99,6 @@ func (d *Device) Limits() (zoned.Limits, error) {
 	open, err1 := d.Number("max_open_zones")
 	active, err2 := d.Number("max_active_zones")
 	most, err3 := d.Number("zone_append_max_bytes")
-	return zoned.Limits{MaxOpen: uint32(open), MaxActive: uint32(active), MaxAppend: most}, errors.Join(err1, err2, err3)
+	return zoned.Limits{MaxOpen: uint32(open), MaxActive: uint32(active), MaxAppend: most},
+		errors.Join(err1, err2, err3)
 }

@@ -35,7 +35,8 @@ func Generate(dir, path, program string, list []Entry) error {
 }
 
 func (e Entry) generate(dir, path, program string) error {
-	files := map[string]string{e.Unit(): e.service(path, program), "zqublkd-failed@" + e.instance() + ".service.d/table.conf": e.failed()}
+	files := map[string]string{e.Unit(): e.service(path, program),
+		"zqublkd-failed@" + e.instance() + ".service.d/table.conf": e.failed()}
 	for name, text := range files {
 		if err := write(filepath.Join(dir, name), text); err != nil {
 			return err

@@ -93,7 +93,8 @@ func Distinct(path string) string {
 func Link(name string) string {
 	var b strings.Builder
 	for _, r := range name {
-		if r >= utf8.RuneSelf || strings.ContainsRune("#+-.:=@_", r) || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+		if r >= utf8.RuneSelf || strings.ContainsRune("#+-.:=@_", r) || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' ||
+			'A' <= r && r <= 'Z' {
 			b.WriteRune(r)
 			continue
 		}

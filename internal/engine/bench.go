@@ -43,7 +43,8 @@ var ErrBench = errors.New("can't be measured")
 // zones that are empty, to a plain one anywhere.
 func (c Bench) Run() (r BenchResult, err error) {
 	readOnly := c.Op == ublk.OpRead
-	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Allow: c.Allow, Log: c.Log})
+	d, err := OpenDisk(c.Image, DiskOptions{ReadOnly: readOnly, Direct: c.Cache == CacheNone, Allow: c.Allow,
+		Log: c.Log})
 	if err != nil {
 		return r, err
 	}
@@ -84,7 +85,8 @@ func (c Bench) run(d *Disk, target func(queue, n uint64) ublk.IODesc) (r BenchRe
 		go func() {
 			// A ring wants one thread for all; it ends with the goroutine.
 			runtime.LockOSThread()
-			l, err := c.runQueue(d, int(k), (c.Count+k)/uint64(c.Queues), func(n uint64) ublk.IODesc { return target(k, n) })
+			l, err := c.runQueue(d, int(k), (c.Count+k)/uint64(c.Queues),
+				func(n uint64) ublk.IODesc { return target(k, n) })
 			ended <- done{l, err}
 		}()
 	}
@@ -141,7 +143,8 @@ func (c Bench) target(d *Disk) (func(queue, n uint64) ublk.IODesc, error) {
 
 // zoneWriter goes through the zones that are empty, one after the other; each
 // queue has zones of its own.
-func (c Bench) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(queue, n uint64) ublk.IODesc, error) {
+func (c Bench) zoneWriter(d *Disk, request func(ublk.Op, uint64) ublk.IODesc) (func(queue, n uint64) ublk.IODesc,
+	error) {
 	if c.Random {
 		return nil, errors.New("zones are written in sequence only")
 	}

@@ -36,7 +36,8 @@ func newBenchLane(d *Disk, id int, depth uint16, block uint32) (l *benchLane, er
 		return nil, err
 	}
 	l.q.lane = l
-	l.ring, err = uring.New(uring.Options{Entries: 2*uint32(depth) + 2, Flags: uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupCoopTaskrun | uring.SetupClamp})
+	l.ring, err = uring.New(uring.Options{Entries: 2*uint32(depth) + 2,
+		Flags: uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupCoopTaskrun | uring.SetupClamp})
 	if err == nil {
 		l.tellRing()
 		l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC)

@@ -121,7 +121,8 @@ func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions
 	}
 	d.frozen.Store(o.ReadOnly)
 	var err error
-	d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	return d, err
 }
 

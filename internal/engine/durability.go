@@ -26,8 +26,10 @@ type durability struct {
 }
 
 // newDurability returns the order of a disk whose slots hold what is saved.
-func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, ahead *reserve, saved savedPointers) *durability {
-	t := &durability{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(), resets: map[uint32]bool{}}
+func newDurability(img *qcow2.Image, zones *zoned.Device, stale *changedZones, ahead *reserve,
+	saved savedPointers) *durability {
+	t := &durability{img: img, ahead: ahead, zones: zones, stale: stale, saved: saved, sum: saved.sum(),
+		resets: map[uint32]bool{}}
 	for i := range t.saved.sectors {
 		t.part += t.partWritten(uint32(i), t.saved.get(uint32(i)))
 	}

@@ -121,7 +121,8 @@ func (q *Queue) tear(s *slot) {
 
 // asked is the request of s as the faults see it.
 func (d *Disk) asked(s *slot) fault.Request {
-	r := fault.Request{Op: s.operation.fault, Block: uint64(d.img.LogicalBlockSize()), Off: min(s.desc.Offset(), d.geo.Size-1)}
+	r := fault.Request{Op: s.operation.fault, Block: uint64(d.img.LogicalBlockSize()),
+		Off: min(s.desc.Offset(), d.geo.Size-1)}
 	last := d.geo.Zones() - 1
 	r.First = d.geo.ZoneOf(r.Off)
 	r.Last = r.First

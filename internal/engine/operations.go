@@ -47,7 +47,8 @@ var (
 		next: (*Queue).read, copy: (*Queue).readCopy, pages: (*Queue).readPages, rest: (*Disk).readRest, may: readable,
 	}
 	toImage = direction{
-		next: (*Queue).write, copy: (*Queue).writeCopy, pages: (*Queue).writePages, rest: (*Disk).writeRest, may: writable,
+		next: (*Queue).write, copy: (*Queue).writeCopy, pages: (*Queue).writePages, rest: (*Disk).writeRest,
+		may: writable,
 	}
 )
 
@@ -75,7 +76,8 @@ func init() {
 		ublk.OpWrite: {fault: fault.Write, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginWrite, data: &toImage,
 			write: zoned.OpWrite,
 			end:   endWrite, result: (*Queue).resultBytes, changes: true, fua: true},
-		ublk.OpZoneAppend: {fault: fault.Append, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginAppend, data: &toImage,
+		ublk.OpZoneAppend: {fault: fault.Append, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginAppend,
+			data:  &toImage,
 			write: zoned.OpAppend, end: endWrite, result: (*Queue).resultAppend, changes: true, fua: true},
 
 		ublk.OpFlush:       {fault: fault.Flush, begin: (*Queue).beginFlush, result: none},

@@ -63,7 +63,8 @@ func NewQueue(d *Disk, id int, depth uint16, maxIO uint32) (*Queue, error) {
 // Options are those that the queue needs of the driver's, whose thread runs on
 // cpus.
 func (q *Queue) Options(cpus ublk.CPUSet) ublk.QueueOptions {
-	return ublk.QueueOptions{OnSubmit: q.submitting, CPUs: cpus, Files: q.disk.descriptors(), Memory: q.bufs.small.Bytes()}
+	return ublk.QueueOptions{OnSubmit: q.submitting, CPUs: cpus, Files: q.disk.descriptors(),
+		Memory: q.bufs.small.Bytes()}
 }
 
 // Attach gives the queue the driver's, before the first request.

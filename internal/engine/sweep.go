@@ -20,7 +20,8 @@ func (d *Disk) sweep() error {
 	}
 	zones := d.geo.Zones()
 	for i := d.geo.Conventional; i < zones; i++ {
-		if err := d.sweepRange(min(d.durability.saved.get(i), d.geo.WritableEnd(i)), d.geo.Start(i)+d.geo.Length(i)); err != nil {
+		if err := d.sweepRange(min(d.durability.saved.get(i), d.geo.WritableEnd(i)),
+			d.geo.Start(i)+d.geo.Length(i)); err != nil {
 			return err
 		}
 	}

@@ -81,7 +81,8 @@ func (d *Disk) FinishZone(zone uint32) error {
 	if zone >= d.geo.Zones() || d.geo.IsConventional(zone) {
 		return fmt.Errorf("zone %d can't be made full: the sequential zones are %d to %d", zone, d.geo.Conventional, d.geo.Zones()-1)
 	}
-	l := &ownLane{desc: ublk.NewIODesc(ublk.OpZoneFinish, 0, d.geo.Start(zone)/ublk.SectorBytes, 0), woken: make(chan struct{}, 1)}
+	l := &ownLane{desc: ublk.NewIODesc(ublk.OpZoneFinish, 0, d.geo.Start(zone)/ublk.SectorBytes, 0),
+		woken: make(chan struct{}, 1)}
 	q := &Queue{disk: d, lane: l, slots: make([]slot, 1), resting: true} // nobody waits for it to rest
 	s := &q.slots[0]
 	s.operation = operationOf(ublk.OpZoneFinish)

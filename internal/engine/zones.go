@@ -15,9 +15,11 @@ import (
 func Geometry(img *qcow2.Image) zoned.Geometry {
 	z := img.Zoned()
 	if z == nil {
-		return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: img.VirtualSize(), ZoneCapacity: img.VirtualSize(), Conventional: 1}
+		return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: img.VirtualSize(), ZoneCapacity: img.VirtualSize(),
+			Conventional: 1}
 	}
-	return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity, Conventional: z.Conventional}
+	return zoned.Geometry{Size: img.VirtualSize(), ZoneSize: z.ZoneSize, ZoneCapacity: z.ZoneCapacity,
+		Conventional: z.Conventional}
 }
 
 // Zones makes the zones of an image as it has them, with the given observer.
@@ -28,7 +30,8 @@ func Zones(img *qcow2.Image, o zoned.Observer) (*zoned.Device, error) {
 // loadZones makes the zones as a disk goes on with them: as the daemon before
 // left them in state, if it takes over from one, else as the image has them.
 // saved is what the image has.
-func loadZones(img *qcow2.Image, state *statefile.File, o zoned.Observer) (zones *zoned.Device, saved savedPointers, err error) {
+func loadZones(img *qcow2.Image, state *statefile.File, o zoned.Observer) (zones *zoned.Device, saved savedPointers,
+	err error) {
 	if saved, err = newSavedPointers(img); err != nil {
 		return nil, saved, err
 	}

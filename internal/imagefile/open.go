@@ -169,7 +169,8 @@ func (c *chain) follow(f *storage.OSFile, name string) (target, error) {
 		return t, fmt.Errorf("the chain has %d files already", len(c.path))
 	}
 	same := func(f *storage.OSFile) bool { return f.Is(t.path) }
-	if slices.ContainsFunc(c.path, same) || slices.ContainsFunc(c.opened.Layers, func(l Layer) bool { return same(l.File) }) {
+	if slices.ContainsFunc(c.path, same) ||
+		slices.ContainsFunc(c.opened.Layers, func(l Layer) bool { return same(l.File) }) {
 		return t, fmt.Errorf("it leads back to %s, which is in use here already", t.path)
 	}
 	return t, nil

@@ -70,7 +70,8 @@ func ParseDump(b []byte) (*Dump, error) {
 		return nil, dumpError("%d zones, outside 1 to %d", zones, format.MaxZones)
 	case uint64(len(b)) != dumpHeader+uint64(zones)*dumpZone:
 		return nil, dumpError("it has %d bytes, which are not those of %d zones", len(b), zones)
-	case le.Uint64(b[32:])>>54 != 0 || d.ZoneSize == 0 || d.Size/d.ZoneSize >= 1<<32 || (d.Size+d.ZoneSize-1)/d.ZoneSize != uint64(zones):
+	case le.Uint64(b[32:])>>54 != 0 || d.ZoneSize == 0 || d.Size/d.ZoneSize >= 1<<32 ||
+		(d.Size+d.ZoneSize-1)/d.ZoneSize != uint64(zones):
 		return nil, dumpError("%d zones of %d bytes don't make a device of %d", zones, d.ZoneSize, d.Size)
 	case first != 0 || end < zones:
 		return nil, dumpError("it has the data of zones %d to %d only, of %d: dump all of the device", first, int64(end)-1, zones)
@@ -112,7 +113,8 @@ func (d *Dump) judge() error {
 			return dumpError("zone %d is of type %d; conventional (1) and sequential write required (2) are known", k, z.Type)
 		case z.Capacity == 0 || z.Capacity != min(d.capacity(), z.Length):
 			return dumpError("zone %d has a capacity of %d bytes, others of %d, and the format has one for all", k, z.Capacity, d.capacity())
-		case z.Condition < condEmpty || z.Condition > condClosed && z.Condition < condReadOnly || z.Condition > condOffline:
+		case z.Condition < condEmpty || z.Condition > condClosed && z.Condition < condReadOnly ||
+			z.Condition > condOffline:
 			return dumpError("zone %d has the condition %d", k, z.Condition)
 		case z.Condition <= condClosed && (z.WP < z.Start || z.WP-z.Start > z.Capacity || z.WP%512 != 0):
 			return dumpError("zone %d has its write pointer at %d", k, z.WP)
@@ -143,7 +145,8 @@ func (d *Dump) conditions() []format.ConditionRun {
 	var runs []format.ConditionRun
 	for k, z := range d.Zones {
 		if z.spoilt() {
-			runs = append(runs, format.ConditionRun{First: uint32(k), Zones: 1, Condition: format.ZoneCondition(z.Condition)})
+			runs = append(runs, format.ConditionRun{First: uint32(k), Zones: 1,
+				Condition: format.ZoneCondition(z.Condition)})
 		}
 	}
 	return runs
@@ -197,7 +200,8 @@ func (d *Dump) apply(o *qcow2.CreateOptions) error {
 func adopt[T comparable](option string, field *T, value T) error {
 	var none T
 	if *field != none && *field != value {
-		return &format.OptionError{Option: option, Value: *field, Rule: fmt.Sprintf("the dump says %v; leave it out", value)}
+		return &format.OptionError{Option: option, Value: *field, Rule: fmt.Sprintf("the dump says %v; leave it out",
+			value)}
 	}
 	*field = value
 	return nil

@@ -176,7 +176,8 @@ func openDumpOf(info *storage.OSFile, prefix string, o Options) (*job, error) {
 		return nil, err
 	}
 	if n := j.source.Size(); n != d.Size {
-		return nil, errors.Join(dumpError("%s has %d bytes, the device had %d", prefix+dataSuffix, n, d.Size), j.close())
+		return nil, errors.Join(dumpError("%s has %d bytes, the device had %d", prefix+dataSuffix, n, d.Size),
+			j.close())
 	}
 	j.WritePointers, j.Conditions = d.writePointers(), d.conditions()
 	return j, nil

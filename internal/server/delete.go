@@ -109,7 +109,8 @@ func waitGone(runDir string, r Record) error {
 		switch {
 		case err == nil && !now.Alive && !r.supervisor().lives(): // it died on the way
 			err := deleteOrphan(openKernel, runDir, r.ID)
-			if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ErrNotOurs) { // else it is just clearing up after itself
+			// else it is just clearing up after itself
+			if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ErrNotOurs) {
 				return err
 			}
 		case err != nil && !r.daemon().lives() && !r.supervisor().lives():

@@ -36,7 +36,8 @@ func LegacyOf(runDir, image string) (Legacy, error) {
 	}
 	for _, r := range records {
 		path := r.statePath()
-		if r.Alive || !r.isOf(id) || r.Recovery != RecoveryReissue && !r.leftPointers() || r.ReadOnly || !statefile.Left(path) {
+		if r.Alive || !r.isOf(id) || r.Recovery != RecoveryReissue && !r.leftPointers() || r.ReadOnly ||
+			!statefile.Left(path) {
 			continue
 		}
 		marks, err := statefile.ReadMarks(path)

@@ -13,18 +13,21 @@ import (
 type Options struct {
 	Image string `json:"image"`
 	// SnapshotOf is the image that Image is a throw-away overlay of; empty: it is none.
-	SnapshotOf string        `json:"snapshot_of,omitempty"`
-	Name       string        `json:"name"`  // for lists and udev's links; "": the image's file name, or one made of it
-	Allow      engine.Allow  `json:"allow"` // names found in the image that are followed
-	ReadOnly   bool          `json:"read_only"`
-	Recovery   Recovery      `json:"recovery"`
-	Cache      engine.Cache  `json:"cache"`
-	ZeroCopy   ZeroCopy      `json:"zero_copy_choice"`
-	Queues     uint16        `json:"queues"`             // 0: one for each CPU
-	Depth      uint16        `json:"depth"`              // tags of a queue
-	L2Cache    uint64        `json:"l2_cache,omitempty"` // bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64 KiB
-	RunDir     string        `json:"run_dir"`            // where devices are recorded
-	StopWait   time.Duration `json:"stop_wait"`          // nanoseconds, for users of the device when its daemon is told to end; 0: none
+	SnapshotOf string       `json:"snapshot_of,omitempty"`
+	Name       string       `json:"name"`  // for lists and udev's links; "": the image's file name, or one made of it
+	Allow      engine.Allow `json:"allow"` // names found in the image that are followed
+	ReadOnly   bool         `json:"read_only"`
+	Recovery   Recovery     `json:"recovery"`
+	Cache      engine.Cache `json:"cache"`
+	ZeroCopy   ZeroCopy     `json:"zero_copy_choice"`
+	Queues     uint16       `json:"queues"` // 0: one for each CPU
+	Depth      uint16       `json:"depth"`  // tags of a queue
+	// bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64
+	// KiB
+	L2Cache uint64 `json:"l2_cache,omitempty"`
+	RunDir  string `json:"run_dir"` // where devices are recorded
+	// nanoseconds, for users of the device when its daemon is told to end; 0: none
+	StopWait time.Duration `json:"stop_wait"`
 }
 
 // unrecorded are the choices of a record that says nothing about them: it is from

@@ -17,11 +17,12 @@ import (
 // Record is what is written down of one served device.
 type Record struct {
 	Options
-	ID         uint32    `json:"id"`
-	Node       string    `json:"node"`
-	ImageID    imageID   `json:"image_id"`
-	PID        int       `json:"pid"`
-	Start      uint64    `json:"pid_start,omitempty"`  // of process PID, clock ticks since boot; 0: recorded by a program that only used flock
+	ID      uint32  `json:"id"`
+	Node    string  `json:"node"`
+	ImageID imageID `json:"image_id"`
+	PID     int     `json:"pid"`
+	// of process PID, clock ticks since boot; 0: recorded by a program that only used flock
+	Start      uint64    `json:"pid_start,omitempty"`
 	Supervisor int       `json:"supervisor,omitempty"` // process that brings the daemon back
 	SuperStart uint64    `json:"supervisor_start,omitempty"`
 	Unit       string    `json:"unit,omitempty"` // systemd's unit that does

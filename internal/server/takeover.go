@@ -39,7 +39,8 @@ func (d *Device) buryDead() error {
 	}
 	for _, r := range records {
 		ours := r.Image == d.cfg.Image || r.isOf(d.imageID)
-		if d.cfg.SnapshotOf != "" && r.SnapshotOf == d.cfg.SnapshotOf && !ours && !r.Alive && r.Recovery == RecoveryOff {
+		if d.cfg.SnapshotOf != "" && r.SnapshotOf == d.cfg.SnapshotOf && !ours && !r.Alive &&
+			r.Recovery == RecoveryOff {
 			_ = deleteOrphan(d.open, d.cfg.RunDir, r.ID) // a favour: nobody asks for it again
 			continue
 		}

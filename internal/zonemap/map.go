@@ -67,7 +67,8 @@ type cell struct {
 // prominence orders conditions by how much one wants to see them where several
 // zones share a cell.
 var prominence = []zoned.Condition{
-	zoned.NotWP, zoned.Empty, zoned.Full, zoned.Closed, zoned.ImplicitOpen, zoned.ExplicitOpen, zoned.ReadOnly, zoned.Offline,
+	zoned.NotWP, zoned.Empty, zoned.Full, zoned.Closed, zoned.ImplicitOpen, zoned.ExplicitOpen, zoned.ReadOnly,
+	zoned.Offline,
 }
 
 // cells cuts the disk into cells of per zones.

@@ -12,7 +12,8 @@ type look struct {
 
 // order is that of the legend.
 var order = []zoned.Condition{
-	zoned.NotWP, zoned.Empty, zoned.ImplicitOpen, zoned.ExplicitOpen, zoned.Closed, zoned.Full, zoned.ReadOnly, zoned.Offline,
+	zoned.NotWP, zoned.Empty, zoned.ImplicitOpen, zoned.ExplicitOpen, zoned.Closed, zoned.Full, zoned.ReadOnly,
+	zoned.Offline,
 }
 
 var looks = map[zoned.Condition]look{

@@ -20,10 +20,10 @@ const (
 	// takes the dirty and corrupt marks off an image that is sound after that.
 	RepairLeaks
 
-	// RepairAll also raises refcounts that are too low (rebuilding the refcount
-	// structures where they are damaged themselves), corrects copied flags, clears
-	// reserved bits of L1 and L2 entries that make sense without, rewrites zone table entries that are wrapped or above the writable end,
-	// and makes incompatible bit 5 agree with the zoned extension.
+	// RepairAll also raises refcounts that are too low (rebuilding the refcount structures where
+	// they are damaged themselves), corrects copied flags, clears reserved bits of L1 and L2
+	// entries that make sense without, rewrites zone table entries that are wrapped or above the
+	// writable end, and makes incompatible bit 5 agree with the zoned extension.
 	RepairAll
 )
 
@@ -173,7 +173,8 @@ func examine(f storage.File, o Options, fix fixes, before *checker) (*checker, e
 // steps in order: the refcounts stored are needed to judge copied flags, all
 // references to judge refcounts.
 func (c *checker) steps() []func() error {
-	count := []func() error{c.checkFixed, c.checkNames, c.checkZones, c.checkPrivate, c.checkBitmaps, c.checkL1Tables, c.checkL2Tables}
+	count := []func() error{c.checkFixed, c.checkNames, c.checkZones, c.checkPrivate, c.checkBitmaps, c.checkL1Tables,
+		c.checkL2Tables}
 	if c.fix&countOnly != 0 {
 		return count
 	}
@@ -193,7 +194,8 @@ func (c *checker) open() error {
 	}
 	if unknown := c.h.Incompatible &^ format.KnownIncompat; unknown != 0 {
 		names := format.NamesOf(c.h.FeatureNames(), format.FeatureIncompatible, uint64(unknown))
-		return fmt.Errorf("%w: %w", ErrCheck, &format.UnsupportedError{Feature: fmt.Sprintf("feature %q", names), WayOut: "use a program that knows it"})
+		return fmt.Errorf("%w: %w", ErrCheck, &format.UnsupportedError{Feature: fmt.Sprintf("feature %q", names),
+			WayOut: "use a program that knows it"})
 	}
 	c.g = format.GeometryOf(c.h)
 	if c.o.Tables == 0 { // tables of a sound image don't overlap

@@ -63,7 +63,8 @@ func (r *refCountRun) cut(n uint64) refCountRun {
 
 // appendRefCount adds a run behind all others of a list.
 func appendRefCount(list []refCountRun, r refCountRun) []refCountRun {
-	if k := len(list) - 1; k >= 0 && list[k].end() == r.first && list[k].tally == r.tally && list[k].n <= math.MaxUint32-r.n {
+	if k := len(list) - 1; k >= 0 && list[k].end() == r.first && list[k].tally == r.tally &&
+		list[k].n <= math.MaxUint32-r.n {
 		list[k].n += r.n
 		return list
 	}

@@ -4,13 +4,12 @@ import (
 	"io"
 
 	"zqublkd/internal/storage"
-	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/format"
 )
 
-// Draft is a file as it would be after changes, which are kept in memory until it
+// draft is a file as it would be after changes, which are kept in memory until it
 // is known whether they do any good.
-type Draft struct {
+type draft struct {
 	storage.File
 	size  int64
 	pages map[int64]*[draftPage]byte // by offset; the rest is the file's
@@ -19,25 +18,33 @@ type Draft struct {
 
 // draftStep is a change or a Datasync, in their order.
 type draftStep struct {
-	kind storagetest.OpKind // OpWrite, OpTruncate, OpSync
-	off  int64              // of a write, or the new size; bytes
+	kind draftKind
+	off  int64 // of a write, or the new size; bytes
 	data []byte
 }
+
+type draftKind uint8
+
+const (
+	draftWrite draftKind = iota
+	draftTruncate
+	draftSync
+)
 
 const (
 	draftPage  = 4096
 	draftAhead = 1 << format.MaxClusterBits // how far SeekData looks at a time
 )
 
-// NewDraft is an empty draft of changes to a file.
-func NewDraft(f storage.File) (*Draft, error) {
+// newDraft is an empty draft of changes to a file.
+func newDraft(f storage.File) (*draft, error) {
 	size, err := f.Size()
-	return &Draft{File: f, size: size, pages: make(map[int64]*[draftPage]byte)}, err
+	return &draft{File: f, size: size, pages: make(map[int64]*[draftPage]byte)}, err
 }
 
-func (d *Draft) Size() (int64, error) { return d.size, nil }
+func (d *draft) Size() (int64, error) { return d.size, nil }
 
-func (d *Draft) ReadAt(p []byte, off int64) (int, error) {
+func (d *draft) ReadAt(p []byte, off int64) (int, error) {
 	n := int(min(int64(len(p)), max(d.size-off, 0)))
 	got, err := d.File.ReadAt(p[:n], off)
 	if err != nil && err != io.EOF {
@@ -56,8 +63,8 @@ func (d *Draft) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
-	d.steps = append(d.steps, draftStep{storagetest.OpWrite, off, append([]byte(nil), p...)})
+func (d *draft) WriteAt(p []byte, off int64) (int, error) {
+	d.steps = append(d.steps, draftStep{draftWrite, off, append([]byte(nil), p...)})
 	d.size = max(d.size, off+int64(len(p)))
 	for n := 0; n < len(p); {
 		at := (off + int64(n)) &^ (draftPage - 1)
@@ -75,19 +82,19 @@ func (d *Draft) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // Truncate makes the file longer; a check never makes one shorter.
-func (d *Draft) Truncate(size int64) error {
-	d.steps = append(d.steps, draftStep{kind: storagetest.OpTruncate, off: size})
+func (d *draft) Truncate(size int64) error {
+	d.steps = append(d.steps, draftStep{kind: draftTruncate, off: size})
 	d.size = max(d.size, size)
 	return nil
 }
 
-func (d *Draft) Datasync() error {
-	d.steps = append(d.steps, draftStep{kind: storagetest.OpSync})
+func (d *draft) Datasync() error {
+	d.steps = append(d.steps, draftStep{kind: draftSync})
 	return nil
 }
 
 // SeekData finds less than there is rather than to miss a change.
-func (d *Draft) SeekData(off int64) (int64, error) {
+func (d *draft) SeekData(off int64) (int64, error) {
 	end := off + draftAhead
 	for at := off &^ (draftPage - 1); at < end; at += draftPage {
 		if d.pages[at] != nil {
@@ -108,9 +115,9 @@ func (d *Draft) SeekData(off int64) (int64, error) {
 }
 
 // changed says whether there is anything to be written.
-func (d *Draft) changed() bool {
+func (d *draft) changed() bool {
 	for _, s := range d.steps {
-		if s.kind != storagetest.OpSync {
+		if s.kind != draftSync {
 			return true
 		}
 	}
@@ -118,15 +125,15 @@ func (d *Draft) changed() bool {
 }
 
 // Commit does to the file what was done to the draft.
-func (d *Draft) Commit() error {
+func (d *draft) Commit() error {
 	for _, s := range d.steps {
 		var err error
 		switch s.kind {
-		case storagetest.OpWrite:
+		case draftWrite:
 			_, err = d.File.WriteAt(s.data, s.off)
-		case storagetest.OpTruncate:
+		case draftTruncate:
 			err = d.File.Truncate(s.off)
-		case storagetest.OpSync:
+		case draftSync:
 			err = d.File.Datasync()
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package check_test
+package check
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"zqublkd/internal/storage/storagetest"
-	"zqublkd/qcow2/check"
 )
 
 // A draft reads as the file will after it is committed, and leaves it alone until
@@ -20,7 +19,7 @@ func TestDraft(t *testing.T) {
 			base[k] = byte(rng.Uint32())
 		}
 		mem, want := storagetest.NewMem(base), storagetest.NewMem(base)
-		d, err := check.NewDraft(mem)
+		d, err := newDraft(mem)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +43,7 @@ func TestDraft(t *testing.T) {
 	}
 }
 
-func mustReadAlike(t *testing.T, d *check.Draft, want *storagetest.Mem, rng *rand.Rand) {
+func mustReadAlike(t *testing.T, d *draft, want *storagetest.Mem, rng *rand.Rand) {
 	t.Helper()
 	for range 50 {
 		off, a := rng.Int64N(60000), make([]byte, rng.IntN(12000))

@@ -166,7 +166,8 @@ func (c *checker) checkL1Entry(at uint64, e format.L1Entry, times uint32) {
 // sane says whether an entry refers to a cluster that serves as nothing else, or
 // to none: then its reserved bits are all that is wrong with it.
 func (c *checker) sane(off uint64, as refKind) bool {
-	return off == 0 || c.g.InCluster(off) == 0 && c.inFile(off, c.g.ClusterSize()) && c.before.uses.get(off>>c.g.ClusterBits).uses() == as
+	return off == 0 || c.g.InCluster(off) == 0 && c.inFile(off, c.g.ClusterSize()) &&
+		c.before.uses.get(off>>c.g.ClusterBits).uses() == as
 }
 
 // checkCopied compares the copied flag of an L1 or L2 entry, stored at byte

@@ -91,7 +91,8 @@ func (c *checker) cleanEntry(s *l2Slot) error {
 		reserved |= uint64(s.entry & format.L2Zero)
 	}
 	off := s.entry.Offset()
-	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.External && off != s.disk || !c.g.External && !c.sane(off, useData) {
+	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.External && off != s.disk ||
+		!c.g.External && !c.sane(off, useData) {
 		return nil
 	}
 	s.entry &^= format.L2Entry(reserved)

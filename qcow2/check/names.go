@@ -18,9 +18,11 @@ const (
 )
 
 // backingFormats are the drivers of QEMU that a backing file can be opened with.
-var backingFormats = []string{"raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc", "vhdx", "parallels", "bochs", "cloop",
+var backingFormats = []string{"raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc", "vhdx", "parallels", "bochs",
+	"cloop",
 	"dmg", "vvfat", "luks", "file", "host_device", "host_cdrom", "nbd", "http", "https", "ftp", "ftps", "ssh", "iscsi",
-	"rbd", "gluster", "nfs", "nvme", "null-co", "null-aio", "blkdebug", "blkverify", "quorum", "throttle", "copy-on-read"}
+	"rbd", "gluster", "nfs", "nvme", "null-co", "null-aio", "blkdebug", "blkverify", "quorum", "throttle",
+	"copy-on-read"}
 
 // checkNames judges what the header says without referring to clusters, and for
 // which no QEMU opens the image.

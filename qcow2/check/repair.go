@@ -15,7 +15,7 @@ func (c *checker) repaired() (*Report, error) {
 	const rounds = 8
 	f, last := c.f, c
 	for range rounds {
-		d, err := NewDraft(f)
+		d, err := newDraft(f)
 		if err != nil {
 			return c.report, fmt.Errorf("%w: %w", ErrCheck, err)
 		}

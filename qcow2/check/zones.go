@@ -15,7 +15,8 @@ func (c *checker) checkZones() error {
 		}
 		return nil
 	}
-	layout, x, err := format.DetectLayout(data, format.ZoneContext{VirtualSize: c.h.Size, FileSize: c.size, ClusterSize: c.g.ClusterSize()})
+	layout, x, err := format.DetectLayout(data, format.ZoneContext{VirtualSize: c.h.Size, FileSize: c.size,
+		ClusterSize: c.g.ClusterSize()})
 	if err == nil {
 		err = format.CheckZoneRules(x)
 	}

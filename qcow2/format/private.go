@@ -23,7 +23,8 @@ type PrivateExtension struct {
 	Unknown    []PrivateRecord
 }
 
-// PrivateRecord is a record that this program does not know, or one of the known ones in its stored form.
+// PrivateRecord is a record that this program does not know, or one of the known ones in its stored
+// form.
 type PrivateRecord struct {
 	Tag  uint32
 	Data []byte

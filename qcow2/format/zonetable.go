@@ -21,7 +21,8 @@ type ZoneTable struct {
 // that stored them in that of the host are tried little-endian first, then
 // big-endian; when neither makes sense the table is one of the first. An error
 // is a failed read, doubts are in the tally.
-func FindZoneTable(read func(p []byte, off uint64) error, l *ZoneLayout, info *ZonedInfo) (ZoneTable, ZoneTally, error) {
+func FindZoneTable(read func(p []byte, off uint64) error, l *ZoneLayout, info *ZonedInfo) (ZoneTable, ZoneTally,
+	error) {
 	t := ZoneTable{EntryCodec{l, info, l.ByteOrder()}, read}
 	found, err := t.tally()
 	if err != nil || found.Broken == nil || found.Lost || l.BigEndian {

@@ -112,8 +112,9 @@ func (a *appender) thread() []time.Duration {
 
 func (a *appender) append(zone uint64, data []byte) error {
 	lba := zone / appendBlock
-	c := passthru{opcode: zoneAppend, nsid: 1, addr: uint64(uintptr(unsafe.Pointer(&data[0]))), length: uint32(len(data)),
-		cdw10: uint32(lba), cdw11: uint32(lba >> 32), timeout: 30000}
+	c := passthru{opcode: zoneAppend, nsid: 1, addr: uint64(uintptr(unsafe.Pointer(&data[0]))),
+		length: uint32(len(data)),
+		cdw10:  uint32(lba), cdw11: uint32(lba >> 32), timeout: 30000}
 	status, _, e := unix.Syscall(unix.SYS_IOCTL, a.target.Fd(), nvmeIO64, uintptr(unsafe.Pointer(&c)))
 	runtime.KeepAlive(data)
 	if e != 0 || status != 0 {

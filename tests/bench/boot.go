@@ -23,8 +23,9 @@ type boot struct {
 
 func thisBoot(p plan, tools ...string) (b boot, err error) {
 	now := time.Now().UTC()
-	b = boot{ID: now.Format("20060102T150405"), Date: now.Format(time.DateOnly), Machine: p.machine, Commit: p.commit, Rounds: p.rounds,
-		Each: p.runtime.String() + " or a fixed amount"}
+	b = boot{ID: now.Format("20060102T150405"), Date: now.Format(time.DateOnly), Machine: p.machine, Commit: p.commit,
+		Rounds: p.rounds,
+		Each:   p.runtime.String() + " or a fixed amount"}
 	if b.Kernel, err = output("uname", "-r"); err != nil {
 		return b, err
 	}

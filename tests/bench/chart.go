@@ -47,7 +47,8 @@ func chart(r report) string {
 			fmt.Fprintf(&body, `<text x="4" y="%d">%s</text>`+"\n", y+barHeight, html.EscapeString(work))
 			for _, b := range bars {
 				fmt.Fprintf(&body, `<rect x="%d" y="%d" width="%.0f" height="%d" fill="%s"/><text x="%.0f" y="%d" font-size="9">%.2f</text>`+"\n",
-					textWidth, y, min(b.ratio, maxRatio)*barWidth, barHeight-1, b.colour, textWidth+min(b.ratio, maxRatio)*barWidth+3, y+barHeight-1, b.ratio)
+					textWidth, y, min(b.ratio, maxRatio)*barWidth, barHeight-1, b.colour,
+					textWidth+min(b.ratio, maxRatio)*barWidth+3, y+barHeight-1, b.ratio)
 				y += barHeight
 			}
 		}

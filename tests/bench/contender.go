@@ -37,18 +37,23 @@ func contenders(store string, autoBuffers bool) []*contender {
 		{name: ours + ", 128 MiB zones", big: true, zoned: true, start: zqublkd(zonedImage(bigZone), "--queues=1")},
 	}
 	if _, err := exec.LookPath(otherBuild); err == nil {
-		list = append(list, &contender{name: ours + ", other build", zoned: true, start: served(otherBuild, zonedImage(zoneSize), "--queues=1")},
-			&contender{name: ours + ", other build, plain qcow2", plain: true, start: served(otherBuild, plainImage, "--queues=1")})
+		list = append(list, &contender{name: ours + ", other build", zoned: true,
+			start: served(otherBuild, zonedImage(zoneSize), "--queues=1")},
+			&contender{name: ours + ", other build, plain qcow2", plain: true,
+				start: served(otherBuild, plainImage, "--queues=1")})
 	}
 	if autoBuffers {
 		list = append(list,
-			&contender{name: ours + ", user copy", zoned: true, start: zqublkd(zonedImage(zoneSize), "--queues=1", "--zero-copy=off")},
-			&contender{name: plainOurs + ", user copy", plain: true, start: zqublkd(plainImage, "--queues=1", "--zero-copy=off")},
+			&contender{name: ours + ", user copy", zoned: true, start: zqublkd(zonedImage(zoneSize), "--queues=1",
+				"--zero-copy=off")},
+			&contender{name: plainOurs + ", user copy", plain: true, start: zqublkd(plainImage, "--queues=1",
+				"--zero-copy=off")},
 			&contender{name: "kublk loop, zero copy", start: kublk("-t", "loop", "-q", "1", "--auto_zc")})
 	}
 	if store == tmpfs {
 		list = append(list,
-			&contender{name: ours + ", page cache", zoned: true, start: zqublkd(zonedImage(zoneSize), "--queues=1", "--cache=writeback")},
+			&contender{name: ours + ", page cache", zoned: true, start: zqublkd(zonedImage(zoneSize), "--queues=1",
+				"--cache=writeback")},
 			&contender{name: "kublk null", start: kublk("-t", "null", "-q", "1")},
 			&contender{name: "null_blk, zoned", zoned: true, start: nullBlk})
 	}
@@ -83,7 +88,8 @@ func (c *contender) fill(off, n int, more ...string) error {
 
 // fillHalves makes each zone that is written to half full.
 func (c *contender) fillHalves() error {
-	return c.fill(writeAt, zoneSize, fmt.Sprintf("--numjobs=%d", writeSize/zoneSize), fmt.Sprintf("--offset_increment=%d", zoneSize),
+	return c.fill(writeAt, zoneSize, fmt.Sprintf("--numjobs=%d", writeSize/zoneSize),
+		fmt.Sprintf("--offset_increment=%d", zoneSize),
 		fmt.Sprintf("--number_ios=%d", zoneSize/2>>20))
 }
 

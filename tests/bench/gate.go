@@ -88,7 +88,8 @@ func gateTable(text *strings.Builder, kernels []string, reports map[string]repor
 		for _, kernel := range kernels {
 			for _, store := range g.stores {
 				if g.on(kernel) {
-					fmt.Fprintf(text, "| %s | %s | %s | %s | %s | %s |\n", g.point, g.mine, g.against(), store, kernel, g.row(reports[kernel], store))
+					fmt.Fprintf(text, "| %s | %s | %s | %s | %s | %s |\n", g.point, g.mine, g.against(), store, kernel,
+						g.row(reports[kernel], store))
 				}
 			}
 		}

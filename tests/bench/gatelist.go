@@ -42,9 +42,11 @@ var gates = slices.Concat(
 	versus("4", 4.5, read4K, plainOurs, qemuNBDs, "", tmpfs, slow),
 	versus("4", 4.5, randWrite, plainOurs, qemuNBDs, "", tmpfs, slow),
 
-	[]gate{{point: "5", mine: side{ours + ", 2 queues", "rand read 4K qd32, 2 jobs"}, peer: side{ours, read4K}, stores: []string{tmpfs, slow}, want: 1.15, costs: true}},
+	[]gate{{point: "5", mine: side{ours + ", 2 queues", "rand read 4K qd32, 2 jobs"}, peer: side{ours, read4K},
+		stores: []string{tmpfs, slow}, want: 1.15, costs: true}},
 
-	[]gate{{point: "5", mine: side{ours + ", 2 queues", engineRead}, peer: side{ours, engineRead}, kernel: nativeKernel, stores: []string{pageCache, directIO}, want: 1.15, costs: true}},
+	[]gate{{point: "5", mine: side{ours + ", 2 queues", engineRead}, peer: side{ours, engineRead}, kernel: nativeKernel,
+		stores: []string{pageCache, directIO}, want: 1.15, costs: true}},
 
 	versus("6", 1.5, engineRead, ours, qemuBench, nativeKernel, pageCache),
 	versus("6", 1.5, engineWrite, ours, qemuBench, nativeKernel, pageCache),
@@ -54,5 +56,6 @@ var gates = slices.Concat(
 
 // versus is a gate of one workload.
 func versus(point string, want float64, work, mine, peer, kernel string, stores ...string) []gate {
-	return []gate{{point: point, mine: side{mine, work}, peer: side{peer, work}, stores: stores, kernel: kernel, want: want}}
+	return []gate{{point: point, mine: side{mine, work}, peer: side{peer, work}, stores: stores, kernel: kernel,
+		want: want}}
 }

@@ -67,7 +67,8 @@ func filledImage(image string) error {
 	if err := plainImage(image); err != nil {
 		return err
 	}
-	_, err := output("qemu-img", "bench", "-f", "qcow2", "-w", "-t", "none", "-s", "1M", "-c", strconv.Itoa(diskSize>>20), "--pattern=90", image)
+	_, err := output("qemu-img", "bench", "-f", "qcow2", "-w", "-t", "none", "-s", "1M", "-c",
+		strconv.Itoa(diskSize>>20), "--pattern=90", image)
 	return err
 }
 
@@ -117,7 +118,8 @@ func ourEngine(queues int) func(e engine, n int, image, cache string, write bool
 }
 
 func drill(queues, n int, image, cache string, write bool) (m measurement, err error) {
-	args := []string{"bench", "--json", "--queues=" + strconv.Itoa(queues), "--depth=32", "--block=4K", "--count=" + strconv.Itoa(n), "--cache=" + cache, image}
+	args := []string{"bench", "--json", "--queues=" + strconv.Itoa(queues), "--depth=32", "--block=4K",
+		"--count=" + strconv.Itoa(n), "--cache=" + cache, image}
 	if write {
 		args = append(args, "--op=write", "--overwrite")
 	}
@@ -140,7 +142,8 @@ func drill(queues, n int, image, cache string, write bool) (m measurement, err e
 var completed = regexp.MustCompile(`Run completed in ([0-9.]+) seconds`)
 
 func qemuEngine(e engine, n int, image, cache string, write bool) (m measurement, err error) {
-	args := []string{"bench", "-f", "qcow2", "-d", "32", "-s", "4096", "-c", strconv.Itoa(n), "-t", cache, "-i", e.aio, image}
+	args := []string{"bench", "-f", "qcow2", "-d", "32", "-s", "4096", "-c", strconv.Itoa(n), "-t", cache, "-i", e.aio,
+		image}
 	if write {
 		args = append(args, "-w")
 	}
@@ -151,6 +154,7 @@ func qemuEngine(e engine, n int, image, cache string, write bool) (m measurement
 		return m, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, text)
 	}
 	m.KIOPS = float64(n) / number(string(said[1])) / 1000
-	m.charge(usage{cpu: float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Nanoseconds())}, float64(n))
+	m.charge(usage{cpu: float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Nanoseconds())},
+		float64(n))
 	return m, nil
 }

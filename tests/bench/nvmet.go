@@ -24,7 +24,8 @@ type nvmeTarget struct{ file *os.File } // the namespace's character device
 // attach makes dev a namespace.
 func attach(dev string) (*nvmeTarget, error) {
 	for _, step := range []struct{ path, value string }{
-		{system, ""}, {system + "/attr_allow_any_host", "1"}, {space, ""}, {space + "/device_path", dev}, {space + "/enable", "1"},
+		{system, ""}, {system + "/attr_allow_any_host", "1"}, {space, ""}, {space + "/device_path", dev},
+		{space + "/enable", "1"},
 		{port, ""}, {port + "/addr_trtype", "loop"},
 	} {
 		var err error

@@ -137,7 +137,8 @@ func (c cell) figures(mine cell) string {
 	}
 	return fmt.Sprintf("%s (%s to %s) | %s | %s | %s | %s | %s", short(c.median(kiops)), short(low), short(high), ratio,
 		known(c.median(cpu)), known(c.median(func(m measurement) float64 { return m.Switches })),
-		known(c.median(func(m measurement) float64 { return m.Calls })), known(c.median(func(m measurement) float64 { return m.P99 })))
+		known(c.median(func(m measurement) float64 { return m.Calls })),
+		known(c.median(func(m measurement) float64 { return m.P99 })))
 }
 
 // known is a figure that 0 stands for not having.

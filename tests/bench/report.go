@@ -48,7 +48,10 @@ func (r *report) add(store, work, who string, m measurement) {
 }
 
 func (r report) index(store string, s side) int {
-	return slices.IndexFunc(r.Cells, func(c cell) bool { return c.Store == store && c.Workload == s.work && c.Contender == s.who })
+	return slices.IndexFunc(r.Cells, func(c cell) bool {
+		return c.Store == store && c.Workload == s.work &&
+			c.Contender == s.who
+	})
 }
 
 // find is the cell of a side. A name that stands for several ways to run a
@@ -58,7 +61,8 @@ func (r report) find(store string, s side) (best cell, ok bool) {
 		return r.Cells[i], true
 	}
 	for _, c := range r.Cells {
-		if c.Store == store && c.Workload == s.work && strings.HasPrefix(c.Contender, s.who+" -i ") && c.median(kiops) > best.median(kiops) {
+		if c.Store == store && c.Workload == s.work && strings.HasPrefix(c.Contender, s.who+" -i ") &&
+			c.median(kiops) > best.median(kiops) {
 			best, ok = c, true
 		}
 	}

@@ -103,7 +103,8 @@ func qemuNBD(c *contender, file string) error {
 		c.dev = "/dev/nbd1"
 	}
 	pidFile := file + ".pid"
-	if _, err := output("qemu-nbd", "--fork", "-c", c.dev, "-f", "qcow2", "--cache=none", "--discard=unmap", "--aio=io_uring", "--pid-file="+pidFile, file); err != nil {
+	if _, err := output("qemu-nbd", "--fork", "-c", c.dev, "-f", "qcow2", "--cache=none", "--discard=unmap",
+		"--aio=io_uring", "--pid-file="+pidFile, file); err != nil {
 		return err
 	}
 	b, err := os.ReadFile(pidFile)
@@ -116,7 +117,8 @@ func qemuNBD(c *contender, file string) error {
 
 func nullBlk(c *contender, _ string) error {
 	c.dev = "/dev/nullbz"
-	return configNull("nullbz", map[string]int{"memory_backed": 1, "blocksize": 4096, "size": diskSize >> 20, "zoned": 1, "zone_size": zoneSize >> 20, "submit_queues": 1})
+	return configNull("nullbz", map[string]int{"memory_backed": 1, "blocksize": 4096, "size": diskSize >> 20,
+		"zoned": 1, "zone_size": zoneSize >> 20, "submit_queues": 1})
 }
 
 // configNull makes a null_blk device through configfs.

@@ -21,7 +21,8 @@ var stores = []store{
 
 // slowXFS is a file system on a device of memory that answers by a timer.
 func slowXFS(dir string) error {
-	if err := configNull("nullbx", map[string]int{"memory_backed": 1, "blocksize": 4096, "size": 4 << 10, "irqmode": 2, "completion_nsec": 50000}); err != nil {
+	if err := configNull("nullbx", map[string]int{"memory_backed": 1, "blocksize": 4096, "size": 4 << 10, "irqmode": 2,
+		"completion_nsec": 50000}); err != nil {
 		return err
 	}
 	if _, err := output("mkfs.xfs", "-q", "/dev/nullbx"); err != nil {

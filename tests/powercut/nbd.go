@@ -83,7 +83,8 @@ var errNBD = errors.New("not as NBD clients do")
 
 // negotiate agrees on the one export.
 func (s session) negotiate() error {
-	if err := errors.Join(s.put(uint64(nbdMagic), uint64(nbdOption), uint16(nbdNewstyle|nbdNoZeroes)), s.w.Flush()); err != nil {
+	if err := errors.Join(s.put(uint64(nbdMagic), uint64(nbdOption), uint16(nbdNewstyle|nbdNoZeroes)),
+		s.w.Flush()); err != nil {
 		return err
 	}
 	var client uint32
@@ -124,7 +125,8 @@ func (s session) option(option uint32, zeroes bool) (done bool, err error) {
 		}
 		return true, err
 	case nbdOptGo, nbdOptInfo:
-		err = errors.Join(reply(nbdRepInfo, uint16(nbdInfoExport), uint64(s.d.Size()), uint16(nbdFlags)), reply(nbdRepAck))
+		err = errors.Join(reply(nbdRepInfo, uint16(nbdInfoExport), uint64(s.d.Size()), uint16(nbdFlags)),
+			reply(nbdRepAck))
 		return option == nbdOptGo, err
 	case nbdOptAbort:
 		return false, errors.Join(reply(nbdRepAck), errNBD)

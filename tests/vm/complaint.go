@@ -11,8 +11,9 @@ var complaint = regexp.MustCompile(`^WARNING: |\bBUG: |^kernel BUG at |\bOops: |
 	`general protection fault|unable to handle|blocked for more than \d+ seconds|soft lockup|` +
 	`^refcount_t: |list_(add|del) corruption|^UBSAN: |^KFENCE: `)
 
-// emulation matches what a kernel says only of CPUs that are emulated and were held up for long: on Linux 7.3 a timer of the
-// scheduler itself (dl_task_timer) then finds itself armed again, in the idle task.
+// emulation matches what a kernel says only of CPUs that are emulated and were held up for long: on
+// Linux 7.3 a timer of the scheduler itself (dl_task_timer) then finds itself armed again, in the
+// idle task.
 var emulation = regexp.MustCompile(`^WARNING: kernel/time/hrtimer\.c:\d+ at hrtimer_forward\+.*: swapper/\d`)
 
 // complaintLines is how much of the log after the first line belongs to a complaint, at most.

@@ -32,11 +32,11 @@ type Config struct {
 	Boot      BootStyle // default BootPlain
 	Append    string    // added to the kernel's command line
 
-	// Files are paths of the host to take along, files or folders, "PATH" or "PATH:NAME"; they appear
-	// read-only as /opt/zqublkd/NAME, the first folder of the guest's PATH.
+	// Files are paths of the host to take along, files or folders, "PATH" or "PATH:NAME"; they
+	// appear read-only as /opt/zqublkd/NAME, the first folder of the guest's PATH.
 	Files []string
-	// Disks are raw images of the host, writable unless ":ro" follows, or "nbd:" and the socket of an NBD
-	// server, which gets the guest's flushes; /dev/vdd, /dev/vde and so on.
+	// Disks are raw images of the host, writable unless ":ro" follows, or "nbd:" and the socket of
+	// an NBD server, which gets the guest's flushes; /dev/vdd, /dev/vde and so on.
 	Disks []string
 	Env   []string // "NAME=value", for the command
 

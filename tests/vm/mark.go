@@ -37,7 +37,8 @@ func copyToMark(w io.Writer, r io.Reader, mark string) error {
 	}
 }
 
-// overlap is how many bytes at the end of buf may be the beginning of the mark, less than all of it.
+// overlap is how many bytes at the end of buf may be the beginning of the mark, less than all of
+// it.
 func overlap(buf []byte, mark string) int {
 	for n := min(len(buf), len(mark)-1); n > 0; n-- {
 		if string(buf[len(buf)-n:]) == mark[:n] {

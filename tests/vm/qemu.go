@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// kernelArgs: a short boot under emulation (no self tests, no mitigations, no lockup watchdog that an
-// emulated CPU would trip), a log that holds a whole run, and an end instead of a reboot on panic.
+// kernelArgs: a short boot under emulation (no self tests, no mitigations, no lockup watchdog that
+// an emulated CPU would trip), a log that holds a whole run, and an end instead of a reboot on
+// panic.
 const kernelArgs = "console=ttyS0 loglevel=4 printk.devkmsg=on log_buf_len=8M panic=-1 " +
 	"mitigations=off tsc=reliable no_timer_check nokaslr rodata=off cryptomgr.notests " +
 	"audit=0 apparmor=0 nowatchdog"
@@ -35,7 +36,8 @@ func emulatorArgs(c Config, im images, baggage string) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-machine", "q35", "-accel", "tcg,thread=multi",
-		// The fast string instructions are slow in emulation, and the kernel patches itself to use them.
+		// The fast string instructions are slow in emulation, and the kernel patches itself to use
+		// them.
 		"-cpu", "max,erms=off,fsrm=off",
 		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMiB),
 		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c),
@@ -84,8 +86,8 @@ type emulator struct {
 	result error
 }
 
-// startEmulator starts it so that it dies with this process: its thread is kept until it has exited,
-// as the kernel's parent-death signal is about threads.
+// startEmulator starts it so that it dies with this process: its thread is kept until it has
+// exited, as the kernel's parent-death signal is about threads.
 func startEmulator(args []string, ps ports) (*emulator, error) {
 	e := &emulator{cmd: exec.Command("qemu-system-x86_64", append(args, portArgs(ps)...)...), gone: make(chan struct{})}
 	e.cmd.Stdout, e.cmd.Stderr = &e.words, &e.words

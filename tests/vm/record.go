@@ -39,8 +39,8 @@ func parseRecord(line string) (Record, bool) {
 	return Record{sequence, micros, strings.TrimRight(text, "\n")}, true
 }
 
-// readRecords calls each for every record of r once, in order, up to the one whose text is the mark.
-// The guest begins again from the first record when its reader fell behind, hence "once".
+// readRecords calls each for every record of r once, in order, up to the one whose text is the
+// mark. The guest begins again from the first record when its reader fell behind, hence "once".
 func readRecords(r io.Reader, mark string, each func(Record)) error {
 	lines := bufio.NewReader(r)
 	next := uint64(0)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// ErrDown means that the machine went down before the command's end: a panic, or the command's doing.
+// ErrDown means that the machine went down before the command's end: a panic, or the command's
+// doing.
 var ErrDown = errors.New("the machine went down before the command ended")
 
 // ErrLimit means that the run's time was up. The kernel's log has where each blocked task waits.
@@ -49,8 +50,8 @@ type run struct {
 }
 
 // Run boots the machine, runs the command in it and ends it. An exit status other than 0 is no
-// error. Errors: ErrNoCache, ErrDown, ErrLimit, *ComplaintError, those of ctx, and the host's own; for
-// ErrLimit and *ComplaintError the result is valid, files are brought back as far as possible.
+// error. Errors: ErrNoCache, ErrDown, ErrLimit, *ComplaintError, those of ctx, and the host's own;
+// for ErrLimit and *ComplaintError the result is valid, files are brought back as far as possible.
 func (c Config) Run(ctx context.Context, argv ...string) (Result, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -108,8 +109,8 @@ func (r *run) boot(ctx context.Context, im images, baggage string) (Result, erro
 	return r.result, r.verdict(ctx, err)
 }
 
-// attend reads all streams to their ends and then stops the machine, which it also does when time or
-// the caller's patience is up.
+// attend reads all streams to their ends and then stops the machine, which it also does when time
+// or the caller's patience is up.
 func (r *run) attend(ctx context.Context) error {
 	ended := make(chan error, 1)
 	consoleEnded := make(chan struct{})

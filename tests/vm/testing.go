@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// Run runs the command in a machine for a test: what it says goes to the test's log as well as to the
-// config's writers, and any error is fatal. An exit status other than 0 is for the caller to judge.
+// Run runs the command in a machine for a test: what it says goes to the test's log as well as to
+// the config's writers, and any error is fatal. An exit status other than 0 is for the caller to
+// judge.
 func Run(t testing.TB, c Config, argv ...string) Result {
 	t.Helper()
 	c = c.withDefaults()

@@ -25,8 +25,8 @@ func (l *lastWords) String() string {
 	return strings.TrimSpace(strings.ReplaceAll(string(l.text), "\r", ""))
 }
 
-// verdict turns how the streams ended into the run's error. What the kernel says comes before how the
-// run went: it is usually the cause.
+// verdict turns how the streams ended into the run's error. What the kernel says comes before how
+// the run went: it is usually the cause.
 func (r *run) verdict(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -11,8 +11,9 @@ import (
 	"zqublkd/ublk"
 )
 
-// Control stands in for the driver's control node: devices are added, started, lose their server, get a new one and go, as
-// the kernel's do, and their queues are served to a Driver each. Its methods may be called from any goroutine.
+// Control stands in for the driver's control node: devices are added, started, lose their server,
+// get a new one and go, as the kernel's do, and their queues are served to a Driver each. Its
+// methods may be called from any goroutine.
 type Control struct {
 	features ublk.Features
 
@@ -35,7 +36,8 @@ func NewControl(has ublk.Features) *Control {
 	return &Control{features: has, devices: map[uint32]*device{}}
 }
 
-// Before has f asked before each call; its error becomes that of the call, which then has no effect.
+// Before has f asked before each call; its error becomes that of the call, which then has no
+// effect.
 func (c *Control) Before(f func(call string, id uint32) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,7 +183,8 @@ func (c *Control) SetScheduler(_ context.Context, id uint32, _ string) error {
 	return err
 }
 
-// Kill is the death of a device's server: its queues end. A device with recovery waits for the next server, another is dead.
+// Kill is the death of a device's server: its queues end. A device with recovery waits for the next
+// server, another is dead.
 func (c *Control) Kill(id uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

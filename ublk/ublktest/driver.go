@@ -60,12 +60,14 @@ func (a Answer) Errno() syscall.Errno {
 	return 0
 }
 
-// slotBytes is the size of a command in the pipe: queue, tag, fetch, result, sector, user data, each where put puts it.
+// slotBytes is the size of a command in the pipe: queue, tag, fetch, result, sector, user data,
+// each where put puts it.
 const slotBytes = 32
 
 // New makes a driver with a device of the given queues, depth and flags; at most 2^10 tags in all.
 func New(queues, depth uint16, flags ublk.Features) (*Driver, error) {
-	d := &Driver{info: ublk.DevInfo{Queues: queues, Depth: depth, MaxIOBytes: 1 << 20, Flags: flags | ublk.FeatureUserCopy, ServerPID: int32(os.Getpid())}}
+	d := &Driver{info: ublk.DevInfo{Queues: queues, Depth: depth, MaxIOBytes: 1 << 20,
+		Flags: flags | ublk.FeatureUserCopy, ServerPID: int32(os.Getpid())}}
 	d.changed = sync.NewCond(&d.mu)
 	d.queues = make([]queue, queues)
 	for i := range d.queues {
@@ -162,12 +164,14 @@ func put(b []byte, c ublk.TagCommand, user uint64) {
 // get is the inverse of put.
 func get(b []byte) (c ublk.TagCommand, user uint64) {
 	e := binary.NativeEndian
-	return ublk.TagCommand{Queue: e.Uint16(b), Tag: e.Uint16(b[2:]), Fetch: b[4] != 0, Result: int32(e.Uint32(b[8:])), Sector: e.Uint64(b[16:])}, e.Uint64(b[24:])
+	return ublk.TagCommand{Queue: e.Uint16(b), Tag: e.Uint16(b[2:]), Fetch: b[4] != 0, Result: int32(e.Uint32(b[8:])),
+		Sector: e.Uint64(b[16:])}, e.Uint64(b[24:])
 }
 
 // Close gives everything back and reports what the server did wrong. Its queues must be closed.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return errors.Join(append(d.faults, d.pipeR.Close(), unix.Close(d.pipeW), unix.Close(d.data), d.ring.Close(), d.cmds.Free(), d.descs.Free())...)
+	return errors.Join(append(d.faults, d.pipeR.Close(), unix.Close(d.pipeW), unix.Close(d.data), d.ring.Close(),
+		d.cmds.Free(), d.descs.Free())...)
 }

@@ -78,8 +78,9 @@ func (d *Driver) send(queue int, t *tag, res int32) {
 	}
 }
 
-// Do sends a request through a queue and waits for its answer. data is what a WRITE or ZONE_APPEND carries, or where the
-// data of a READ or REPORT_ZONES go. It waits for a free tag; ENODEV is the answer after Stop. Any goroutine may call it.
+// Do sends a request through a queue and waits for its answer. data is what a WRITE or ZONE_APPEND
+// carries, or where the data of a READ or REPORT_ZONES go. It waits for a free tag; ENODEV is the
+// answer after Stop. Any goroutine may call it.
 func (d *Driver) Do(queue int, r ublk.IODesc, data []byte) Answer {
 	n, done, ok := d.submit(queue, r, data)
 	if !ok {
@@ -88,14 +89,16 @@ func (d *Driver) Do(queue int, r ublk.IODesc, data []byte) Answer {
 	defer d.release(queue, n)
 	a := <-done
 	if r.Op().GivesData() && a.Result >= 0 {
-		if got, err := unix.Pread(d.data, data, int64(ublk.CopyPosition(uint16(queue), uint16(n), 0))); err != nil || got < len(data) {
+		if got, err := unix.Pread(d.data, data, int64(ublk.CopyPosition(uint16(queue), uint16(n), 0))); err != nil ||
+			got < len(data) {
 			return Answer{Result: -int32(syscall.EIO)}
 		}
 	}
 	return a
 }
 
-// submit hands a request to the server. The tag stays out of use until release, for its data to be read.
+// submit hands a request to the server. The tag stays out of use until release, for its data to be
+// read.
 func (d *Driver) submit(queue int, r ublk.IODesc, data []byte) (n int, done chan Answer, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,7 +131,8 @@ func (d *Driver) idle(queue int) int {
 	return -1
 }
 
-// fill writes a request's descriptor and data to where the server finds them, filling what a READ is to overwrite.
+// fill writes a request's descriptor and data to where the server finds them, filling what a READ
+// is to overwrite.
 func (d *Driver) fill(queue, n int, r ublk.IODesc, data []byte) error {
 	r.Encode(d.Descs(queue)[n*ublk.IODescBytes:])
 	if r.Op().GivesData() {
@@ -149,7 +153,8 @@ func (d *Driver) release(queue, n int) {
 	d.changed.Broadcast()
 }
 
-// Stop ends the device as STOP_DEV does: each tag comes back with ENODEV, the busy ones when they are answered.
+// Stop ends the device as STOP_DEV does: each tag comes back with ENODEV, the busy ones when they
+// are answered.
 func (d *Driver) Stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

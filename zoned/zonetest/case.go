@@ -30,15 +30,20 @@ var (
 	moreActive        = Need{"more active than open zones", func(d *drive) bool {
 		return d.lim.MaxOpen > 0 && (d.lim.MaxActive == 0 || d.lim.MaxActive > d.lim.MaxOpen)
 	}}
-	severalOpen    = Need{"a limit of two or more open zones", func(d *drive) bool { return d.lim.MaxOpen > 1 }}
-	unusableTail   = Need{"a capacity below the zone size", func(d *drive) bool { return d.geo.ZoneCapacity < d.geo.ZoneSize }}
-	noUnusableTail = Need{"a capacity of the zone size", func(d *drive) bool { return d.geo.ZoneCapacity == d.geo.ZoneSize }}
-	oneWriteFills  = Need{"requests as large as a zone", func(d *drive) bool { return d.geo.ZoneCapacity <= d.MaxIO() }}
-	appends        = Need{"appends", func(d *drive) bool { return has[Appender](d) }}
-	appendLimit    = Need{"a limit of appends", func(d *drive) bool { return d.lim.MaxAppend > 0 && d.lim.MaxAppend < d.MaxIO() }}
-	powerCycles    = Need{"power cycles", func(d *drive) bool { return has[PowerCycler](d) }}
-	degrading      = Need{"read-only and offline zones", func(d *drive) bool { return has[Degrader](d) }}
-	faults         = Need{"failing writes", func(d *drive) bool { return has[Faulter](d) }}
+	severalOpen  = Need{"a limit of two or more open zones", func(d *drive) bool { return d.lim.MaxOpen > 1 }}
+	unusableTail = Need{"a capacity below the zone size",
+		func(d *drive) bool { return d.geo.ZoneCapacity < d.geo.ZoneSize }}
+	noUnusableTail = Need{"a capacity of the zone size",
+		func(d *drive) bool { return d.geo.ZoneCapacity == d.geo.ZoneSize }}
+	oneWriteFills = Need{"requests as large as a zone", func(d *drive) bool { return d.geo.ZoneCapacity <= d.MaxIO() }}
+	appends       = Need{"appends", func(d *drive) bool { return has[Appender](d) }}
+	appendLimit   = Need{"a limit of appends", func(d *drive) bool {
+		return d.lim.MaxAppend > 0 &&
+			d.lim.MaxAppend < d.MaxIO()
+	}}
+	powerCycles = Need{"power cycles", func(d *drive) bool { return has[PowerCycler](d) }}
+	degrading   = Need{"read-only and offline zones", func(d *drive) bool { return has[Degrader](d) }}
+	faults      = Need{"failing writes", func(d *drive) bool { return has[Faulter](d) }}
 )
 
 func has[T any](d *drive) bool {
@@ -48,7 +53,8 @@ func has[T any](d *drive) bool {
 
 // Cases lists all there are.
 func Cases() []Case {
-	return slices.Concat(reportCases, cellCases(), writeCases, capacityCases, boundaryCases, readCases, openCases, closeCases,
+	return slices.Concat(reportCases, cellCases(), writeCases, capacityCases, boundaryCases, readCases, openCases,
+		closeCases,
 		finishCases, resetCases, resetAllCases, openLimitCases, activeLimitCases, evictionCases, noLimitCases,
 		appendCases, parallelCases, faultCases, powerCases, degradedCases)
 }

@@ -92,7 +92,8 @@ var evictionCases = []Case{
 		full := d.zone(d.maxOpen() + 1)
 		d.does(full.finish())
 		d.writeEach(open...)
-		d.refuses(refused, next.write(d.block, d.block), next.write(next.capacity()-d.block, d.block), full.write(0, d.block), full.open())
+		d.refuses(refused, next.write(d.block, d.block), next.write(next.capacity()-d.block, d.block),
+			full.write(0, d.block), full.open())
 		d.are(zoned.ImplicitOpen, open...)
 	}},
 	{"limits/misplaced-in-a-closed-zone-closes-nobody", []Need{moreActive}, func(d *drive) {

@@ -51,12 +51,14 @@ var parallelCases = []Case{
 		z.is(zoned.ImplicitOpen, d.block)
 	}},
 	{"parallel/opens-up-to-the-limit", []Need{moreActive}, func(d *drive) {
-		d.answers(d.tally(d.maxOpen()+3, func(k int) syscall.Errno { return d.Manage(zoned.OpOpen, d.zone(k).start()) }),
+		d.answers(d.tally(d.maxOpen()+3,
+			func(k int) syscall.Errno { return d.Manage(zoned.OpOpen, d.zone(k).start()) }),
 			d.maxOpen(), noOpenSlot)
 	}},
 	{"parallel/writes-up-to-the-active-limit", []Need{activeLimit}, func(d *drive) {
 		n := d.maxActive() + 3
-		d.answers(d.tally(n, func(k int) syscall.Errno { return d.writeFresh(d.zone(k).start(), d.block) }), d.maxActive(), noActiveSlot)
+		d.answers(d.tally(n, func(k int) syscall.Errno { return d.writeFresh(d.zone(k).start(), d.block) }),
+			d.maxActive(), noActiveSlot)
 	}},
 	{"parallel/zones-with-eviction", nil, func(d *drive) {
 		n := d.sequential()

@@ -13,7 +13,8 @@ var readCases = []Case{
 	{"read/above-the-write-pointer-is-zero", nil, func(d *drive) {
 		z := d.zone(0)
 		d.does(z.write(0, d.blocks(5)))
-		d.does(z.read(d.blocks(5), d.block), z.read(d.blocks(8), d.blocks(8)), z.read(z.capacity()-d.blocks(4), d.blocks(4)))
+		d.does(z.read(d.blocks(5), d.block), z.read(d.blocks(8), d.blocks(8)),
+			z.read(z.capacity()-d.blocks(4), d.blocks(4)))
 	}},
 	{"read/across-the-write-pointer", nil, func(d *drive) {
 		z := d.zone(0)
@@ -27,7 +28,8 @@ var readCases = []Case{
 		z := d.zone(0)
 		d.does(z.read(z.capacity(), d.block), z.read(z.size()-d.block, d.block))
 		z.fillUpTo(0, z.capacity())
-		d.does(z.read(z.capacity(), d.block), z.read(z.size()-d.block, d.block), z.read(z.capacity()-d.blocks(3), d.blocks(4)))
+		d.does(z.read(z.capacity(), d.block), z.read(z.size()-d.block, d.block),
+			z.read(z.capacity()-d.blocks(3), d.blocks(4)))
 	}},
 	{"read/whole-zone", nil, func(d *drive) {
 		z := d.zone(0)
@@ -51,7 +53,8 @@ var readCases = []Case{
 	}},
 	{"read/conventional-anywhere", []Need{conventionalZones}, func(d *drive) {
 		z := d.conventional()
-		d.does(z.write(d.blocks(4), d.blocks(4)), z.read(d.blocks(6), d.block), z.read(d.blocks(4), d.blocks(4)), z.read(z.size()-d.block, d.block))
+		d.does(z.write(d.blocks(4), d.blocks(4)), z.read(d.blocks(6), d.block), z.read(d.blocks(4), d.blocks(4)),
+			z.read(z.size()-d.block, d.block))
 		z.is(zoned.NotWP, 0)
 	}},
 	{"read/zones-do-not-mix", nil, func(d *drive) {

@@ -24,7 +24,8 @@ var writeCases = []Case{
 	{"write/above-the-write-pointer", nil, func(d *drive) {
 		z := d.zone(0)
 		d.does(z.write(0, d.blocks(4)))
-		d.refuses(refused, z.write(d.blocks(5), d.block), z.write(d.blocks(9), d.blocks(2)), z.write(z.capacity()-d.block, d.block))
+		d.refuses(refused, z.write(d.blocks(5), d.block), z.write(d.blocks(9), d.blocks(2)),
+			z.write(z.capacity()-d.block, d.block))
 		z.is(zoned.ImplicitOpen, d.blocks(4))
 	}},
 	{"write/above-the-start-of-an-empty-zone", nil, func(d *drive) {

@@ -41,7 +41,8 @@ func (d *Device) describe() error {
 	q := queueOf(d.path)
 	var chunk, zones, open, active, kilobytes, segments uint64
 	if err := q.numbers(map[string]*uint64{"chunk_sectors": &chunk, "nr_zones": &zones, "max_open_zones": &open,
-		"max_active_zones": &active, "logical_block_size": &d.block, "max_hw_sectors_kb": &kilobytes, "max_segments": &segments}); err != nil {
+		"max_active_zones": &active, "logical_block_size": &d.block, "max_hw_sectors_kb": &kilobytes,
+		"max_segments": &segments}); err != nil {
 		return err
 	}
 	if zones == 0 {
