@@ -62,7 +62,7 @@ written() {
 create disk.qcow2 zone.size=8M
 add disk.qcow2
 write_on 0
-del 2>/dev/null
+zqublkd del --force "$id" 2>/dev/null
 written
 say "acknowledged to block $last, then $(<refused)"
 add disk.qcow2
@@ -95,7 +95,7 @@ pass "several at once"
 # Signals are an orderly end, in the middle of writes and however many come.
 for signals in TERM INT "TERM TERM INT"; do
 	create disk.qcow2 zone.size=8M
-	add disk.qcow2
+	add --stop-wait 1s disk.qcow2
 	pid=$(daemon_of "$id")
 	write_on 0
 	for signal in $signals; do kill -$signal "$pid" 2>/dev/null || true; done
@@ -104,7 +104,7 @@ for signals in TERM INT "TERM TERM INT"; do
 	until_ok no_daemons # who would bring it back goes with it
 	leftovers
 	zqublkd check disk.qcow2 >/dev/null
-	add disk.qcow2
+	add --stop-wait 1s disk.qcow2
 	blocks check "$dev" 0 "$last"
 	del
 done
