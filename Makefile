@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # zqublkd: serve zoned qcow2 images as zoned block devices.
 #
 #   make demo        the main job, shown: on this host if its ublk has zones, else in a VM

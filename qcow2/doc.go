@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package qcow2 places a virtual disk in a qcow2 image file: the two-level
 // cluster map, refcounts, allocation, and the zone table of the zoned format
 // extension. It knows where bytes are, not whether a zone may be written: rules

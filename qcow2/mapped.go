@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package qcow2
 
 // Mapped is a run of the virtual disk and where it comes from, as qemu-img map

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package systemd holds the units that are installed, for the generator that
 // makes others out of them.
 package systemd

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ublk serves block devices in user space through Linux's ublk driver: control commands,
 // parameters and features, the life cycle of a device, and the queues its requests come through. It
 // is made for zoned devices with user copy (UBLK_F_ZONED|UBLK_F_USER_COPY) on Linux 6.12 and 7.3,

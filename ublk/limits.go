@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package ublk
 
 // SectorBytes is the unit of every sector count of the driver and of zone reports, whatever the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package ublk
 
 // autoBufFallback is UBLK_AUTO_BUF_REG_FALLBACK: a request whose pages can't be registered comes

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package ublk
 
 // checkZoned checks the geometry of a zoned disk.

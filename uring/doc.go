@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package uring is a small binding of io_uring for programs that own their rings thread by thread:
 // setup, submission and completion queues, typed SQEs, registration and both ways of entering the
 // kernel.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package uring
 
 // SetupFlags are the IORING_SETUP_* bits of io_uring_setup(2).

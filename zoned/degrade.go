@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package zoned
 
 // SetCondition makes zone i ReadOnly or Offline, as a drive does on its own, or, with

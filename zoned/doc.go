@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package zoned holds the rules of a host-managed zoned block device: which
 // operation a zone accepts in which condition, where its write pointer stands,
 // and who may hold the limited open and active resources.

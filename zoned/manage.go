@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package zoned
 
 // BeginOpen explicitly opens the zone that starts at byte off. It needs no

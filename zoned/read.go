@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package zoned
 
 // BeginRead asks to read n bytes at byte off of the disk, within one zone.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package zoned
 
 // Info is one zone of a report. Offsets are bytes of the disk.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package zoned
 
 // BeginWrite asks to write n bytes at byte off of the disk. Granted: write

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command zqublkd serves zoned qcow2 images as zoned block devices.
 package main
 

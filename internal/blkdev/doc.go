@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package blkdev asks the kernel about block devices, whoever serves them: zone
 // reports, zone operations, the attributes in sysfs, and where on a device the
 // extents of a file lie.

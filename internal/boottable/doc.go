@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package boottable reads /etc/zqublkd/table, the list of images that a machine
 // serves, and makes systemd's units of it when the machine boots
 // (systemd.generator(7)). docs/table.md is its manual.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package devname is about the names of devices: what one may be called, what
 // it is called if nobody says so, and how udev's links spell it.
 package devname

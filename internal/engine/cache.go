@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package engine
 
 // Cache is how file I/O treats the page cache, as qemu-img's -t.

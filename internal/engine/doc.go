@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package engine is the way of a request. A [Disk] is an opened image with its
 // rules; a [Queue] brings the requests of one queue of the driver (package ublk)
 // to the rules (package zoned), to their place in the image (package qcow2) and

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package engine
 
 // step says where a request goes on. There are three ways to wait for it: a worker

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package engine
 
 // zeroCopy starts the file I/O of s without a copy: where the driver has

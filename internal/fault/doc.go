@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fault decides which requests of a device go wrong on purpose, and how:
 // with an error, late, or torn.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package groupcommit lets callers that need a barrier at the same time share
 // one: a barrier counts for everybody who asked before it began.
 //

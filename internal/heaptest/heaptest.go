@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package heaptest measures in tests what memory something takes.
 package heaptest
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package imagefile opens an image at a path together with the files it names:
 // its backing files and its external data file.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package printable makes text that others chose fit to be printed: names found
 // in an image, names of processes, and errors that quote either. Such text could
 // hold escape sequences that a terminal obeys, or line ends that forge output.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package server is the life of the daemon that serves one image as one block
 // device: it opens the image, makes the driver's device, records it in the run
 // directory, answers on the control socket, and stops the device, hands it over

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package statefile is what outlives the daemon of a device: the state of its
 // zones as it was acknowledged, and the writes and appends in flight, in a file
 // on tmpfs that is mapped into the daemon. The daemon that takes the device over

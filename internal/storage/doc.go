@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package storage is the file under an image: a regular file or a block
 // device ([OSFile]). Files that fail, tear and lose power are in storagetest.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package zonemap draws the zones of a disk: for a terminal, with and without
 // colour, and as an SVG picture.
 //

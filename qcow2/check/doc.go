@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package check compares the refcounts of a qcow2 image with the references to
 // its clusters, as `qemu-img check` does, and looks at what that does not know:
 // the zone table and our own extension. It repairs what it is asked to.

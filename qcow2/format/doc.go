@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package format is the bytes of a qcow2 image: header and header extensions,
 // entries of L1, L2 and refcount tables, snapshots, bitmaps, and the zoned
 // extension in each of its layouts. It decodes, judges and encodes; it opens no

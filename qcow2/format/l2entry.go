@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package format
 
 // L2Entry is the first word of an L2 table entry (qcow2 specification, "L2

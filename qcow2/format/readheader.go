@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package format
 
 // ReadHeader reads the header of an image file of length bytes. read fills its

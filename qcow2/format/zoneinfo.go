@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package format
 
 // ZoneLimits are the resource limits of a zoned image; 0 is no limit.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package qcow2test has images to test with, laid out by hand and cluster by
 // cluster ([Image]), so that tests don't depend on the code that writes images,
 // and what `qemu-img check` says of them.

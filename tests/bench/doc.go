@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench measures served devices against other ways to get a block
 // device, inside a test machine, judges the gates and draws the results.
 // `make bench` runs it.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Measures natively and in one boot of each kernel, and keeps the results in
 # docs/bench/KERNEL.json and docs/benchmarks.md, in place of earlier ones:
 #	tests/bench/run.sh [--kernels "native 6.12 7.3"] [--out DIR] [options of `bench run`]

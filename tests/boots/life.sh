@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One life of a machine: life.sh N HOW. What earlier lives wrote must be there, by every
 # way of mounting; more is written, not synced, and the machine is told to go down.
 set -Eeuo pipefail

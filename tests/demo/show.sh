@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The main job, shown: an image becomes a zoned block device, a file system
 # lives on it, and everything is there when the device comes back.
 set -Eeuo pipefail

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package matrix holds tests only: images of every kind the format has, made
 // and filled by stock qemu-img and qemu-io, are read, written and given back to
 // them. It runs on the host and needs these two tools (make deps).

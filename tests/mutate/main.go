@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command mutate breaks a package in every place it knows how to, one at a
 // time, and lists what no test of the package notices.
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One life of a machine whose power is cut: guest.sh HOST-FS IMAGE-FS TOLD. TOLD
 # holds what earlier lives said; all that was durable must be there. Then it goes
 # on writing, and says so, until the end. /dev/vdd is the disk with the image.

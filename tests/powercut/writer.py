@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """writer.py check|write FS DEVICE TOLD: what is durable, and more of it.
 
 write tells a line of whatever it has made durable: "ACK file NAME DIGEST" of a

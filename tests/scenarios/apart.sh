@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A daemon that a service or a cron job adds is not theirs: where systemd runs,
 # it gets a unit of its own, and its log goes to the journal.
 . "$(dirname "$0")/lib.sh"

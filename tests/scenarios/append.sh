@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # NVMe zone appends, through an NVMe target that has our device as its namespace:
 # the one way to append from user space.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zone appends by NVMe pass-through, many at once: appends.py DEVICE NSID BLOCK APPENDS ZONE...
 
 64 threads, spread over the CPUs, append APPENDS times each to the zones (starts,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """blocks.py write FILE FIRST: writes numbered blocks of 4 KiB one after another
 with O_DIRECT, from block FIRST on, and prints the number of each that was
 acknowledged; at the first error, its name on stderr, and ends.

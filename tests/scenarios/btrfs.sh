@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # btrfs on zones of every kind, with and without limits on open zones.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/fs.sh"

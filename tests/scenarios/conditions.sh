@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Zones that are read-only and offline: made so by zqublkd while nobody serves
 # the image, reported by the kernel, refused by write(2) and the zone ioctls at
 # once, and what they were when they become normal again.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The conformance cases of zoned/zonetest, on a served image and on null_blk
 # with the same zones and limits. They are a test binary, which knows where the
 # kernel and null_blk differ: zoned/zonetest/blockdev/differences.go.

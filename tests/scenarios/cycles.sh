@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Devices that come and go, eight at a time, leave nothing behind.
 . "$(dirname "$0")/lib.sh"
 load_driver

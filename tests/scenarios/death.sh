@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Common to the scenarios that kill daemons; sourced after lib.sh.
 
 # daemon: the process that serves the device, empty while there is none.

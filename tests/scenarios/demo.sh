@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # make demo's native path: this kernel has zones, so it must run right here.
 . "$(dirname "$0")/lib.sh"
 ZQUBLKD_BIN=/opt/zqublkd/zqublkd bash "$(dirname "$0")/../demo/run" | tee out

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Wrong input: one line that names the thing and the way out, and a documented
 # exit code. On 6.1, which has no ublk at all, that is all there is to see.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # f2fs, its metadata in conventional zones, with and without limits on open zones.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/fs.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What drives do to their users, on purpose: each kind of fault as dd, fio and blkzone
 # see it, a storm of them under writes that are verified, zones that degrade while they
 # are used, and power cuts under btrfs.

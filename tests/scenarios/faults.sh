@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Hostile surroundings: a full file system, a failing disk and a truncated file
 # under the image, a full run directory. Each becomes an errno of the request
 # that met it, nothing hangs, and after the cause is gone the device works or

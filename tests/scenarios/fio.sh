@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fio's zone mode: several jobs write more zones than may be open and verify what
 # they wrote, on one queue and on all, by each way that a program may do its I/O.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The first byte: create, add, report, write, read back, del, add again.
 . "$(dirname "$0")/lib.sh"
 load_driver

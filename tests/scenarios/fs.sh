@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Common to the scenarios of the file systems; sourced after lib.sh. The
 # scenario defines make_fs DEVICE, mount_fs DEVICE FOLDER, check_fs DEVICE (no
 # repair) and sync_fs FOLDER, after which the file system sees what is free.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A device that somebody holds is not deleted unless forced, and del says who it is.
 . "$(dirname "$0")/lib.sh"
 load_driver

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Surroundings that are against the daemon: no memory, its own disk to be written
 # back, few processors, a garbage collector that never rests.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A daemon that hangs, as SIGSTOP has it: the list says so, no verb waits for it,
 # and del --force ends it. One that dies again and again under a mount is given up:
 # the device stays and waits, and whoever says so brings it back with all its data.

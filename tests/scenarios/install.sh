@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What `make install` does, in a machine that was given the program and the folder systemd.
 (
 	files=/opt/zqublkd/systemd

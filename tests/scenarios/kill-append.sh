@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # SIGKILL of the daemon under NVMe zone appends: each append that was
 # acknowledged is, whole, where its address says, and none is where another is.
 . "$(dirname "$0")/lib.sh"

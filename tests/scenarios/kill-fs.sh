@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # SIGKILL of the daemon under mounted file systems: btrfs and f2fs on zones,
 # ext4 on a plain image. Nobody sees an error and every file is right.
 . "$(dirname "$0")/lib.sh"

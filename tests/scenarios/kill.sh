@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # SIGKILL of the daemon under fio: the same device goes on, without an I/O error
 # and without a lost write; three deaths in a minute stop one that nobody uses.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sees that appends are where their addresses say: landed.py DEVICE BLOCK [gaps] <LINES
 
 LINES are what appends.py prints. In each zone the appends must lie one behind

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Images of every zone layout: made, served and written in it, converted in
 # place from each to the next, and made of a dump by zbd(8).
 . "$(dirname "$0")/lib.sh"

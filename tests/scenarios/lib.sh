@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Common to the scenarios, which run as root inside a test VM. Source it first.
 set -Eeuo pipefail
 trap 'echo "FAILED at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND" >&2' ERR

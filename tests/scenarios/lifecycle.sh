@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Coming and going of devices and daemons: whatever ends them, whoever holds
 # them, nothing stays behind and nothing is lost.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The table: units with names, numbers and links out of /etc/zqublkd/table, in
 # the unit as it is installed. What udev knows of a device follows what is
 # written to it.

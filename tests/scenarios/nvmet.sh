@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Our device as the namespace of an NVMe target on this machine, the one way to
 # append from user space; sourced after lib.sh.
 modprobe nvme-loop

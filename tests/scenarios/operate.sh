@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Every command of docs/operate.md, in its order, on a machine where all is installed.
 . "$(dirname "$0")/lib.sh"
 install_units

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Snapshots of golden images: devices whose overlay is thrown away, one after another
 # and several at once, each mounted, changed, checked and dropped; the golden image
 # stays what it was. And an overlay that is kept, and a daemon that dies over one.

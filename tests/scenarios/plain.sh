@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Ordinary qcow2 images as ordinary disks: partitions, discard, backing files,
 # snapshots that qemu-img takes in between, external data files, compressed
 # clusters, an image on a block device.

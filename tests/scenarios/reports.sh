@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # blkzone and zbd do to zones what they can, and agree with each other and with
 # `zqublkd report` of the image afterwards, by when open zones are closed.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The rules of zones as write(2) and the zone ioctls meet them: which errno, at
 # once; what stays as it was; and what `zqublkd errors` says about it.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The machine itself, without zqublkd: the kernel's own zoned null_blk, and the
 # tools and file systems that the other scenarios rely on.
 . "$(dirname "$0")/lib.sh"

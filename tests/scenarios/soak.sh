@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Everything at once, for a time: zones written and verified, appends, btrfs, and
 # ext4 on a plain image, while daemons are killed, stopped for a moment and
 # upgraded and caches dropped. SOAK_SECONDS and SOAK_SEED say how long and what.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # SIGKILL of the daemon while it brings its device up, at any moment: the next
 # one serves the image, and nothing stays behind. With recovery the kernel has a
 # window of its own, while it starts the device; that one is left out here.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What sysfs says of a device: the image's numbers, by the kernel's own rules.
 . "$(dirname "$0")/lib.sh"
 load_driver

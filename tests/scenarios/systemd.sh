@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The unit, installed from the files of the folder systemd: an image becomes a
 # device by `systemctl start`, and nothing by `systemctl stop`.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a tree of files whose contents follow from a seed: tree.py FOLDER SEED FILES MIB.
 
 Four equal parts q0-q3, each with folders of small files (1-24 KiB) and of 4 MiB

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A device in use is handed over to a new program: under fio and under btrfs, and
 # nobody sees an error; and what recover and upgrade refuse.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Zoned XFS: data in the sequential zones, the rest in the conventional ones; at
 # full size also with a disk of its own for the rest.
 . "$(dirname "$0")/lib.sh"

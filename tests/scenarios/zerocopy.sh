@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Zero copy: where the kernel can (7.3), requests' own pages go to the image file
 # and back; the daemon copies only what direct I/O can't reach.
 . "$(dirname "$0")/lib.sh"

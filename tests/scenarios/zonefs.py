@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes at the end of files: zonefs.py SEED COPY MOUNT NAME:BYTES...
 
 The bytes go to the file of that name in COPY and, with O_DIRECT and in pieces

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # zonefs: each zone is a file that is written at its end and truncated to nothing
 # (reset) or to its full size (finish). A folder of plain files is the model.
 . "$(dirname "$0")/lib.sh"

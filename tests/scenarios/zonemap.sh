@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # `zqublkd zones`: the picture of a device agrees with blkzone, and --file marks the
 # zones that hold a file's data, looked for on the device itself.
 . "$(dirname "$0")/lib.sh"

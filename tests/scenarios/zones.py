@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zones.py DEVICE: does to a zoned block device what it reads on stdin, with
 O_DIRECT and the kernel's zone ioctls, and fails at the first surprise.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Common to the scenarios about the rules of zones; sourced after lib.sh.
 
 # zones: does to dev what stdin says, see zones.py.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns a trace of the block layer into a stream to be replayed:
 compact.py MAJOR:MINOR <TRACE >STREAM.
 

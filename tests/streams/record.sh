@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Records what btrfs and f2fs send to a zoned device, from the kernel's own
 # trace of the block layer, for the crash tests of internal/engine to replay.
 # Runs inside a test VM with Linux 7.3, whose trace names zone operations; what

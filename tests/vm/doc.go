@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package vm boots a Debian kernel in an emulated machine, runs one command in it, and brings back
 // what the command said, its exit status, the files it left in /out, and what the kernel had to
 // complain about. The kernels and the guest's userland come from the cache that tests/vm/setup

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ublktest stands in for the kernel's ublk driver in tests of handlers: requests go through
 // real queues, on real rings and threads, to a device that exists only here.
 //

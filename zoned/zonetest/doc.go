@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package zonetest is a list of named cases that any host-managed zoned device
 // must pass: which operation a zone accepts in which condition, where its
 // write pointer goes, what its bytes read, who may hold the open and active

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package storagetest has files to test with: [Mem] in memory, and [Recorder],
 // which writes down what changes a file, plays its page cache, fails when told
 // (Inject, Room), tears and reorders, and makes what a power cut may leave

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package storagetest
 
 // Fault makes one call of a Recorder fail, or all from one on.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The cache: one folder per piece, each with a stamp that says which recipe made it. A piece is built
 # aside and moved into place when complete, so an interrupted run leaves none half done.
 

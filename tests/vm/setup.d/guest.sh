@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The guest's userland: Debian's next release, since zoned file systems need newer tools than a
 # stable one has. Packages are unpacked, not configured: no maintainer script runs anywhere.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the machine itself needs, from its own Debian release.
 
 host_packages=(

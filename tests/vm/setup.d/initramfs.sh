@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The initramfs: as small as can be, since the emulator pays for every byte of it. It only joins the
 # images and hands over to the run's own init.
 

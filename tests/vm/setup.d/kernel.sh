@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A Debian kernel: its uncompressed image, its modules for the guest, its initramfs.
 
 # build_kernel WORK SERIES: fills WORK/piece.

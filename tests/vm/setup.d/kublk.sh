@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The kernel's own ublk server, from its self tests: a peer for the benchmarks. It is built against
 # the libraries of Debian's next release, in a folder of its own, and linked statically.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Packages of other Debian releases, from the mirror this machine's apt is set up with.
 # They are only unpacked into the cache; nothing of them is installed here.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The kernel modules the guest can load: a few dozen of thousands, unpacked, with what they need.
 
 early_modules=(virtio_pci virtio_blk virtio_console crc32c_generic erofs overlay configfs)

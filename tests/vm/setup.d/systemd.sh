@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # systemd and udev of the guest, cut down to what a service with device nodes needs: each job of a
 # whole system's boot costs a tenth of a second or more under emulation.
 

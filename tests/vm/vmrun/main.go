@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command vmrun runs a command in a test machine; see package vm and tests/vm/README.md.
 package main
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package blockdev runs the cases of package zonetest against a zoned block
 // device of Linux, which any driver may serve, with direct reads and writes
 // and the zone ioctls of include/uapi/linux/blkzoned.h.
