@@ -3,6 +3,7 @@
 package zoned_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,11 +32,16 @@ func Example() {
 
 	var gap zoned.Op
 	_, err = d.BeginWrite(&gap, 1<<20+8192, 4096)
-	fmt.Println("write beyond it:", err)
+	var refused *zoned.Error
+	if errors.As(err, &refused) {
+		fmt.Println("write beyond it:", refused.Rule)
+	}
 
 	z := d.State(1)
 	fmt.Printf("zone 1: %v, write pointer %d bytes in\n", z.Condition, z.WP-g.Start(1))
-	// Output: write at the write pointer: true <nil> answered: true write beyond it: write at
-	// 1056768, 4096 bytes, zone 1 (implicit-open, write pointer 1052672): not at the write pointer
+	// Output:
+	// write at the write pointer: true <nil>
+	// answered: true
+	// write beyond it: not at the write pointer
 	// zone 1: implicit-open, write pointer 4096 bytes in
 }
