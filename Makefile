@@ -48,14 +48,17 @@ unit:
 	$(GO) tool staticcheck -tags vm ./...
 	$(GO) test ./...
 
+# What takes long and has one goroutine: crash states, one after another.
+LONG := ^TestCrash$$|PlantedBugs|Exhaustive|ThinStorage|OverlayModel
+
 # What runs on one goroutine and for long is left out here: `tests/full race` has all.
 race:
-	$(GO) test -race -short -count=1 -timeout 20m -skip 'Extremes|ExportShapes|QEMU|CheckVectors|Repair|CreatedImages|Coverage|Requirements' \
+	$(GO) test -race -short -count=1 -timeout 20m -skip '$(LONG)|Extremes|ExportShapes|QEMU|CheckVectors|Repair|CreatedImages|Coverage|Requirements|Tidy|Malformed|OneBitRefcounts' \
 		$$($(GO) list ./... | grep -v tests/matrix)
 
 # Everything with queues and workers must make progress on one processor, too.
 procs1:
-	GOMAXPROCS=1 $(GO) test -count=1 ./zoned ./internal/... ./ublk
+	GOMAXPROCS=1 $(GO) test -count=1 -skip '$(LONG)' ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest
 	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut ./tests/boots

@@ -110,7 +110,7 @@ func parseLine(fields []string) (e Entry, err error) {
 	}
 	switch {
 	case !filepath.IsAbs(e.Image) || filepath.Clean(e.Image) != e.Image:
-		return e, fmt.Errorf("image %q: give its whole path, beginning with / and without . or ..", e.Image)
+		return e, fmt.Errorf("image %q: give its whole path, from / on and without dot folders in it", e.Image)
 	case strings.ContainsFunc(e.Image, unicode.IsControl):
 		return e, fmt.Errorf("image %q: its path has control characters, which a unit can't have", e.Image)
 	}
