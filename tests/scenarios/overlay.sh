@@ -60,7 +60,7 @@ for fs in btrfs f2fs; do
 	for ((k = 0; k < rounds; k++)); do
 		timed plain.$fs add "$image"
 		del
-		timed snapshot.$fs add --snapshot --snapshot-dir "$work/dirs" "$image"
+		timed snapshot.$fs add --snapshot --snapshot-dir "$work/dirs" --recovery off "$image"
 		equal "overlays with a name" "$(ls dirs | wc -l)" 0
 		change "$dev" over "$fs$k"
 		del
@@ -106,7 +106,7 @@ for fs in btrfs f2fs; do
 	pass "an overlay of an overlay keeps what was written"
 
 	# The daemon of a snapshot dies while it is used.
-	add --snapshot --snapshot-dir "$work/dirs" --recovery reissue "$image"
+	add --snapshot --snapshot-dir "$work/dirs" "$image"
 	equal "overlays with a name" "$(ls dirs | wc -l)" 1
 	mount -t "$fs" "$dev" over
 	files over dying 4
