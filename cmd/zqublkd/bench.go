@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/server"
 	"zqublkd/ublk"
 )
 
@@ -17,7 +18,7 @@ import (
 var benchOps = map[string]ublk.Op{"read": ublk.OpRead, "write": ublk.OpWrite, "append": ublk.OpZoneAppend}
 
 func newBench() *cobra.Command {
-	var op, block, cache string
+	var op, block, cache, runDir string
 	var overwrite, asJSON bool
 	d := engine.Bench{Log: logrus.StandardLogger()}
 	c := &cobra.Command{
@@ -40,6 +41,11 @@ overwrite what it has, which has to be allowed.`,
 			d.Op = benchOps[op]
 			if err := judgeBench(d, op, overwrite); err != nil {
 				return usageError{err}
+			}
+			if d.Op != ublk.OpRead { // a dead daemon's write pointers may wait for the image
+				if err := server.Unserved(runDir, d.Image); err != nil {
+					return err
+				}
 			}
 			r, err := d.Run()
 			if err != nil {
@@ -65,6 +71,7 @@ overwrite what it has, which has to be allowed.`,
 	f.StringVar(&cache, "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.BoolVar(&overwrite, "overwrite", false, "allow what changes the image")
 	addAllow(c, &d.Allow)
+	addRunDir(c, &runDir)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
