@@ -2,6 +2,6 @@
 
 //go:build race
 
-package server
+package engine
 
 const raceEnabled = true
