@@ -120,32 +120,13 @@ served "$unit"
 equal "daemon after upgrade" "$(daemon_of "${dev#/dev/ublkb}")" "$(systemctl show --value --property=MainPID "$unit")"
 equal "inode of $dev" "$(stat -c %i "$dev")" "$began"
 kill -0 $fio || die "fio did not live through that: $(<fio.log)"
-pass "restart and upgrade under load"
-
-# A daemon that dies again and again is given up: a device in use waits for a person.
-for turn in 1 2 3 4; do
-	pid=$(systemctl show --value --property=MainPID "$unit")
-	[ "$pid" = 0 ] || kill -KILL "$pid" || true
-	! systemctl is-failed --quiet "$unit" || break
-	[ "$turn" = 4 ] || eventually 30 eval 'back || systemctl is-failed --quiet "$unit"'
-done
-until_ok systemctl is-failed "$unit"
-given_up() { zqublkd list | grep -q 'given-up (.*failed'; }
-eventually 30 given_up
-[ -b "$dev" ] || die "the device is gone"
-kill -0 $fio || die "fio saw the deaths: $(<fio.log)"
-systemctl reset-failed "$unit"
-systemctl start "$unit"
-served "$unit"
-equal "inode of $dev" "$(stat -c %i "$dev")" "$began"
-sleep 2 # some more of its work
 kill -INT $fio
 wait $fio || die "fio did not live through that: $(<fio.log)"
 systemctl stop "$unit"
 until_ok no_daemons
 leftovers
 verify_image "$work/disk.qcow2"
-pass "given up after deaths"
+pass "restart and upgrade under load"
 
 [ -d /run/zqublkd ] || die "the run directory went with the units"
 pass "done"
