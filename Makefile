@@ -2,7 +2,7 @@
 # zqublkd: serve zoned qcow2 images as zoned block devices.
 #
 #   make demo        the main job, shown: on this host if its ublk has zones, else in a VM
-#   make test        every test at its small size; under 30 minutes on 2 cores
+#   make test        every test at its small size; about 40 minutes on 2 cores
 #   make unit        the inner loop: vet, staticcheck, unit tests
 #   make             program, man pages and completions in bin/; then make install (PREFIX, DESTDIR), make uninstall
 #   make deb         a Debian package in bin/deb/
@@ -46,7 +46,7 @@ deps:
 unit:
 	$(GO) vet ./... && $(GO) vet -tags vm ./...
 	$(GO) tool staticcheck -tags vm ./...
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 # What takes long and has one goroutine: crash states, one after another.
 LONG := ^TestCrash$$|PlantedBugs|Exhaustive|ThinStorage|OverlayModel
@@ -58,7 +58,7 @@ race:
 
 # Everything with queues and workers must make progress on one processor, too.
 procs1:
-	GOMAXPROCS=1 $(GO) test -count=1 -skip '$(LONG)' ./zoned ./internal/... ./ublk
+	GOMAXPROCS=1 $(GO) test -count=1 -timeout 20m -skip '$(LONG)' ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest
 	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut ./tests/boots
