@@ -82,6 +82,7 @@ type Device struct {
 	limits   sync.Mutex // taken before any zone's mu
 	implicit []uint32   // zones that were opened implicitly, some not any more
 	clock    atomic.Uint64
+	holders  holders
 
 	open, active, implicitOpen atomic.Int64
 }
@@ -154,7 +155,9 @@ func (d *Device) setCondition(i uint32, z *zone, c Condition) {
 		return
 	}
 	d.count(z.cond, c)
+	from := z.cond
 	z.cond = c
+	d.hold(i, from, c)
 	switch {
 	case c == ImplicitOpen && d.lim.MaxOpen != 0:
 		d.list(i, z)

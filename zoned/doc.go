@@ -4,9 +4,10 @@
 // operation a zone accepts in which condition, where its write pointer stands,
 // and who may hold the limited open and active resources.
 //
-// The package is pure. It does no I/O, starts no goroutine and reads no clock;
-// a caller asks Begin* whether a request may run, does the I/O itself, and
-// tells End* how it went. All sizes and offsets are bytes of the zoned disk.
+// The package is pure. It does no I/O, starts no goroutine and reads no clock:
+// whoever wants to know since when zones have their slots brings one. A caller
+// asks Begin* whether a request may run, does the I/O itself, and tells End* how
+// it went. All sizes and offsets are bytes of the zoned disk.
 //
 // The table in transition.go is the whole state machine. It follows ZBC-2 /
 // ZAC-2 and the NVMe Zoned Namespace Command Set where they agree, and the

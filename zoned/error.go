@@ -2,7 +2,10 @@
 
 package zoned
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Rule names the rule that a refused request has broken.
 type Rule uint8
@@ -60,6 +63,12 @@ type Error struct {
 	Length    uint64
 	WP        uint64
 	Limit     uint64 // the limit that was hit, where the rule has one
+
+	// Who has the slots, for the rules of the limits and a device that knows
+	// (KeepHolders): the one written longest ago first, and how many more.
+	Holders []Holder
+	Unnamed int
+	Time    time.Time // as of when
 }
 
 func (e *Error) Error() string {
@@ -68,7 +77,7 @@ func (e *Error) Error() string {
 	if e.Limit != 0 {
 		s += fmt.Sprintf(" (%d)", e.Limit)
 	}
-	return s
+	return s + e.heldBy()
 }
 
 // Is makes errors.Is(err, &Error{Rule: r}) ask for the rule alone.

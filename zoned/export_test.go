@@ -194,3 +194,6 @@ func (l *opList) ops() []*Op {
 	}
 	return all
 }
+
+// HoldersListed is how many zones are looked at to find those with slots.
+func (d *Device) HoldersListed() int { return len(d.holders.list) }

@@ -7,10 +7,10 @@ package zoned
 // by setCondition.
 func (d *Device) take(z *zone, op *Op, next Condition) error {
 	if next.Active() && !z.cond.Active() && full(d.active.Load(), d.lim.MaxActive) {
-		return d.refusal(op, z, RuleActiveLimit, uint64(d.lim.MaxActive))
+		return d.overLimit(op, z, RuleActiveLimit, d.lim.MaxActive)
 	}
 	if next.Open() && !z.cond.Open() && !d.makeRoom(z) {
-		return d.refusal(op, z, RuleOpenLimit, uint64(d.lim.MaxOpen))
+		return d.overLimit(op, z, RuleOpenLimit, d.lim.MaxOpen)
 	}
 	return nil
 }

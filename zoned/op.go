@@ -28,7 +28,8 @@ const (
 // and must keep it in place from Begin until it is answered. The zero value is
 // ready; an Op may be used again after its answer.
 type Op struct {
-	Owner any // the caller's, never touched here
+	Owner any   // the caller's, never touched here
+	At    int64 // the caller's, when it is begun: nanoseconds since 1970, coarse; 0: nobody asks
 
 	Kind    Operation
 	Zone    uint32

@@ -70,6 +70,7 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 		d.setCondition(op.Zone, z, t.Next)
 		d.changed(op.Zone, z)
 	}
+	d.written(op)
 	z.wp += op.Length
 	z.inflight.push(op)
 	return Granted, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -166,6 +167,7 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 		return err
 	}
 	d.zones, d.state = zones, state
+	d.zones.KeepHolders(time.Now)
 	if state != nil {
 		state.EndBarrier() // a dead daemon's: the image is settled
 		d.img.TellBarriers(state)

@@ -3,14 +3,21 @@
 package engine
 
 import (
+	"errors"
 	"sync"
 	"time"
+
+	"zqublkd/zoned"
 )
 
 // RequestError is a request that was answered with an error.
 type RequestError struct {
 	Time time.Time `json:"time"`
 	Text string    `json:"text"`
+	// Of one that the zone rules refused: the rule's name, and who had the slots if
+	// it is about these.
+	Rule    string         `json:"rule,omitempty"`
+	Holders []zoned.Holder `json:"holders,omitempty"`
 }
 
 // lastErrors keeps the last refused requests. Only failing requests come here.
@@ -21,9 +28,13 @@ type lastErrors struct {
 }
 
 func (r *lastErrors) add(err error) {
+	e := RequestError{Time: time.Now(), Text: err.Error()}
+	if broken := (*zoned.Error)(nil); errors.As(err, &broken) {
+		e.Rule, e.Holders = broken.Rule.String(), broken.Holders
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last[r.count%uint64(len(r.last))] = RequestError{Time: time.Now(), Text: err.Error()}
+	r.last[r.count%uint64(len(r.last))] = e
 	r.count++
 }
 

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,7 @@ type Queue struct {
 	current *slot         // being worked on, for guard
 	answers []uint16      // tags whose answers have not gone to the kernel yet
 	resting bool          // paused, and everything begun has been answered
+	now     int64         // when the first request since the last submission came, coarse; 0: none has
 }
 
 // NewQueue prepares queue id with depth tags of at most maxIO bytes.
@@ -100,6 +102,7 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 		s.judged, s.hit = false, nil
 	}
 	s.op.Outcome = zoned.Pending
+	s.op.At = q.clock()
 	q.disk.state.Free(q.id, tag)
 	if q.disk.pause.on.Load() {
 		q.refuse(s, ErrPowerCut)
@@ -130,6 +133,19 @@ func (q *Queue) submitting() {
 		q.disk.state.Commit(q.id, tag)
 	}
 	q.answers = q.answers[:0]
+	q.now = 0
+}
+
+// tick is as exact as the time of a request is, 17 ms: who stores it, for others to
+// read, seldom has to.
+const tick = 1 << 24
+
+// clock is the time for requests that come together, which share a look at it.
+func (q *Queue) clock() int64 {
+	if q.now == 0 {
+		q.now = time.Now().UnixNano() &^ (tick - 1)
+	}
+	return q.now
 }
 
 // guard makes a panic of ours an I/O error of the request it happened in.
