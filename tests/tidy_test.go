@@ -34,13 +34,14 @@ const module = "zqublkd"
 // mayImport says which packages of ours a package may import, tests aside. Arrows go down only.
 // A package that is not here may import none.
 var mayImport = map[string][]string{
-	"cmd/zqublkd": {"internal/blkdev", "internal/boottable", "internal/devname", "internal/engine", "internal/fault",
-		"internal/imagefile", "internal/importer", "internal/printable", "internal/server", "internal/storage",
+	"cmd/zqublkd": {"internal/blkdev", "internal/boottable", "internal/bytesize", "internal/devname", "internal/engine", "internal/fault",
+		"internal/imagefile", "internal/importer", "internal/output", "internal/printable", "internal/server", "internal/storage",
 		"internal/zonemap", "qcow2", "qcow2/check", "qcow2/format", "ublk", "zoned"},
 	"internal/server": {"internal/devname", "internal/engine", "internal/fault", "internal/printable",
 		"internal/statefile", "internal/storage", "qcow2/format", "ublk"},
 	"internal/engine": {"internal/fault", "internal/groupcommit", "internal/imagefile", "internal/statefile",
 		"internal/storage", "qcow2", "qcow2/format", "ublk", "uring", "zoned"},
+	"internal/output":              {"internal/bytesize"},
 	"internal/importer":            {"internal/imagefile", "internal/storage", "qcow2", "qcow2/format"},
 	"internal/imagefile":           {"internal/storage", "qcow2", "qcow2/format"},
 	"internal/statefile":           {"ublk", "zoned"},

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 	"zqublkd/ublk"
@@ -30,7 +31,7 @@ go to zones that are empty and leave data there; on a plain image they
 overwrite what it has, which has to be allowed.`,
 		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			n, err := parseSize(block)
+			n, err := bytesize.Parse(block)
 			switch {
 			case err != nil:
 				return usageError{fmt.Errorf("--block %s: %w", block, err)}
@@ -56,7 +57,8 @@ overwrite what it has, which has to be allowed.`,
 			}
 			seconds := r.Time.Seconds()
 			fmt.Fprintf(c.OutOrStdout(), "%d %ss of %s in %.3f s: %.0f a second, %.1f MiB/s, %.2f us of CPU and %.2f enters for each\n",
-				r.Requests, op, formatSize(n), seconds, float64(r.Requests)/seconds, float64(r.Bytes)/seconds/(1<<20),
+				r.Requests, op, bytesize.Format(n), seconds, float64(r.Requests)/seconds,
+				float64(r.Bytes)/seconds/(1<<20),
 				float64(r.CPU.Microseconds())/float64(r.Requests), float64(r.Enters)/float64(r.Requests))
 			return nil
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2/check"
@@ -47,9 +48,9 @@ clusters.`,
 				return checkFailed(err)
 			}
 			defer f.Close()
-			p := newProgress(c, "check", *quiet)
-			r, err := check.Check(f, check.Options{Repair: mode, Progress: p.bytes})
-			p.end()
+			p := output.NewProgress(c.ErrOrStderr(), "check", *quiet)
+			r, err := check.Check(f, check.Options{Repair: mode, Progress: p.Bytes})
+			p.End()
 			if *quiet && err == nil {
 				return verdict(r)
 			}

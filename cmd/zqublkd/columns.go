@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/internal/printable"
 )
 
@@ -27,7 +28,7 @@ var listColumns = []column{
 	{"name", "its name, in udev's links too", true, func(d listedDevice) string { return d.Name }},
 	{"kind", "zoned or plain", true, func(d listedDevice) string { return d.Kind }},
 	{"state", "live, read-only, starting, failed, hung (its daemon gives no answer), dead, given-up (nobody brings its daemon back)", true, stateColumn},
-	{"size", "bytes, as 8G", true, func(d listedDevice) string { return unlessZero(d.Size, formatSize) }},
+	{"size", "bytes, as 8G", true, func(d listedDevice) string { return unlessZero(d.Size, bytesize.Format) }},
 	{"zones", "number of zones", true, func(d listedDevice) string { return unlessZero(d.Zones, decimal) }},
 	{"ro", "whether it is read-only", true, func(d listedDevice) string { return yesNo(d.ReadOnly) }},
 	{"recovery", "what happens when its daemon dies: reissue or off", true, func(d listedDevice) string { return string(d.Recovery) }},

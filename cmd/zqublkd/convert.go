@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/output"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
@@ -50,8 +51,8 @@ of create; of zones zone.revision only. A plain copy is what export writes.`,
 		if err := errors.Join(idle(args[0]), idle(args[1])); err != nil {
 			return err
 		}
-		p := newProgress(c, "convert", *quiet)
-		defer p.end()
+		p := output.NewProgress(c.ErrOrStderr(), "convert", *quiet)
+		defer p.End()
 		return convert(c, args[0], args[1], o, following(allow), force, p)
 	}
 	interruptible(c, "no image was made")
@@ -60,14 +61,14 @@ of create; of zones zone.revision only. A plain copy is what export writes.`,
 
 // convert writes a file that takes the place of OUT when it is complete.
 func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files imagefile.Options, force bool,
-	p *progress) error {
+	p *output.Progress) error {
 	files.Options = storage.Options{ReadOnly: true}
 	in, err := imagefile.Open(from, files)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	o := qcow2.ConvertOptions{Image: image, Progress: func(done uint64) { p.bytes(done, in.Image.VirtualSize()) }}
+	o := qcow2.ConvertOptions{Image: image, Progress: func(done uint64) { p.Bytes(done, in.Image.VirtualSize()) }}
 	if err := o.Validate(in.Image); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
@@ -82,6 +83,6 @@ func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files
 	if err != nil {
 		return fmt.Errorf("convert of %s: %w", from, err)
 	}
-	p.end()
-	return tellCreated(c, to, out, p.quiet)
+	p.End()
+	return tellCreated(c, to, out, p.Quiet)
 }

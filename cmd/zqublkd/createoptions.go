@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
@@ -108,7 +109,7 @@ func zone(o *qcow2.CreateOptions) *qcow2.ZoneOptions {
 
 func sizeInto(f func(*qcow2.CreateOptions, uint64)) func(*qcow2.CreateOptions, string) error {
 	return func(o *qcow2.CreateOptions, s string) error {
-		n, err := parseSize(s)
+		n, err := bytesize.Parse(s)
 		f(o, n)
 		return err
 	}

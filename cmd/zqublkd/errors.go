@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/output"
 	"zqublkd/internal/printable"
 	"zqublkd/internal/server"
 )
@@ -30,7 +31,7 @@ func newErrors() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
+				return output.JSON(c.OutOrStdout(), list)
 			}
 			for _, e := range list {
 				fmt.Fprintf(c.OutOrStdout(), "%s  %s\n", e.Time.Format(time.RFC3339Nano), printable.Text(e.Text))

@@ -14,6 +14,7 @@ import (
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/importer"
+	"zqublkd/internal/output"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
@@ -49,17 +50,17 @@ Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 				return err
 			}
 			defer in.Close()
-			p := newProgress(c, "export", *quiet)
-			defer p.end()
+			p := output.NewProgress(c.ErrOrStderr(), "export", *quiet)
+			defer p.End()
 			if args[1] == stdoutName {
-				err = qcow2.ExportRaw(in.Image, qcow2.RawStream{W: c.OutOrStdout()}, p.export(in))
+				err = qcow2.ExportRaw(in.Image, qcow2.RawStream{W: c.OutOrStdout()}, exportOptions(in, p))
 			} else {
 				err = export(in, args[1], kind, force, p)
 			}
 			if err != nil {
 				return fmt.Errorf("export of %s: %w", args[0], err)
 			}
-			p.end()
+			p.End()
 			noteOffline(c, in.Image)
 			return nil
 		},
@@ -95,7 +96,7 @@ func outputFits(c *cobra.Command, kind, to string) error {
 
 // export writes the disk of in to a file that takes the place of OUT when it is
 // complete.
-func export(in *imagefile.Opened, to, kind string, force bool, p *progress) error {
+func export(in *imagefile.Opened, to, kind string, force bool, p *output.Progress) error {
 	out, err := storage.NewDraft(to, force, in.Files()...)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func export(in *imagefile.Opened, to, kind string, force bool, p *progress) erro
 	if kind == importer.FormatRaw {
 		write = exportRaw
 	}
-	if err = write(in.Image, out, p.export(in)); err == nil {
+	if err = write(in.Image, out, exportOptions(in, p)); err == nil {
 		err = out.Publish()
 	}
 	return errors.Join(err, out.Close())
@@ -122,10 +123,10 @@ func exportRaw(img *qcow2.Image, out *storage.Draft, o qcow2.ExportOptions) erro
 	return qcow2.ExportRaw(img, sink, o)
 }
 
-// export are options that tell p how far it is.
-func (p *progress) export(in *imagefile.Opened) qcow2.ExportOptions {
+// exportOptions returns options that tell p how far it is.
+func exportOptions(in *imagefile.Opened, p *output.Progress) qcow2.ExportOptions {
 	all := in.Image.VirtualSize()
-	return qcow2.ExportOptions{Progress: func(done uint64) { p.bytes(done, all) }}
+	return qcow2.ExportOptions{Progress: func(done uint64) { p.Bytes(done, all) }}
 }
 
 // noteOffline says what of the disk is not in its export.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"zqublkd/internal/fault"
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 )
 
@@ -132,7 +133,7 @@ func newFaultList() *cobra.Command {
 				if list == nil {
 					list = []fault.Counted{}
 				}
-				return printJSON(c.OutOrStdout(), list)
+				return output.JSON(c.OutOrStdout(), list)
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tSEEN\tMET\tFAULT")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/ublk"
 )
@@ -27,7 +28,7 @@ func newFeatures() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), featureReport(has))
+				return output.JSON(c.OutOrStdout(), featureReport(has))
 			}
 			return printFeatures(c.OutOrStdout(), has)
 		},

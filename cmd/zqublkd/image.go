@@ -6,18 +6,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 )
-
-// addShare is the flag of verbs that only look: -U as qemu-img has it.
-func addShare(c *cobra.Command, share *bool) {
-	c.Flags().BoolVarP(share, "force-share", "U", false, "look at an image that is being served; what it shows may be behind")
-}
 
 // openImage opens an image to look at it, also one the kernel could not take.
 // The caller closes the file.

@@ -11,6 +11,7 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
+	"zqublkd/internal/output"
 	"zqublkd/internal/storage"
 )
 
@@ -59,9 +60,9 @@ above the zone capacity is refused.
 		if err := idle(args[1]); err != nil {
 			return err
 		}
-		p := newProgress(c, "import", *quiet)
-		defer p.end()
-		o.Progress = p.bytes
+		p := output.NewProgress(c.ErrOrStderr(), "import", *quiet)
+		defer p.End()
+		o.Progress = p.Bytes
 		return imported(c, args[0], args[1], o, p)
 	}
 	interruptible(c, "no image was made")
@@ -75,15 +76,15 @@ func importOptions() []createOption {
 }
 
 // imported makes the image and says what it is.
-func imported(c *cobra.Command, from, to string, o importer.Options, p *progress) error {
+func imported(c *cobra.Command, from, to string, o importer.Options, p *output.Progress) error {
 	if err := importer.Import(from, to, o); err != nil {
 		return err
 	}
-	p.end()
+	p.End()
 	f, err := storage.Open(to, storage.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return tellCreated(c, to, f, p.quiet)
+	return tellCreated(c, to, f, p.Quiet)
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/internal/engine"
+	"zqublkd/internal/output"
 	"zqublkd/internal/printable"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -40,7 +42,7 @@ func newInfo() *cobra.Command {
 			}
 			i := about(args[0], o.File, o.Image, share)
 			if asJSON {
-				return printJSON(c.OutOrStdout(), i)
+				return output.JSON(c.OutOrStdout(), i)
 			}
 			return i.print(c.OutOrStdout())
 		},
@@ -148,15 +150,15 @@ func (i imageInfo) print(w io.Writer) error {
 	}
 	row("image", "%s", i.Image)
 	row("format", "qcow2, compat %s%s", i.Specific.Data.Compat, i.Specific.Data.features())
-	row("virtual size", "%s (%d bytes)", formatSize(i.VirtualSize), i.VirtualSize)
+	row("virtual size", "%s (%d bytes)", bytesize.Format(i.VirtualSize), i.VirtualSize)
 	row("file size", "%d bytes", i.FileSize)
-	row("cluster size", "%s, refcounts of %d bits", formatSize(i.ClusterSize), i.Specific.Data.RefcountBits)
+	row("cluster size", "%s, refcounts of %d bits", bytesize.Format(i.ClusterSize), i.Specific.Data.RefcountBits)
 	i.printFiles(row)
 	row("logical block size", "%d bytes", i.LogicalBlockSize)
 	if z := i.Zoned; z != nil {
-		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, formatSize(z.ZoneSize), z.Conventional,
+		row("zones", "%d of %s, %d conventional, layout %s", z.Zones, bytesize.Format(z.ZoneSize), z.Conventional,
 			z.Revision)
-		row("zone capacity", "%s", formatSize(z.ZoneCapacity))
+		row("zone capacity", "%s", bytesize.Format(z.ZoneCapacity))
 		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)),
 			limit(uint64(z.MaxAppendBytes)))
 		row("conditions", "%s", countList(z.Conditions))
@@ -184,7 +186,7 @@ func limit(n uint64) string {
 	if n == 0 {
 		return "unlimited"
 	}
-	return formatSize(n)
+	return bytesize.Format(n)
 }
 
 func countList(n map[string]int) string {
@@ -199,13 +201,13 @@ func countList(n map[string]int) string {
 
 // summary is the one line that create prints of what it made.
 func summary(path string, img *qcow2.Image) string {
-	s := fmt.Sprintf("created %s: %s, cluster size %s, logical block size %d", path, formatSize(img.VirtualSize()), formatSize(img.ClusterSize()), img.LogicalBlockSize())
+	s := fmt.Sprintf("created %s: %s, cluster size %s, logical block size %d", path, bytesize.Format(img.VirtualSize()), bytesize.Format(img.ClusterSize()), img.LogicalBlockSize())
 	z := img.Zoned()
 	if z == nil {
 		return s + ", no zones"
 	}
 	return s + fmt.Sprintf(", %d zones of %s (capacity %s, %d conventional, layout %s), limits: open %s, active %s, append %s",
-		z.Zones, formatSize(z.ZoneSize), formatSize(z.ZoneCapacity), z.Conventional, z.Revision,
+		z.Zones, bytesize.Format(z.ZoneSize), bytesize.Format(z.ZoneCapacity), z.Conventional, z.Revision,
 		limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)), limit(uint64(z.MaxAppendBytes)))
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/output"
 	"zqublkd/internal/printable"
 )
 
@@ -36,7 +37,7 @@ func printChain(w io.Writer, o *imagefile.Opened, share, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return printJSON(w, list)
+		return output.JSON(w, list)
 	}
 	for k, i := range list {
 		if k > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/ublk"
 )
@@ -40,7 +41,7 @@ Columns, for -o:
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), list)
+				return output.JSON(c.OutOrStdout(), list)
 			}
 			return printList(c.OutOrStdout(), list, chosen, !bare)
 		},
@@ -153,17 +154,4 @@ func stateOf(runDir string, r server.Record) (state, why string) {
 		return "read-only", ""
 	}
 	return "live", ""
-}
-
-// addIdle adds --run-dir to a verb that changes an image without serving it. The
-// function it returns is the error of an image that is served, or waits for its
-// next daemon.
-func addIdle(c *cobra.Command) func(image string) error {
-	var runDir string
-	addRunDir(c, &runDir)
-	return func(image string) error { return server.Unserved(runDir, image) }
-}
-
-func addRunDir(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
 }

@@ -12,6 +12,7 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/output"
 	"zqublkd/internal/printable"
 	"zqublkd/qcow2"
 )
@@ -83,13 +84,13 @@ func dataPath(o *imagefile.Opened, depth int) string {
 
 // printMapJSON prints all runs of the disk, each as it is found.
 func printMapJSON(w io.Writer, o *imagefile.Opened) error {
-	list := newJSONList(w)
-	err := o.Image.Map(func(m qcow2.Mapped) error { return list.add(lineOf(m, dataPath(o, m.Depth))) })
+	list := output.NewList(w)
+	err := o.Image.Map(func(m qcow2.Mapped) error { return list.Add(lineOf(m, dataPath(o, m.Depth))) })
 	if err != nil {
-		list.w.Flush() // how far it came
+		list.Flush() // how far it came
 		return err
 	}
-	return list.end()
+	return list.End()
 }
 
 // printMap prints what is stored, for people.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
@@ -122,11 +123,11 @@ func lineOfZone(z zoned.Info) zoneLine {
 
 // printZonesJSON prints each zone as it is looked up: there may be a million.
 func printZonesJSON(w io.Writer, zones *zoned.Device) error {
-	list := newJSONList(w)
+	list := output.NewList(w)
 	for k := range zones.Geometry().Zones() {
-		if err := list.add(lineOfZone(zones.Info(k))); err != nil {
+		if err := list.Add(lineOfZone(zones.Info(k))); err != nil {
 			return err
 		}
 	}
-	return list.end()
+	return list.End()
 }

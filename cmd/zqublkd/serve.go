@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 )
@@ -40,7 +41,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryReissue), "when the daemon dies: reissue (the device waits for the next one, which add and the unit bring) or off (it goes, its users get errors)")
 	f.StringVar((*string)(&o.Cache), "cache", string(engine.CacheNone), "page cache for data: none or writeback")
 	f.StringVar((*string)(&o.ZeroCopy), "zero-copy", string(server.ZeroCopyAuto), "file I/O straight to and from the requests' pages: auto (if the kernel can) or off")
-	f.Var((*sizeFlag)(&o.L2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
+	f.Var((*bytesize.Flag)(&o.L2Cache), "l2-cache-size", "memory for the image's L2 tables; 0: 64M, which maps 512G with clusters of 64K")
 	f.Uint16Var(&o.Queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.Depth, "depth", server.DefaultDepth, "requests of a queue at once")
 	f.DurationVar(&o.StopWait, "stop-wait", server.DefaultStopWait, "how long SIGTERM (systemctl stop) waits for the users of the device before it goes all the same; 0: not at all")

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/bytesize"
+	"zqublkd/internal/output"
 	"zqublkd/zoned"
 )
 
@@ -71,12 +73,12 @@ func printZoneList(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) err
 		switch z.Condition {
 		case zoned.NotWP, zoned.Offline:
 		case zoned.Full:
-			written = formatSize(z.Capacity)
+			written = bytesize.Format(z.Capacity)
 		default:
-			written = formatSize(z.WP - z.Start)
+			written = bytesize.Format(z.WP - z.Start)
 		}
-		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, formatSize(z.Start),
-			formatSize(z.Capacity), written)
+		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, bytesize.Format(z.Start),
+			bytesize.Format(z.Capacity), written)
 		if err != nil {
 			return err
 		}
@@ -91,11 +93,11 @@ type numberedZone struct {
 }
 
 func printZoneListJSON(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) error {
-	list := newJSONList(w)
+	list := output.NewList(w)
 	for k := range which {
-		if err := list.add(numberedZone{k, lineOfZone(zones.Info(k))}); err != nil {
+		if err := list.Add(numberedZone{k, lineOfZone(zones.Info(k))}); err != nil {
 			return err
 		}
 	}
-	return list.end()
+	return list.End()
 }

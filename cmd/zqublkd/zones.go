@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/blkdev"
+	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/internal/zonemap"
 	"zqublkd/zoned"
@@ -174,11 +175,11 @@ type markedZone struct {
 }
 
 func printMarkedZones(w io.Writer, m *zonemap.Map) error {
-	list := newJSONList(w)
+	list := output.NewList(w)
 	for i, z := range m.Zones() {
-		if err := list.add(markedZone{lineOfZone(z), m.IsMarked(i)}); err != nil {
+		if err := list.Add(markedZone{lineOfZone(z), m.IsMarked(i)}); err != nil {
 			return err
 		}
 	}
-	return list.end()
+	return list.End()
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package bytesize reads and prints numbers of bytes the way people write them: 64K, 1.5G, 2T,
+// in powers of 1024.
+package bytesize
 
 import (
 	"errors"
@@ -12,23 +14,22 @@ import (
 	"strings"
 )
 
-const sizeUnits = "KMGTPE"
+const units = "KMGTPE"
 
-// fraction is a number with a part behind the point.
+// fraction is a number with digits after the point.
 var fraction = regexp.MustCompile(`^[0-9]+\.[0-9]{1,20}$`)
 
-// parseSize reads a number of bytes given as 4096, 64K, 256MiB, 1.5G or 2T (powers
-// of 1024).
-func parseSize(text string) (uint64, error) {
+// Parse reads a number of bytes given as 4096, 64K, 256MiB, 1.5G or 2T.
+func Parse(text string) (uint64, error) {
 	t := strings.TrimSpace(text)
 	for _, tail := range []string{"iB", "B", "b"} {
-		if cut := strings.TrimSuffix(t, tail); cut != t && strings.ContainsAny(strings.ToUpper(last(cut)), sizeUnits) {
+		if cut := strings.TrimSuffix(t, tail); cut != t && strings.ContainsAny(strings.ToUpper(last(cut)), units) {
 			t = cut
 			break
 		}
 	}
 	shift := uint(0)
-	if i := strings.Index(sizeUnits, strings.ToUpper(last(t))); i >= 0 && t != "" {
+	if i := strings.Index(units, strings.ToUpper(last(t))); i >= 0 && t != "" {
 		shift = uint(i+1) * 10
 		t = t[:len(t)-1]
 	}
@@ -66,27 +67,30 @@ func last(s string) string {
 	return s[len(s)-1:]
 }
 
-// formatSize prints n in the largest unit that is exact.
-func formatSize(n uint64) string {
+// Format returns n in the largest unit that is exact.
+func Format(n uint64) string {
 	unit := ""
-	for i := 0; i < len(sizeUnits) && n != 0 && n%1024 == 0; i++ {
+	for i := 0; i < len(units) && n != 0 && n%1024 == 0; i++ {
 		n /= 1024
-		unit = sizeUnits[i : i+1]
+		unit = units[i : i+1]
 	}
 	return strconv.FormatUint(n, 10) + unit
 }
 
-// sizeFlag is a flag's value in bytes, given as parseSize reads it.
-type sizeFlag uint64
+// Flag is a flag's value in bytes, given as Parse reads it. It implements pflag.Value.
+type Flag uint64
 
-func (s *sizeFlag) Set(text string) error {
-	n, err := parseSize(text)
+// Set implements pflag.Value.
+func (s *Flag) Set(text string) error {
+	n, err := Parse(text)
 	if err == nil {
-		*s = sizeFlag(n)
+		*s = Flag(n)
 	}
 	return err
 }
 
-func (s *sizeFlag) String() string { return formatSize(uint64(*s)) }
+// String implements pflag.Value.
+func (s *Flag) String() string { return Format(uint64(*s)) }
 
-func (*sizeFlag) Type() string { return "size" }
+// Type implements pflag.Value.
+func (*Flag) Type() string { return "size" }

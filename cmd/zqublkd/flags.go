@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/engine"
+	"zqublkd/internal/server"
+)
+
+// addAllow adds the flags of verbs that read what is in other files than the
+// image.
+func addAllow(c *cobra.Command, a *engine.Allow) {
+	f := c.Flags()
+	f.BoolVar(&a.Backing, "allow-backing", false, "follow the names of backing files found in the image and in these: they lead anywhere this user may read")
+	f.BoolVar(&a.Data, "allow-data-file", false, "follow the name of an external data file found in the image")
+}
+
+// addShare is the flag of verbs that only look: -U as qemu-img has it.
+func addShare(c *cobra.Command, share *bool) {
+	c.Flags().BoolVarP(share, "force-share", "U", false, "look at an image that is being served; what it shows may be behind")
+}
+
+// addQuiet adds the flag of verbs that may take long.
+func addQuiet(c *cobra.Command) *bool {
+	return c.Flags().BoolP("quiet", "q", false, "print no progress, and nothing of what was done")
+}
+
+// addIdle adds --run-dir to a verb that changes an image without serving it. The
+// function it returns is the error of an image that is served, or waits for its
+// next daemon.
+func addIdle(c *cobra.Command) func(image string) error {
+	var runDir string
+	addRunDir(c, &runDir)
+	return func(image string) error { return server.Unserved(runDir, image) }
+}
+
+func addRunDir(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
+}
