@@ -107,7 +107,7 @@ refused 3 "zone 1: data at byte 3932160" zqublkd import -o "$zones" plain.raw no
 pass "imported plain disks"
 
 # What the kernel can't take is refused with the reason, and can be looked at.
-zqublkd create -o size=1088M,zone.mode=host-managed,zone.size=64K many.qcow2 2>/dev/null
+zqublkd create --force -o size=1088M,zone.mode=host-managed,zone.size=64K many.qcow2 2>/dev/null
 refused 3 "17408 zones are more than the 16384" zqublkd add many.qcow2
 equal "zones reported" "$(zqublkd report many.qcow2 | wc -l)" 17408
 zqublkd check many.qcow2 >/dev/null
