@@ -28,6 +28,7 @@ const (
 	exitInUse      = 6 // image or device in use
 
 	exitHandOver = 8 // of a daemon: its device waits for the next one
+	exitUnclean  = 9 // of a daemon that was told to end: its image was not closed in order
 
 	exitInterrupted = 130 // by SIGINT or SIGTERM
 )
@@ -36,6 +37,7 @@ const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options 
 3 the image can't be used (no qcow2, damaged, unsupported, not servable);
 4 the kernel lacks the ublk driver or a feature of it; 5 no permission;
 6 the image or device is in use; 8 (serve) the device waits for the next daemon;
+9 (serve) it was told to end, and could not close its image in order;
 130 interrupted, and nothing was left behind. check: 0 clean,
 1 could not check, 2 errors, 3 only leaked clusters.`
 
@@ -61,6 +63,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.Is(err, server.ErrUnclean):
+		return exitUnclean
 	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig),
 		errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone):
 		return exitUsage

@@ -92,7 +92,10 @@ func (s *supervisor) run() error {
 		if s.ending {
 			return server.Bury(s.runDir, s.record.ID)
 		}
-		if handedOver(err) {
+		if exited(err, exitUnclean) { // it has said why
+			return nil
+		}
+		if exited(err, exitHandOver) {
 			logrus.Info("the daemon has handed its device over")
 		} else {
 			logrus.WithError(err).Error("the daemon died")
@@ -108,10 +111,10 @@ func (s *supervisor) run() error {
 	}
 }
 
-// handedOver says that a daemon has ended so that the next can go on.
-func handedOver(err error) bool {
+// exited says that a daemon has ended by itself with a code of its own.
+func exited(err error, code int) bool {
 	var exit *exec.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() == exitHandOver
+	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
 // first starts the daemon for the first time and passes its readiness on.

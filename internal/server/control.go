@@ -44,7 +44,10 @@ type reply struct {
 	Faults []fault.Counted       `json:"faults,omitempty"`   // fault-list
 	Notes  []string              `json:"notes,omitempty"`    // powercut: what it does not do
 
+	farewell farewell // of a daemon that was told to stop
+
 	then func() // done once the client has its answer
+	end  bool   // the client is told a second time, how the end went
 }
 
 // Status is how a running device stands.
@@ -93,7 +96,12 @@ var privately = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (
 
 // converse answers one command.
 func (d *Device) converse(c net.Conn) {
-	defer c.Close()
+	told := false
+	defer func() {
+		if !told {
+			c.Close()
+		}
+	}()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	var cmd command
 	if err := json.NewDecoder(c).Decode(&cmd); err != nil {
@@ -102,6 +110,9 @@ func (d *Device) converse(c net.Conn) {
 	r := d.obey(cmd)
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	json.NewEncoder(c).Encode(r)
+	if r.end {
+		told = d.farewells.add(c)
+	}
 	if r.then != nil {
 		r.then()
 	}
@@ -128,7 +139,7 @@ func (d *Device) obey(cmd command) reply {
 		} else if err != nil {
 			return reply{Error: err.Error()}
 		}
-		return reply{then: func() { d.stopOnce.Do(func() { close(d.stopping) }) }}
+		return reply{end: true, then: func() { d.stopOnce.Do(func() { close(d.stopping) }) }}
 	}
 	return reply{Error: fmt.Sprintf("unknown verb %q", cmd.Verb)}
 }
@@ -175,10 +186,16 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 	}
 	defer folder.Close()
 	end := time.Now().Add(patience)
-	if err := converseOver(address, end, cmd, &r); gaveNoAnswer(err) {
+	f, err := converseOver(address, end, cmd, &r)
+	if gaveNoAnswer(err) {
 		return r, record.hung(patience)
 	} else if err != nil {
 		return r, noAnswer(id, err)
+	}
+	if cmd.Verb == "stop" {
+		r.farewell = f
+	} else {
+		f.conn.Close()
 	}
 	switch {
 	case len(r.Users) > 0:
@@ -189,18 +206,22 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 	return r, nil
 }
 
-// converseOver has one command answered at an address.
-func converseOver(address string, end time.Time, cmd command, r *reply) error {
+// converseOver has one command answered at an address. The connection stays, for
+// what comes after the answer.
+func converseOver(address string, end time.Time, cmd command, r *reply) (f farewell, err error) {
 	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
 	if err != nil {
-		return err
+		return f, err
 	}
-	defer c.Close()
+	f = farewell{c, json.NewDecoder(c)}
 	c.SetDeadline(end)
-	if err := json.NewEncoder(c).Encode(cmd); err != nil {
-		return err
+	if err = json.NewEncoder(c).Encode(cmd); err == nil {
+		err = f.from.Decode(r)
 	}
-	return json.NewDecoder(c).Decode(r)
+	if err != nil {
+		c.Close()
+	}
+	return f, err
 }
 
 // noAnswer says why the daemon of device id gave no answer, without the address
@@ -247,9 +268,9 @@ func AskErrors(runDir string, id uint32) ([]engine.RequestError, error) {
 	return r.Errors, err
 }
 
-// AskStop asks the daemon of device id to stop, also if it is in use with force;
-// it has not when this returns.
-func AskStop(runDir string, id uint32, force bool) error {
-	_, err := ask(runDir, id, command{Verb: "stop", Force: force})
-	return err
+// askStop asks the daemon of device id to stop, also if it is in use with force;
+// it has not when this returns. How its end went can be heard once it has ended.
+func askStop(runDir string, id uint32, force bool) (farewell, error) {
+	r, err := ask(runDir, id, command{Verb: "stop", Force: force})
+	return r.farewell, err
 }

@@ -66,10 +66,14 @@ func Delete(runDir string, id uint32, force bool) error {
 		}
 		return waitNumber(openKernel, id) // the supervisor, or the daemon it was starting, has cleared up
 	}
-	if err := AskStop(runDir, id, force); err != nil && (r.Starting || !ending(err)) {
+	last, err := askStop(runDir, id, force)
+	if err != nil && (r.Starting || !ending(err)) {
 		return err
 	}
-	return waitGone(runDir, r)
+	if err := waitGone(runDir, r); err != nil {
+		return err
+	}
+	return last.hear(r)
 }
 
 // endSupervisor keeps the daemon of r from being brought back.

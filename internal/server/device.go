@@ -43,6 +43,8 @@ type Device struct {
 	leaving  chan struct{} // closed: somebody asked for a hand-over
 	goOnce   sync.Once
 
+	farewells farewells // to who asked for the end
+
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes
 	gone *uint32        // the number of a device that was to be taken over, and that the driver has no more
@@ -111,7 +113,12 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	}
 	ending()
 	d.log.WithField("device", d.record.Node).Info("stopping")
-	return d.takeDown()
+	err := d.takeDown()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnclean, err)
+	}
+	d.farewells.say(err)
+	return err
 }
 
 // bringUp takes over a device of the image that waits for a daemon, or makes a

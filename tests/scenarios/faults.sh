@@ -122,6 +122,15 @@ bad() {
 	dmsetup resume bad
 }
 
+# unclean: del of a disk that has failed ends its daemon, for good, and says what is lost.
+unclean() {
+	! soon zqublkd del "$id" 2>out || die "del does not say that the image was not closed in order"
+	grep -q 'is gone: .*not closed in order.*zqublkd check' out || die "del: $(<out)"
+	until_ok no_devices
+	until_ok no_daemons
+	equal "list" "$(zqublkd list -n | wc -l)" 0
+}
+
 bad_disk() {
 	truncate -s 40M medium
 	loop=$(losetup -f --show medium)
@@ -161,8 +170,7 @@ bad_disk() {
 	bad fine
 	fails 'Input/output error' put data $((2 * zone)) $block
 	grep -q 'read-only from now on' "/run/zqublkd/$id/log" || die "the log says nothing: $(<"/run/zqublkd/$id/log")"
-	del
-	until_ok no_devices
+	unclean
 	mended /dev/mapper/bad
 	add /dev/mapper/bad
 	[ "$(wp 1)" -ge $((2 << 20)) ] || die "flushed data is gone: write pointer $(wp 1)"
@@ -198,8 +206,7 @@ truncated() {
 	equal "state" "$(state)" failed
 	says 'truncated while it is in use'
 	same data 0
-	del
-	until_ok no_devices
+	unclean
 	zqublkd check cut.qcow2 >out && die "check finds nothing in a truncated image"
 	rm cut.qcow2
 	pass "truncated under a live device: EIO, read-only, and says so"
