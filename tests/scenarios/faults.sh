@@ -222,7 +222,7 @@ full_run_dir() {
 		fallocate -l $((65536 - room)) /run/zqublkd/filler
 		if dev=$(soon zqublkd add disk.qcow2 2>out); then
 			id=${dev#/dev/ublkb}
-			put data 0 $block
+			put data "$(wp 0)" $block
 			soon sync "$dev"
 			del
 			until_ok no_devices
