@@ -24,6 +24,8 @@ import (
 // command is what a client asks of a running daemon, one line of JSON; reply
 // is the answer.
 type command struct {
+	Version int `json:"version,omitempty"` // of the protocol; 0: the first
+
 	Verb  string `json:"verb"`            // status, stop, errors, hand-over, powercut, and those of faults and zones
 	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
 	Force bool   `json:"force,omitempty"` // stop: even if the device is in use
@@ -36,6 +38,8 @@ type command struct {
 }
 
 type reply struct {
+	Version int `json:"version,omitempty"`
+
 	Error  string                `json:"error,omitempty"`
 	Users  []string              `json:"users,omitempty"` // stop: who keeps the device from it
 	Status *Status               `json:"status,omitempty"`
@@ -73,15 +77,12 @@ func (d *Device) listen() error {
 		return fmt.Errorf("control socket: %w", inRunDir(err))
 	}
 	d.later(l.Close)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go d.converse(c)
+	if d.cfg.WatchGroup != "" {
+		if err := shareWith(d.cfg.WatchGroup, address); err != nil {
+			return err
 		}
-	}()
+	}
+	go d.accept(l)
 	return nil
 }
 
@@ -93,30 +94,6 @@ var privately = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (
 	}
 	return err
 }}
-
-// converse answers one command.
-func (d *Device) converse(c net.Conn) {
-	told := false
-	defer func() {
-		if !told {
-			c.Close()
-		}
-	}()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	var cmd command
-	if err := json.NewDecoder(c).Decode(&cmd); err != nil {
-		return
-	}
-	r := d.obey(cmd)
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	json.NewEncoder(c).Encode(r)
-	if r.end {
-		told = d.farewells.add(c)
-	}
-	if r.then != nil {
-		r.then()
-	}
-}
 
 func (d *Device) obey(cmd command) reply {
 	switch cmd.Verb {
@@ -209,12 +186,13 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 // converseOver has one command answered at an address. The connection stays, for
 // what comes after the answer.
 func converseOver(address string, end time.Time, cmd command, r *reply) (f farewell, err error) {
-	c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
+	c, err := dialBy(address, end)
 	if err != nil {
 		return f, err
 	}
-	f = farewell{c, json.NewDecoder(c)}
+	f = farewell{c, json.NewDecoder(io.LimitReader(c, maxReply))}
 	c.SetDeadline(end)
+	cmd.Version = protocolVersion
 	if err = json.NewEncoder(c).Encode(cmd); err == nil {
 		err = f.from.Decode(r)
 	}
@@ -222,6 +200,18 @@ func converseOver(address string, end time.Time, cmd command, r *reply) (f farew
 		c.Close()
 	}
 	return f, err
+}
+
+// dialBy connects to an address until a time. Where many wait to be let in, it is
+// tried again.
+func dialBy(address string, end time.Time) (net.Conn, error) {
+	for {
+		c, err := (&net.Dialer{Deadline: end}).Dial("unix", address)
+		if !errors.Is(err, unix.EAGAIN) || time.Now().After(end) {
+			return c, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // noAnswer says why the daemon of device id gave no answer, without the address

@@ -44,6 +44,7 @@ type Device struct {
 	goOnce   sync.Once
 
 	farewells farewells // to who asked for the end
+	clients   clients   // of the control socket
 
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes

@@ -24,14 +24,16 @@ type farewells struct {
 	said  bool
 }
 
-// add keeps a client until the end; false if the end has been told already.
+// add keeps a client until the end; false if the end has been told already, or too
+// many wait for it.
 func (f *farewells) add(c net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.said {
-		f.conns = append(f.conns, c)
+	if f.said || len(f.conns) == maxClients {
+		return false
 	}
-	return !f.said
+	f.conns = append(f.conns, c)
+	return true
 }
 
 // say tells the clients how the end went. One that does not listen costs a second

@@ -30,6 +30,8 @@ type Options struct {
 	RunDir  string `json:"run_dir"` // where devices are recorded
 	// nanoseconds, for users of the device when its daemon is told to end; 0: none
 	StopWait time.Duration `json:"stop_wait"`
+	// WatchGroup's members may ask the daemon how it stands; empty: root alone.
+	WatchGroup string `json:"watch_group,omitempty"`
 }
 
 // unrecorded are the choices of a record that says nothing about them: it is from
