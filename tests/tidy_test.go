@@ -35,7 +35,7 @@ const module = "zqublkd"
 // A package that is not here may import none.
 var mayImport = map[string][]string{
 	"cmd/zqublkd": {"internal/blkdev", "internal/boottable", "internal/bytesize", "internal/devname", "internal/engine", "internal/fault",
-		"internal/imagefile", "internal/importer", "internal/output", "internal/printable", "internal/server", "internal/storage",
+		"internal/imagefile", "internal/importer", "internal/output", "internal/printable", "internal/profile", "internal/server", "internal/storage",
 		"internal/zonemap", "qcow2", "qcow2/check", "qcow2/format", "ublk", "zoned"},
 	"internal/server": {"internal/devname", "internal/engine", "internal/fault", "internal/printable",
 		"internal/statefile", "internal/storage", "qcow2/format", "ublk"},
@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/importer":            {"internal/imagefile", "internal/storage", "qcow2", "qcow2/format"},
 	"internal/imagefile":           {"internal/storage", "qcow2", "qcow2/format"},
 	"internal/statefile":           {"ublk", "zoned"},
+	"internal/profile":             {"qcow2"},
 	"internal/boottable":           {"internal/devname", "systemd"},
 	"internal/blkdev":              {"zoned"},
 	"internal/zonemap":             {"zoned"},

@@ -12,6 +12,7 @@ import (
 	"zqublkd/internal/engine"
 	"zqublkd/internal/fault"
 	"zqublkd/internal/importer"
+	"zqublkd/internal/profile"
 	"zqublkd/internal/server"
 )
 
@@ -96,7 +97,7 @@ func addCompletions(root *cobra.Command) {
 		"cache":     {string(engine.CacheNone), string(engine.CacheWriteback)},
 		"zero-copy": {string(server.ZeroCopyAuto), string(server.ZeroCopyOff)},
 		"condition": {"read-only", "offline", "full", "normal"}, "mode": {cutRandom, cutLose},
-		"status": fault.Statuses(),
+		"status": fault.Statuses(), "profile": profile.Names(),
 		"repair": {"leaks", "all"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
 		"log-level": {"error", "warn", "info", "debug", "trace"},
 	}

@@ -43,6 +43,7 @@ func TestCompletion(t *testing.T) {
 		{"create -o |size=1G,zone.rev", "size=1G,zone.revision=v6 size=1G,zone.revision=v8 size=1G,zone.revision=v11 size=1G,zone.revision=v14"},
 		{"create -o |extended_l2=on,ext", ""},
 		{"create --zone-mode |", "host-managed"},
+		{"create --profile |z", "zns zns-small zoned-ufs zn540"},
 		{"import -o |zone.cap", "zone.capacity="},
 		{"amend -o |", "zone.revision=v6 zone.revision=v8 zone.revision=v11 zone.revision=v14"},
 		{"import --format |", "raw qcow2 zbd"},

@@ -16,28 +16,38 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-func newCreate() *cobra.Command {
-	var list []string
-	var force bool
-	c := &cobra.Command{
-		Use:   "create IMAGE [SIZE]",
-		Short: "Create a zoned qcow2 image (or a plain one, without zone options)",
-		Long: `Create a qcow2 image. Options are given as qemu-img takes them, -o key=value,...,
+const createHelp = `Create a qcow2 image. Options are given as qemu-img takes them, -o key=value,...,
 or as flags of their own; -o help lists them. Sizes take K, M, G and T (powers of
 1024), as 64M, 512MiB or 1.5G.
+
+With --profile the image has zones, limits and blocks as a drive has them that
+can be bought, as many as make up the size; other options change what it says.
+--profile help lists the profiles.
 
 What the kernel could not take as a block device (a short last zone, more than
 16384 zones) is refused unless --force.
 
 With -b the new image is an overlay: it reads as the backing file, which is not
 written to, and must not be changed as long as there are overlays of it. A zoned one
-gets zones, limits, conditions and write pointers as the backing file has them now.`,
-		Example: `  zqublkd create -o zone.mode=host-managed,zone.size=64M disk.qcow2 8G
+gets zones, limits, conditions and write pointers as the backing file has them now.`
+
+const createExample = `  zqublkd create -o zone.mode=host-managed,zone.size=64M disk.qcow2 8G
   zqublkd create --size 8G --zone-size 64M --zone-conventional-zones 4 disk.qcow2
+  zqublkd create --profile zns zns.qcow2 64G
   zqublkd create plain.qcow2 512M
-  zqublkd create -b golden.qcow2 overlay.qcow2`,
+  zqublkd create -b golden.qcow2 overlay.qcow2`
+
+func newCreate() *cobra.Command {
+	var list []string
+	var force bool
+	var drive string
+	c := &cobra.Command{
+		Use:     "create IMAGE [SIZE]",
+		Short:   "Create a zoned qcow2 image (or a plain one, without zone options)",
+		Long:    createHelp,
+		Example: createExample,
 		Args: func(c *cobra.Command, args []string) error {
-			if isHelp(list) {
+			if isHelp(list) || isHelp([]string{drive}) {
 				return nil
 			}
 			return between(1, "IMAGE", "SIZE")(c, args)
@@ -45,6 +55,7 @@ gets zones, limits, conditions and write pointers as the backing file has them n
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value,...; help lists them")
 	c.Flags().BoolVar(&force, "force", false, "replace an existing image, once the new one is complete; make one that can't be served")
+	c.Flags().StringVar(&drive, "profile", "", "zones as a drive has them; help lists the drives")
 	values := make([]*string, len(createOptions))
 	for i, opt := range createOptions {
 		values[i] = c.Flags().StringP(opt.flag, shorthand[opt.key], "", opt.flagHelp())
@@ -54,12 +65,15 @@ gets zones, limits, conditions and write pointers as the backing file has them n
 		if isHelp(list) {
 			return printOptions(c.OutOrStdout(), createOptions)
 		}
+		if isHelp([]string{drive}) {
+			return printProfiles(c.OutOrStdout())
+		}
 		if len(args) > 1 {
 			if err := sizeOnce(list, values, args[1]); err != nil {
 				return usageError{err}
 			}
 		}
-		o, err := parseCreate(list, values)
+		o, err := parseProfiled(drive, list, values)
 		if err != nil {
 			return usageError{err}
 		}

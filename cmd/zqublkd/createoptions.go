@@ -148,8 +148,12 @@ func setZoneMode(o *qcow2.CreateOptions, s string) error {
 
 // parseCreate collects the options; flags of their own win over -o.
 func parseCreate(list []string, values []*string) (qcow2.CreateOptions, error) {
-	var o qcow2.CreateOptions
-	moded := false
+	return parseCreateOver(qcow2.CreateOptions{}, list, values)
+}
+
+// parseCreateOver is parseCreate that changes options which are there already.
+func parseCreateOver(o qcow2.CreateOptions, list []string, values []*string) (qcow2.CreateOptions, error) {
+	moded := o.Zone != nil
 	for _, pair := range strings.Split(strings.Join(list, ","), ",") {
 		if pair == "" {
 			continue
