@@ -69,6 +69,7 @@ var scenarios = []scenario{
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
+	{name: "clones", kernels: bothKernels, small: vm.Linux7_3, limit: 10 * time.Minute},
 	{name: "profiles", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 }

@@ -34,9 +34,10 @@ const module = "zqublkd"
 // mayImport says which packages of ours a package may import, tests aside. Arrows go down only.
 // A package that is not here may import none.
 var mayImport = map[string][]string{
-	"cmd/zqublkd": {"internal/blkdev", "internal/boottable", "internal/bytesize", "internal/devname", "internal/engine", "internal/fault",
-		"internal/imagefile", "internal/importer", "internal/output", "internal/printable", "internal/profile", "internal/server", "internal/storage",
-		"internal/zonemap", "qcow2", "qcow2/check", "qcow2/format", "ublk", "zoned"},
+	"cmd/zqublkd": {"internal/blkdev", "internal/boottable", "internal/bytesize", "internal/devname", "internal/engine",
+		"internal/fault", "internal/imagefile", "internal/importer", "internal/output", "internal/overlay",
+		"internal/printable", "internal/profile", "internal/server", "internal/storage", "internal/zonemap", "qcow2",
+		"qcow2/check", "qcow2/format", "ublk", "zoned"},
 	"internal/server": {"internal/devname", "internal/engine", "internal/fault", "internal/printable",
 		"internal/statefile", "internal/storage", "qcow2/format", "ublk"},
 	"internal/engine": {"internal/fault", "internal/groupcommit", "internal/imagefile", "internal/statefile",
@@ -46,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/imagefile":           {"internal/storage", "qcow2", "qcow2/format"},
 	"internal/statefile":           {"ublk", "zoned"},
 	"internal/profile":             {"qcow2"},
+	"internal/overlay":             {"internal/imagefile", "internal/storage", "qcow2", "qcow2/format"},
 	"internal/boottable":           {"internal/devname", "systemd"},
 	"internal/blkdev":              {"zoned"},
 	"internal/zonemap":             {"zoned"},

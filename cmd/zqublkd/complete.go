@@ -130,7 +130,7 @@ func addCompletions(root *cobra.Command) {
 					completeFlag(sub, "op", strings.Split(joined(fault.Ops), ", ")...)
 				}
 			}
-		case "list", "del", "recover", "upgrade", "errors", "powercut":
+		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "powercut":
 			c.ValidArgsFunction = completeDevices
 		case "features":
 			c.ValidArgsFunction = completeNothing

@@ -56,7 +56,8 @@ device of the running kernel, through the ublk driver.
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
 		newExport(), newConvert(), newImport(), newBench(),
-		newAdd(), newServe(), newList(), newDel(), newRecover(), newUpgrade(), newErrors(), newFault(), newPowercut(),
+		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
+		newFault(), newPowercut(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())

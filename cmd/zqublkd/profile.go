@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"zqublkd/internal/bytesize"
 	"zqublkd/internal/profile"
 	"zqublkd/qcow2"
 )
@@ -45,7 +46,7 @@ func printProfiles(w io.Writer) error {
 		if also == "" {
 			also = "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, also, formatSize(p.ZoneSize), formatSize(p.ZoneCapacity),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, also, bytesize.Format(p.ZoneSize), bytesize.Format(p.ZoneCapacity),
 			p.Share(), orNone(p.MaxOpen), orNone(p.MaxActive), appendLimit(p.MaxAppendBytes), p.Block, p.Drive)
 	}
 	return t.Flush()
@@ -62,5 +63,5 @@ func appendLimit(bytes uint32) string {
 	if bytes == 0 {
 		return "-"
 	}
-	return formatSize(uint64(bytes))
+	return bytesize.Format(uint64(bytes))
 }

@@ -236,6 +236,12 @@ func (d *Disk) fd(e qcow2.Extent, piece []byte) (int, bool) {
 // Abandon makes Close leave the image as it is, as the end of the process does.
 func (d *Disk) Abandon() { d.frozen.Store(true) }
 
+// Discard is Abandon of a disk whose image nobody is to read again: nothing is made durable.
+func (d *Disk) Discard() {
+	d.frozen.Store(true)
+	d.img.Abandon()
+}
+
 // Close flushes and closes the image. No request may be on its way.
 func (d *Disk) Close() error {
 	d.changing.Lock()

@@ -30,6 +30,8 @@ type command struct {
 	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
 	Force bool   `json:"force,omitempty"` // stop: even if the device is in use
 
+	Discard bool `json:"discard,omitempty"` // stop: nobody reads the image again
+
 	Rule  *fault.Rule           `json:"rule,omitempty"`     // fault-add
 	Fault int                   `json:"fault_id,omitempty"` // fault-clear; 0: all
 	Cut   engine.Cut            `json:"cut"`                // powercut
@@ -115,6 +117,9 @@ func (d *Device) obey(cmd command) reply {
 			return reply{Users: held.Holders}
 		} else if err != nil {
 			return reply{Error: err.Error()}
+		}
+		if cmd.Discard {
+			d.disk.Discard()
 		}
 		return reply{end: true, then: func() { d.stopOnce.Do(func() { close(d.stopping) }) }}
 	}
@@ -258,9 +263,15 @@ func AskErrors(runDir string, id uint32) ([]engine.RequestError, error) {
 	return r.Errors, err
 }
 
-// askStop asks the daemon of device id to stop, also if it is in use with force;
-// it has not when this returns. How its end went can be heard once it has ended.
-func askStop(runDir string, id uint32, force bool) (farewell, error) {
-	r, err := ask(runDir, id, command{Verb: "stop", Force: force})
+// stopping says how a device is stopped.
+type stopping struct {
+	force   bool // even if it is in use
+	discard bool // nobody reads its image again: nothing is made durable
+}
+
+// askStop asks the daemon of device id to stop; it has not when this returns. How its end
+// went can be heard once it has ended.
+func askStop(runDir string, id uint32, s stopping) (farewell, error) {
+	r, err := ask(runDir, id, command{Verb: "stop", Force: s.force, Discard: s.discard})
 	return r.farewell, err
 }

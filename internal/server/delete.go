@@ -36,6 +36,16 @@ const deleteTimeout = 60 * time.Second
 // refuses one that is in use, unless force. A device whose daemon is dead is
 // deleted from here, under its lock.
 func Delete(runDir string, id uint32, force bool) error {
+	return stopAndDelete(runDir, id, stopping{force: force})
+}
+
+// Discard is Delete of a device whose image nobody reads again: nothing of it is made
+// durable, which takes no time. It refuses one that is in use.
+func Discard(runDir string, id uint32) error {
+	return stopAndDelete(runDir, id, stopping{discard: true})
+}
+
+func stopAndDelete(runDir string, id uint32, s stopping) error {
 	r, err := ReadRecord(runDir, id)
 	if errors.Is(err, os.ErrNotExist) {
 		return NotOurs(runDir, id)
@@ -45,7 +55,7 @@ func Delete(runDir string, id uint32, force bool) error {
 	}
 	if r.Alive { // before its device is touched
 		err := r.notHung(runDir)
-		if err != nil && force {
+		if err != nil && s.force {
 			if err = r.endHung(); err == nil {
 				return waitGone(runDir, r)
 			}
@@ -54,7 +64,7 @@ func Delete(runDir string, id uint32, force bool) error {
 			return err
 		}
 	}
-	if err := refuseUsed(r, force); err != nil {
+	if err := refuseUsed(r, s.force); err != nil {
 		return err
 	}
 	if !r.Alive {
@@ -66,7 +76,7 @@ func Delete(runDir string, id uint32, force bool) error {
 		}
 		return waitNumber(openKernel, id) // the supervisor, or the daemon it was starting, has cleared up
 	}
-	last, err := askStop(runDir, id, force)
+	last, err := askStop(runDir, id, s)
 	if err != nil && (r.Starting || !ending(err)) {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestFarewell(t *testing.T) {
 			if c.fail {
 				d.disk.File().Close()
 			}
-			last, err := askStop(w.run, r.ID, false)
+			last, err := askStop(w.run, r.ID, stopping{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,7 +67,7 @@ func TestHung(t *testing.T) {
 		"recover":     func() error { _, err := Orphan(run, 900); return err },
 		"upgrade":     func() error { _, err := HandOver(run, 900); return err },
 		"zones":       func() error { return NotHung(run, 900) },
-		"stop by API": func() error { _, err := askStop(run, 900, false); return err },
+		"stop by API": func() error { _, err := askStop(run, 900, stopping{}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -138,7 +138,7 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 	}
 	t.Run("others", func(t *testing.T) {
 		asOther(t, func() {
-			if _, err := askStop(run, 0, false); !errors.Is(err, os.ErrPermission) {
+			if _, err := askStop(run, 0, stopping{}); !errors.Is(err, os.ErrPermission) {
 				t.Errorf("another user asked for the end: %v", err)
 			}
 		})
@@ -148,7 +148,7 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 		t.Error("the device stops")
 	default:
 	}
-	if _, err := askStop(run, 0, false); err != nil {
+	if _, err := askStop(run, 0, stopping{}); err != nil {
 		t.Error(err)
 	}
 	<-d.stopping

@@ -64,7 +64,7 @@ func TestStopWaitsForUsers(t *testing.T) {
 			cancel()
 			if c.force != 0 {
 				time.Sleep(c.force)
-				if _, err := askStop(w.run, id, true); err != nil {
+				if _, err := askStop(w.run, id, stopping{force: true}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -132,7 +132,7 @@ func TestStopRefusedByTheDriver(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.info.Flags |= ublk.FeatureSafeStop
-	_, err := askStop(w.run, d.info.ID, false)
+	_, err := askStop(w.run, d.info.ID, stopping{})
 	var held *HeldError
 	if !errors.As(err, &held) || !strings.Contains(err.Error(), "opened just now") {
 		t.Errorf("in use: %v", err)
@@ -143,7 +143,7 @@ func TestStopRefusedByTheDriver(t *testing.T) {
 	default:
 	}
 	safe.busy.Store(false)
-	if _, err := askStop(w.run, d.info.ID, false); err != nil {
+	if _, err := askStop(w.run, d.info.ID, stopping{}); err != nil {
 		t.Error(err)
 	}
 	<-d.stopping

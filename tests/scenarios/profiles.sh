@@ -33,7 +33,7 @@ drive() {
 	[ "$3" = "$4" ] || fails 'Input/output error' dd if=/dev/zero of="$dev" bs=4k seek=$((start + $4 * mib)) oflag=direct,seek_bytes conv=notrunc count=1
 	blkzone reset "$dev"
 	del
-	verify_image disk.qcow2
+	zqublkd check disk.qcow2 >log || die "$(<log)" # the disk is too large to be compared
 	pass "$1, $zones zones"
 }
 
