@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 load_driver
 
-rounds=3 together=3
+rounds=2 together=2
 [ "$SIZE" = small ] || { rounds=50 together=8; }
 mkdir golden over dirs
 
