@@ -75,10 +75,10 @@ func amendRound(t *testing.T, m *storagetest.Mem) {
 }
 
 func TestAmendVectors(t *testing.T) {
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		t.Run(v.File, func(t *testing.T) {
 			t.Parallel()
-			m := v.image(t)
+			m := v.Image(t)
 			if v.File == "v6/g10-gt4g.qcow2.gz" {
 				_, err := Amend(m, AmendOptions{Revision: "v8"})
 				mustSay(t, err, ErrWrapped, "check --repair all")

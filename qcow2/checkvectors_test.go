@@ -18,9 +18,9 @@ import (
 // TestCheckVectors: images made by patched QEMUs are sound, and stock QEMU
 // thinks so too but for the zone table.
 func TestCheckVectors(t *testing.T) {
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		t.Run(v.File, func(t *testing.T) {
-			f := v.image(t)
+			f := v.Image(t)
 			r := qcow2test.MustCheck(t, f, check.Options{})
 			if v.File == "v6/g10-gt4g.qcow2.gz" && strings.Count(qcow2test.Text(r), "wrapped entry") != 11 {
 				t.Error("of 12 zones from 4 GiB on one has been written to")
@@ -40,8 +40,8 @@ func TestCheckVectors(t *testing.T) {
 // TestRepairVector: the wrapped entries of a real image become what they
 // should have been, FULL what every reader takes, and nothing else changes.
 func TestRepairVector(t *testing.T) {
-	for _, v := range loadVectors(t) {
-		f := v.image(t)
+	for _, v := range qcow2test.Vectors(t, "testdata") {
+		f := v.Image(t)
 		before := mustOpen(t, f)
 		zones := entriesOf(t, before.table)
 		r := qcow2test.MustCheck(t, f, check.Options{Repair: check.RepairAll})

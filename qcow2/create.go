@@ -19,7 +19,7 @@ func Create(f storage.File, o CreateOptions) error {
 		return err
 	}
 	b := builder{options: o}
-	b.geo = b.options.geometry()
+	b.geo = b.options.Geometry()
 	b.arrange()
 	header, err := b.header()
 	if err != nil {

@@ -86,12 +86,12 @@ func TestCreateDefaults(t *testing.T) {
 // extension, byte for byte, the same feature names and the same zone table.
 func TestCreateAsQEMUDoes(t *testing.T) {
 	n := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		if !strings.HasSuffix(v.File, "/g00-empty-spec-example.qcow2.gz") {
 			continue
 		}
 		n++
-		theirs, err := Open(v.image(t), OpenOptions{ReadOnly: true})
+		theirs, err := Open(v.Image(t), OpenOptions{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}

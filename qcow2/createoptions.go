@@ -41,8 +41,8 @@ const (
 	DefaultRevision              = "v6"
 )
 
-// withDefaults fills in what was left out.
-func (o CreateOptions) withDefaults() CreateOptions {
+// WithDefaults returns the options with what was left out, but for the size.
+func (o CreateOptions) WithDefaults() CreateOptions {
 	setDefault(&o.ClusterSize, DefaultClusterSize)
 	setDefault(&o.RefcountBits, DefaultRefcountBits)
 	if o.Zone == nil {
@@ -82,7 +82,7 @@ func (o CreateOptions) complete() (CreateOptions, error) {
 	if err != nil {
 		return o, err
 	}
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	for _, check := range []func() error{o.validateCluster, o.validateSize, o.validateZones} {
 		if err := check(); err != nil {
 			return o, err
@@ -122,11 +122,12 @@ func (o *CreateOptions) validateSize() error {
 
 // largestSize is the virtual size the largest L1 table maps; bytes.
 func (o *CreateOptions) largestSize() uint64 {
-	g := o.geometry()
+	g := o.Geometry()
 	return min(format.MaxL1Bytes/8*g.L2Coverage(), format.MaxVirtualSize&^(1<<format.MaxClusterBits-1))
 }
 
-func (o *CreateOptions) geometry() format.Geometry {
+// Geometry returns the sizes that follow from the options, once they pass Validate.
+func (o *CreateOptions) Geometry() format.Geometry {
 	h := &format.Header{ClusterBits: log2(o.ClusterSize), RefcountOrder: log2(uint64(o.RefcountBits))}
 	if o.ExtendedL2 {
 		h.Incompatible = format.IncompatExtendedL2

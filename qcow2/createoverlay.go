@@ -34,7 +34,7 @@ func (o CreateOptions) overBacking() (CreateOptions, error) {
 		return o, err
 	}
 	if b.Image != nil && b.Image.zones != nil {
-		return o.overZones(b.Image)
+		return o.OverZones(b.Image)
 	}
 	if o.Zone != nil {
 		return o, &format.OptionError{Option: "zone.mode", Value: "host-managed", Rule: "the backing file has no zones, and an overlay has those of its backing file"}
@@ -73,8 +73,9 @@ func (i *Image) mayBack() error {
 	return nil
 }
 
-// overZones fills in what a zoned image decides of an overlay or a copy of it.
-func (o CreateOptions) overZones(base *Image) (CreateOptions, error) {
+// OverZones returns the options of an overlay or a copy of a zoned image: what base decides is
+// filled in.
+func (o CreateOptions) OverZones(base *Image) (CreateOptions, error) {
 	z, next := base.zones, ZoneOptions{}
 	if o.Zone != nil {
 		next.Revision = o.Zone.Revision

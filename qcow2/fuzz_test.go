@@ -144,7 +144,7 @@ func FuzzSnapshotTable(f *testing.F) {
 		if err == nil && uint32(len(list)) != count {
 			t.Fatalf("%d of %d snapshots listed", len(list), count)
 		}
-		if i.ReadOnly() && i.refused(UseWrite) == nil {
+		if i.ReadOnly() && i.Refused(UseWrite) == nil {
 			t.Fatal("not writable, and no reason given")
 		}
 	})

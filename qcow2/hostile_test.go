@@ -6,11 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
-	"time"
 
 	"zqublkd/internal/heaptest"
 	"zqublkd/internal/storage"
-	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/check"
 	"zqublkd/qcow2/format"
 )
@@ -240,41 +238,5 @@ func TestRefcountsUsed(t *testing.T) {
 				t.Errorf("order %d: %d used up to %d", order, n, k)
 			}
 		}
-	}
-}
-
-// A million zones and many runs of conditions: an export asks for each zone.
-func TestC39_ExportOfManyConditions(t *testing.T) {
-	const zones, runs, size = 1 << 20, 80000, 2 << 20
-	m := new(storagetest.Mem)
-	create(t, m, CreateOptions{Size: zones * size, ClusterSize: 2 << 20, Zone: &ZoneOptions{Size: size, Revision: "v6"}}).Close()
-	i, err := Open(m, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var p format.PrivateExtension
-	for k := range uint32(runs) {
-		p.Conditions = append(p.Conditions, format.ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: format.ZoneOffline})
-	}
-	if err := i.replaceExtension(format.Extension{Type: format.ExtPrivate, Data: p.Encode()}); err != nil {
-		t.Fatal(err)
-	}
-	if err := i.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// Every zone claims to be full, so that each has to be looked up.
-	for k := range uint64(zones) {
-		word := binary.LittleEndian.AppendUint64(nil, (k+1)*size)
-		put(t, m, i.zones.TableOffset+k*format.ZoneEntrySize, word)
-	}
-	if i, err = Open(m, OpenOptions{ReadOnly: true}); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	if err := Export(i, new(storagetest.Mem), ExportOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(began); took > heaptest.MostTime {
-		t.Errorf("took %v", took)
 	}
 }

@@ -63,6 +63,9 @@ func (i *Image) Zoned() *format.ZonedInfo { return i.zones }
 // VirtualSize is the size of the virtual disk in bytes.
 func (i *Image) VirtualSize() uint64 { return i.size }
 
+// Geometry returns the sizes that the cluster size decides.
+func (i *Image) Geometry() format.Geometry { return i.geo }
+
 // ClusterSize is the size of a cluster in bytes.
 func (i *Image) ClusterSize() uint64 { return i.geo.ClusterSize() }
 

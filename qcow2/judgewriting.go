@@ -12,7 +12,7 @@ import (
 // for writing would object to, and writes nothing. It looks at all metadata
 // that is claimed then, so it takes as long.
 func (i *Image) JudgeWriting() {
-	if i.refused(UseRead) != nil {
+	if i.Refused(UseRead) != nil {
 		return
 	}
 	i.enterRegions()

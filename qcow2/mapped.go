@@ -26,7 +26,7 @@ func (m Mapped) joins(next Mapped) bool {
 // Map visits all of the disk in its order, run by run. Holes of the files are
 // zeros, as far as the files tell.
 func (i *Image) Map(visit func(Mapped) error) error {
-	if err := i.refused(UseRead); err != nil {
+	if err := i.Refused(UseRead); err != nil {
 		return err
 	}
 	m := newMapper(i)

@@ -35,8 +35,8 @@ func (i *Image) refuse(stops Use, err error) {
 	}
 }
 
-// refused is the first reason against a use.
-func (i *Image) refused(use Use) error {
+// Refused returns the first reason against a use, nil if there is none.
+func (i *Image) Refused(use Use) error {
 	for _, r := range i.obstacles {
 		if r.Stops <= use {
 			return r.Err

@@ -66,7 +66,7 @@ func Open(f storage.File, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := i.refused(UseRead); err != nil && !o.Lenient {
+	if err := i.Refused(UseRead); err != nil && !o.Lenient {
 		return nil, err
 	}
 	if o.ReadOnly {

@@ -11,7 +11,7 @@ import (
 // openWritable makes an image that was loaded for reading fit for writing.
 func (i *Image) openWritable(o OpenOptions) error {
 	i.enterRegions()
-	if err := i.refused(UseWrite); err != nil {
+	if err := i.Refused(UseWrite); err != nil {
 		if o.Lenient {
 			return nil
 		}

@@ -11,7 +11,7 @@ import (
 // ReadAt fills p from byte off of the virtual disk, whatever way it is stored.
 // It may block on I/O.
 func (i *Image) ReadAt(p []byte, off uint64) error {
-	if err := i.refused(UseRead); err != nil {
+	if err := i.Refused(UseRead); err != nil {
 		return err
 	}
 	if err := i.checkRange(off, uint64(len(p))); err != nil {

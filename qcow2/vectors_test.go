@@ -3,89 +3,22 @@
 package qcow2
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
-// vector is one image made by the tools of a patched QEMU, and what those tools
-// said about it.
-type vector struct {
-	File        string
-	Layout      string
-	VirtualSize uint64 `json:"virtual_size"`
-	Extension   struct {
-		ZoneSize     uint64 `json:"zone_size"`
-		ZoneCapacity uint64 `json:"zone_capacity"`
-		Conventional uint32 `json:"conventional_zones"`
-		Zones        uint32 `json:"nr_zones"`
-		MaxActive    uint32 `json:"max_active_zones"`
-		MaxOpen      uint32 `json:"max_open_zones"`
-		MaxAppend    uint32 `json:"max_append_bytes"`
-		TableOffset  uint64 `json:"zonedmeta_offset"`
-	}
-	Zones []struct {
-		Start, Len, WP uint64 // 512-byte sectors
-		Cond, Type     int
-	}
-	RawSHA  string `json:"raw_sha256"`
-	FileSHA string `json:"file_sha256"`
-}
-
-func loadVectors(t testing.TB) []vector {
-	t.Helper()
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []vector
-	if err := json.Unmarshal(raw, &list); err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func (v *vector) image(t testing.TB) *storagetest.Mem {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", filepath.FromSlash(v.File)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := hex.EncodeToString(sum(data)); got != v.FileSHA {
-		t.Fatalf("testdata/%s has sha256 %s, want %s", v.File, got, v.FileSHA)
-	}
-	return storagetest.NewMem(data)
-}
-
-func sum(b []byte) []byte {
-	s := sha256.Sum256(b)
-	return s[:]
-}
-
 func TestVectors(t *testing.T) {
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		t.Run(v.File, func(t *testing.T) {
 			t.Parallel()
-			i, err := Open(v.image(t), OpenOptions{ReadOnly: true})
+			i, err := Open(v.Image(t), OpenOptions{ReadOnly: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +29,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-func checkVectorInfo(t *testing.T, v *vector, i *Image) {
+func checkVectorInfo(t *testing.T, v *qcow2test.Vector, i *Image) {
 	x, z := v.Extension, i.Zoned()
 	want := format.ZonedInfo{
 		Revision: v.Layout, ZoneSize: x.ZoneSize, ZoneCapacity: x.ZoneCapacity, Conventional: x.Conventional,
@@ -117,7 +50,7 @@ func checkVectorInfo(t *testing.T, v *vector, i *Image) {
 
 // checkVectorZones compares with what those tools reported, where they were
 // right: a v6 zone from 4 GiB on is EMPTY if its entry is wrapped.
-func checkVectorZones(t *testing.T, v *vector, i *Image) {
+func checkVectorZones(t *testing.T, v *qcow2test.Vector, i *Image) {
 	entries := entriesOf(t, i.table)
 	for k, want := range v.Zones {
 		got := entries[k]
@@ -157,7 +90,7 @@ func condition(z *format.ZonedInfo, k uint32, e format.ZoneEntry) int {
 
 // checkVectorDisk compares the disk's hash. Hashing zeros takes long, so if a v6
 // image holds the same disk, what isn't zero is compared with that.
-func checkVectorDisk(t *testing.T, v *vector, i *Image) {
+func checkVectorDisk(t *testing.T, v *qcow2test.Vector, i *Image) {
 	if v.RawSHA == "" {
 		return
 	}
@@ -173,10 +106,10 @@ func checkVectorDisk(t *testing.T, v *vector, i *Image) {
 }
 
 // sameDiskInV6 is nil if there is none.
-func sameDiskInV6(t *testing.T, v *vector) *Image {
-	for _, w := range loadVectors(t) {
+func sameDiskInV6(t *testing.T, v *qcow2test.Vector) *Image {
+	for _, w := range qcow2test.Vectors(t, "testdata") {
 		if w.Layout == "v6" && w.RawSHA == v.RawSHA && filepath.Base(w.File) == filepath.Base(v.File) {
-			i, err := Open(w.image(t), OpenOptions{ReadOnly: true})
+			i, err := Open(w.Image(t), OpenOptions{ReadOnly: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,11 +160,11 @@ func content(t testing.TB, i *Image) string {
 func TestVectorsAbove4GiB(t *testing.T) {
 	hashes := make(map[string]bool)
 	n := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		if v.RawSHA != "" {
 			continue
 		}
-		i, err := Open(v.image(t), OpenOptions{ReadOnly: true})
+		i, err := Open(v.Image(t), OpenOptions{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,11 +177,11 @@ func TestVectorsAbove4GiB(t *testing.T) {
 }
 
 func TestWrappedTableStopsWriting(t *testing.T) {
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "testdata") {
 		if v.File != "v6/g10-gt4g.qcow2.gz" {
 			continue
 		}
-		if _, err := Open(v.image(t), OpenOptions{}); !errors.Is(err, ErrWrapped) {
+		if _, err := Open(v.Image(t), OpenOptions{}); !errors.Is(err, ErrWrapped) {
 			t.Errorf("opened for writing with error %v", err)
 		}
 		return

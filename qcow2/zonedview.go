@@ -9,22 +9,25 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// zonedView is the disk of an image as its zones make it read: a sequential one
-// as zeros above its write pointer, an offline one altogether. It is one
-// goroutine's.
-type zonedView struct {
+// ZonedView is the disk of an image as its zones make it read: a sequential one
+// as zeros above its write pointer, an offline one altogether. One goroutine may use it.
+type ZonedView struct {
 	*Image
 	entries format.ZoneReader
 	stored  bool // as it is stored, whatever its zones say
 }
 
-func (i *Image) zonedView() *zonedView {
-	return &zonedView{Image: i, entries: format.ZoneReader{ZoneTable: i.table}}
+// ZonedView returns the view by the rules of the zones.
+func (i *Image) ZonedView() *ZonedView {
+	return &ZonedView{Image: i, entries: format.ZoneReader{ZoneTable: i.table}}
 }
 
-// nextStored is the first byte from off on that may be anything but zero, or
+// StoredView returns the disk as it is stored, whatever its zones say.
+func (i *Image) StoredView() *ZonedView { return &ZonedView{Image: i, stored: true} }
+
+// NextStored returns the first byte from off on that may be anything but zero, or
 // the end of the disk.
-func (d *zonedView) nextStored(off uint64) (uint64, error) {
+func (d *ZonedView) NextStored(off uint64) (uint64, error) {
 	for off < d.size {
 		end, zero, err := d.ruledTo(off)
 		if err != nil {
@@ -67,8 +70,8 @@ func (i *Image) holeAt(x Extent) uint64 {
 	return min(uint64(at)-x.Host, x.Len)
 }
 
-// readByRule is ReadAt, but for zeros above write pointers.
-func (d *zonedView) readByRule(p []byte, off uint64) error {
+// ReadByRule reads as ReadAt does, with zeros above write pointers.
+func (d *ZonedView) ReadByRule(p []byte, off uint64) error {
 	for len(p) > 0 {
 		end, zero, err := d.ruledTo(off)
 		if err != nil {
@@ -87,7 +90,7 @@ func (d *zonedView) readByRule(p []byte, off uint64) error {
 
 // ruledTo says whether the zones make the disk read as zeros at off, and up to
 // where the same holds.
-func (d *zonedView) ruledTo(off uint64) (end uint64, zero bool, err error) {
+func (d *ZonedView) ruledTo(off uint64) (end uint64, zero bool, err error) {
 	z := d.Image.zones
 	if z == nil || d.stored {
 		return d.size, false, nil

@@ -13,6 +13,7 @@ import (
 	"zqublkd/internal/output"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 )
 
 func newConvert() *cobra.Command {
@@ -53,14 +54,14 @@ of create; of zones zone.revision only. A plain copy is what export writes.`,
 		}
 		p := output.NewProgress(c.ErrOrStderr(), "convert", *quiet)
 		defer p.End()
-		return convert(c, args[0], args[1], o, following(allow), force, p)
+		return convertImage(c, args[0], args[1], o, following(allow), force, p)
 	}
 	interruptible(c, "no image was made")
 	return c
 }
 
-// convert writes a file that takes the place of OUT when it is complete.
-func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files imagefile.Options, force bool,
+// convertImage writes a file that takes the place of OUT when it is complete.
+func convertImage(c *cobra.Command, from, to string, image qcow2.CreateOptions, files imagefile.Options, force bool,
 	p *output.Progress) error {
 	files.Options = storage.Options{ReadOnly: true}
 	in, err := imagefile.Open(from, files)
@@ -68,7 +69,7 @@ func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files
 		return err
 	}
 	defer in.Close()
-	o := qcow2.ConvertOptions{Image: image, Progress: func(done uint64) { p.Bytes(done, in.Image.VirtualSize()) }}
+	o := convert.Options{Image: image, Progress: func(done uint64) { p.Bytes(done, in.Image.VirtualSize()) }}
 	if err := o.Validate(in.Image); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
@@ -77,7 +78,7 @@ func convert(c *cobra.Command, from, to string, image qcow2.CreateOptions, files
 		return err
 	}
 	defer out.Close()
-	if err = qcow2.Convert(in.Image, out, o); err == nil {
+	if err = convert.Convert(in.Image, out, o); err == nil {
 		err = out.Publish()
 	}
 	if err != nil {

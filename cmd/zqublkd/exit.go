@@ -14,6 +14,7 @@ import (
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 )
@@ -79,7 +80,7 @@ func exitCode(err error) int {
 	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed),
 		errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
-		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, qcow2.ErrContent), errors.Is(err, importer.ErrDump),
+		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, convert.ErrContent), errors.Is(err, importer.ErrDump),
 		errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}

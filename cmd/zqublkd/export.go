@@ -17,6 +17,7 @@ import (
 	"zqublkd/internal/output"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
 )
 
@@ -53,7 +54,7 @@ Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 			p := output.NewProgress(c.ErrOrStderr(), "export", *quiet)
 			defer p.End()
 			if args[1] == stdoutName {
-				err = qcow2.ExportRaw(in.Image, qcow2.RawStream{W: c.OutOrStdout()}, exportOptions(in, p))
+				err = convert.ExportRaw(in.Image, convert.RawStream{W: c.OutOrStdout()}, exportOptions(in, p))
 			} else {
 				err = export(in, args[1], kind, force, p)
 			}
@@ -111,22 +112,22 @@ func export(in *imagefile.Opened, to, kind string, force bool, p *output.Progres
 	return errors.Join(err, out.Close())
 }
 
-func exportQcow2(img *qcow2.Image, out *storage.Draft, o qcow2.ExportOptions) error {
-	return qcow2.Export(img, out, o)
+func exportQcow2(img *qcow2.Image, out *storage.Draft, o convert.ExportOptions) error {
+	return convert.Export(img, out, o)
 }
 
-func exportRaw(img *qcow2.Image, out *storage.Draft, o qcow2.ExportOptions) error {
-	sink, err := qcow2.NewRawFile(out, img.VirtualSize(), out.Blank())
+func exportRaw(img *qcow2.Image, out *storage.Draft, o convert.ExportOptions) error {
+	sink, err := convert.NewRawFile(out, img.VirtualSize(), out.Blank())
 	if err != nil {
 		return fmt.Errorf("%s: %w", out.Path(), err)
 	}
-	return qcow2.ExportRaw(img, sink, o)
+	return convert.ExportRaw(img, sink, o)
 }
 
 // exportOptions returns options that tell p how far it is.
-func exportOptions(in *imagefile.Opened, p *output.Progress) qcow2.ExportOptions {
+func exportOptions(in *imagefile.Opened, p *output.Progress) convert.ExportOptions {
 	all := in.Image.VirtualSize()
-	return qcow2.ExportOptions{Progress: func(done uint64) { p.Bytes(done, all) }}
+	return convert.ExportOptions{Progress: func(done uint64) { p.Bytes(done, all) }}
 }
 
 // noteOffline says what of the disk is not in its export.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
 )
 
@@ -166,7 +167,7 @@ func (d *Dump) writePointers() []uint64 {
 		case z.Type == typeConventional || z.Condition == condEmpty || z.Condition == condOffline:
 			wps[k] = z.Start
 		case z.Condition == condReadOnly:
-			wps[k] = qcow2.UnknownPointer
+			wps[k] = convert.UnknownPointer
 		case z.Condition == condFull:
 			wps[k] = z.Start + z.Capacity
 		default:

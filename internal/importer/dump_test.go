@@ -13,6 +13,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
 )
 
@@ -106,7 +107,7 @@ func TestImportLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Import(disk, image, Options{Force: false, Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{Size: 1 << 20, Capacity: 512 << 10}}})
-	if !errors.Is(err, qcow2.ErrContent) {
+	if !errors.Is(err, convert.ErrContent) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(image); !os.IsNotExist(err) {
@@ -177,7 +178,7 @@ func FuzzParseDump(f *testing.F) {
 			return
 		}
 		for k, wp := range d.writePointers() {
-			if z := d.Zones[k]; wp != qcow2.UnknownPointer && (wp < z.Start || wp-z.Start > z.Length) {
+			if z := d.Zones[k]; wp != convert.UnknownPointer && (wp < z.Start || wp-z.Start > z.Length) {
 				t.Fatalf("zone %d: %+v has its write pointer at %d", k, z, wp)
 			}
 		}

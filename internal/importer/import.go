@@ -11,6 +11,7 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
 )
 
@@ -43,8 +44,8 @@ type Options struct {
 type job struct {
 	close  func() error
 	files  []*storage.OSFile
-	source qcow2.Source
-	qcow2.ImportOptions
+	source convert.Source
+	convert.ImportOptions
 }
 
 // ErrForeign: the source is in a format that can't be read.
@@ -68,7 +69,7 @@ func Import(from, to string, o Options) error {
 	if o.Progress != nil {
 		j.Progress = func(done uint64) { o.Progress(done, j.source.Size()) }
 	}
-	if err = qcow2.Import(j.source, out, j.ImportOptions); err == nil {
+	if err = convert.Import(j.source, out, j.ImportOptions); err == nil {
 		err = out.Publish()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
@@ -124,7 +125,7 @@ func openRaw(path string, o Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.job(f.Close, f)(qcow2.RawSource(f))
+	return o.job(f.Close, f)(convert.RawSource(f))
 }
 
 func openQcow2(path string, o Options) (*job, error) {
@@ -133,16 +134,16 @@ func openQcow2(path string, o Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.job(in.Close, in.Files()...)(qcow2.ImageSource(in.Image))
+	return o.job(in.Close, in.Files()...)(convert.ImageSource(in.Image))
 }
 
 // job makes one of an opened source, or closes its files.
-func (o Options) job(close func() error, files ...*storage.OSFile) func(qcow2.Source, error) (*job, error) {
-	return func(src qcow2.Source, err error) (*job, error) {
+func (o Options) job(close func() error, files ...*storage.OSFile) func(convert.Source, error) (*job, error) {
+	return func(src convert.Source, err error) (*job, error) {
 		if err != nil {
 			return nil, errors.Join(err, close())
 		}
-		return &job{close, files, src, qcow2.ImportOptions{Image: o.Image}}, nil
+		return &job{close, files, src, convert.ImportOptions{Image: o.Image}}, nil
 	}
 }
 

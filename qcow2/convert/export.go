@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
+	"cmp"
 	"fmt"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -31,19 +33,19 @@ const exportStep = 1 << 20
 // Above the write pointer a sequential zone reads as zeros by rule, whatever
 // the image holds there, and an offline zone, which nobody can read, altogether.
 // Nobody may write to src meanwhile.
-func Export(src *Image, out storage.File, o ExportOptions) error {
-	if err := src.refused(UseRead); err != nil {
+func Export(src *qcow2.Image, out storage.File, o ExportOptions) error {
+	if err := src.Refused(qcow2.UseRead); err != nil {
 		return err
 	}
-	setDefault(&o.ClusterSize, DefaultClusterSize)
-	w, err := newPlainWriter(out, src.size, o.ClusterSize)
+	o.ClusterSize = cmp.Or(o.ClusterSize, qcow2.DefaultClusterSize)
+	w, err := newPlainWriter(out, src.VirtualSize(), o.ClusterSize)
 	if err != nil {
 		return err
 	}
-	if src.zones == nil { // its partition table counts in the blocks it was made with
+	if src.Zoned() == nil { // its partition table counts in the blocks it was made with
 		w.block = src.LogicalBlockSize()
 	}
-	e := exporter{src: src.zonedView(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
+	e := exporter{src: src.ZonedView(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err
 	}
@@ -51,20 +53,20 @@ func Export(src *Image, out storage.File, o ExportOptions) error {
 }
 
 type exporter struct {
-	src      *zonedView
+	src      *qcow2.ZonedView
 	out      *plainWriter
 	progress func(uint64)
 	buf      []byte // a multiple of clusters of out
 }
 
 func (e *exporter) copy() error {
-	for off := uint64(0); off < e.src.size; {
-		next, err := e.src.nextStored(off)
+	for off := uint64(0); off < e.src.VirtualSize(); {
+		next, err := e.src.NextStored(off)
 		if err != nil {
 			return err
 		}
 		off = max(off, e.out.geo.ClusterStart(next))
-		n := min(uint64(len(e.buf)), e.src.size-off)
+		n := min(uint64(len(e.buf)), e.src.VirtualSize()-off)
 		if err := e.step(e.buf[:n], off); err != nil {
 			return err
 		}
@@ -82,7 +84,7 @@ func (e *exporter) step(p []byte, off uint64) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if err := e.src.readByRule(p, off); err != nil {
+	if err := e.src.ReadByRule(p, off); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	whole := e.buf[:format.RoundUp(uint64(len(p)), e.out.geo.ClusterSize())]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 	"zqublkd/qcow2/qcow2test"
 )
@@ -19,13 +20,13 @@ import (
 func imported(t interface {
 	Fatalf(string, ...any)
 	Fatal(...any)
-}, src Source, o ImportOptions) *Image {
+}, src Source, o ImportOptions) *qcow2.Image {
 	m := new(storagetest.Mem)
 	if err := Import(src, m, o); err != nil {
 		t.Fatal(err)
 	}
 	qcow2test.MustBeSound(t, m, true)
-	i, err := Open(m, OpenOptions{})
+	i, err := qcow2.Open(m, qcow2.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,9 +47,9 @@ func TestImport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const zone, capacity = 256 << 10, 192 << 10
 		block := rapid.SampledFrom([]uint32{512, 4096}).Draw(t, "block")
-		o := CreateOptions{
+		o := qcow2.CreateOptions{
 			Size: 8 * zone, ClusterSize: rapid.SampledFrom([]uint64{512, 4096, 64 << 10, 256 << 10}).Draw(t, "cluster"), LogicalBlockSize: block,
-			Zone: &ZoneOptions{Size: zone, Capacity: capacity, Conventional: 1, Revision: rapid.SampledFrom(format.Revisions).Draw(t, "layout")},
+			Zone: &qcow2.ZoneOptions{Size: zone, Capacity: capacity, Conventional: 1, Revision: rapid.SampledFrom(format.Revisions).Draw(t, "layout")},
 		}
 		disk := storagetest.NewMem(nil)
 		size := rapid.Uint64Range(1, 8*zone).Draw(t, "size")
@@ -66,13 +67,13 @@ func TestImport(t *testing.T) {
 		}
 		src, _ := RawSource(disk)
 		i := imported(t, src, ImportOptions{Image: o})
-		want := make([]byte, i.size)
+		want := make([]byte, i.VirtualSize())
 		disk.ReadAt(want, 0)
-		got := make([]byte, i.size)
-		if err := i.zonedView().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+		got := make([]byte, i.VirtualSize())
+		if err := i.ZonedView().ReadByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("the disk differs, %v", err)
 		}
-		for k, e := range entriesOf(t, i.table) {
+		for k, e := range zonesOf(t, i) {
 			if k > 0 && e.WP != uint64(k)*zone+format.RoundUp(last[k], uint64(block)) {
 				t.Errorf("zone %d: write pointer %d, data up to %d", k, e.WP, last[k])
 			}
@@ -82,7 +83,7 @@ func TestImport(t *testing.T) {
 
 func TestImportQcow2(t *testing.T) {
 	m := new(storagetest.Mem)
-	i := create(t, m, CreateOptions{Size: 10 << 20, ClusterSize: 4096})
+	i := create(t, m, qcow2.CreateOptions{Size: 10 << 20, ClusterSize: 4096})
 	if err := errors.Join(i.WriteAt(pattern(1, 5000), 0), i.WriteAt(pattern(2, 1<<20), 4<<20), i.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +92,8 @@ func TestImportQcow2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i = imported(t, src, ImportOptions{Image: CreateOptions{Zone: &ZoneOptions{Size: 4 << 20, Revision: "v14"}}})
-	zones := entriesOf(t, i.table)
+	i = imported(t, src, ImportOptions{Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{Size: 4 << 20, Revision: "v14"}}})
+	zones := zonesOf(t, i)
 	if i.VirtualSize() != 12<<20 || zones[0].WP != 8192 || zones[1].WP != 5<<20 || zones[2].WP != 8<<20 {
 		t.Errorf("size %d, zones %+v", i.VirtualSize(), zones)
 	}
@@ -108,10 +109,10 @@ func TestImportQcow2(t *testing.T) {
 // Write pointers that are given count, whatever lies above them.
 func TestImportGivenPointers(t *testing.T) {
 	disk := storagetest.NewMem(pattern(3, 4<<20))
-	o := CreateOptions{LogicalBlockSize: 512, Zone: &ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
+	o := qcow2.CreateOptions{LogicalBlockSize: 512, Zone: &qcow2.ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
 	given := []uint64{0, 1<<20 + 1536, 2 << 20, 3<<20 + 512<<10}
 	i := imported(t, raw(t, disk), ImportOptions{Image: o, WritePointers: given})
-	for k, e := range entriesOf(t, i.table)[1:] {
+	for k, e := range zonesOf(t, i)[1:] {
 		if e.WP != given[k+1] {
 			t.Errorf("zone %d: write pointer %d, want %d", k+1, e.WP, given[k+1])
 		}
@@ -120,28 +121,28 @@ func TestImportGivenPointers(t *testing.T) {
 	for k, wp := range given[1:] {
 		clear(want[wp : (k+2)<<20])
 	}
-	if err := i.zonedView().readByRule(got, 0); err != nil || !bytes.Equal(got, want) {
+	if err := i.ZonedView().ReadByRule(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the disk differs, %v", err)
 	}
 }
 
 func TestImportRefuses(t *testing.T) {
-	zones := func(z ZoneOptions) CreateOptions { return CreateOptions{Zone: &z} }
+	zones := func(z qcow2.ZoneOptions) qcow2.CreateOptions { return qcow2.CreateOptions{Zone: &z} }
 	for _, c := range []struct {
 		name string
 		at   uint64
-		o    CreateOptions
+		o    qcow2.CreateOptions
 		wps  []uint64
 		is   error
 		says string
 	}{
-		{"no zones", 0, CreateOptions{}, nil, format.ErrOption, "zone.mode=host-managed"},
-		{"odd zones", 0, zones(ZoneOptions{Size: 3 << 20}), nil, format.ErrOption, "power of two"},
-		{"too small", 0, CreateOptions{Size: 1 << 20, Zone: &ZoneOptions{Size: 1 << 20}}, nil, format.ErrOption, "below the 4194304 bytes"},
-		{"above the capacity", 2<<20 - 1, zones(ZoneOptions{Size: 1 << 20, Capacity: 512 << 10}), nil, ErrContent, "zone 1: data at byte 2097151"},
-		{"active zones", 2 << 20, zones(ZoneOptions{Size: 1 << 20, MaxActive: 1}), nil, ErrContent, "2 zones would be partly written"},
-		{"too few pointers", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 3), ErrContent, "3 write pointers for 4 zones"},
-		{"pointer outside", 0, zones(ZoneOptions{Size: 1 << 20}), make([]uint64, 4), format.ErrRange, "zone 1 can't have"},
+		{"no zones", 0, qcow2.CreateOptions{}, nil, format.ErrOption, "zone.mode=host-managed"},
+		{"odd zones", 0, zones(qcow2.ZoneOptions{Size: 3 << 20}), nil, format.ErrOption, "power of two"},
+		{"too small", 0, qcow2.CreateOptions{Size: 1 << 20, Zone: &qcow2.ZoneOptions{Size: 1 << 20}}, nil, format.ErrOption, "below the 4194304 bytes"},
+		{"above the capacity", 2<<20 - 1, zones(qcow2.ZoneOptions{Size: 1 << 20, Capacity: 512 << 10}), nil, ErrContent, "zone 1: data at byte 2097151"},
+		{"active zones", 2 << 20, zones(qcow2.ZoneOptions{Size: 1 << 20, MaxActive: 1}), nil, ErrContent, "2 zones would be partly written"},
+		{"too few pointers", 0, zones(qcow2.ZoneOptions{Size: 1 << 20}), make([]uint64, 3), ErrContent, "3 write pointers for 4 zones"},
+		{"pointer outside", 0, zones(qcow2.ZoneOptions{Size: 1 << 20}), make([]uint64, 4), format.ErrRange, "zone 1 can't have"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := storagetest.NewMem(make([]byte, 4<<20))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"bytes"
@@ -16,21 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
-	"zqublkd/internal/storage"
 	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/check"
 	"zqublkd/qcow2/format"
 	"zqublkd/qcow2/qcow2test"
 )
-
-func mustOpen(t testing.TB, f storage.File) *Image {
-	t.Helper()
-	i, err := Open(f, OpenOptions{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
 
 // qemuSHA converts an image to raw with qemu-img and returns its sha256.
 func qemuSHA(t testing.TB, f *storagetest.Mem) string {
@@ -57,7 +48,7 @@ func qemuSHA(t testing.TB, f *storagetest.Mem) string {
 }
 
 // sameDisk compares contents, passing over what both call zero.
-func sameDisk(t testing.TB, a, b *Image) {
+func sameDisk(t testing.TB, a, b *qcow2.Image) {
 	t.Helper()
 	if a.VirtualSize() != b.VirtualSize() {
 		t.Fatalf("disks of %d and %d bytes", a.VirtualSize(), b.VirtualSize())
@@ -65,27 +56,18 @@ func sameDisk(t testing.TB, a, b *Image) {
 	for off := uint64(0); off < a.VirtualSize(); {
 		n := a.VirtualSize() - off
 		zero := true
-		for _, i := range []*Image{a, b} {
+		for _, i := range []*qcow2.Image{a, b} {
 			x, err := i.LookupResolved(off, n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			zero, n = zero && x.Kind == Zero, x.Len
+			zero, n = zero && x.Kind == qcow2.Zero, x.Len
 		}
 		if !zero && !bytes.Equal(readDisk(t, a, off, n), readDisk(t, b, off, n)) {
 			t.Fatalf("disks differ in %d bytes at %d", n, off)
 		}
 		off += n
 	}
-}
-
-func readDisk(t testing.TB, i *Image, off, n uint64) []byte {
-	t.Helper()
-	p := make([]byte, n)
-	if err := i.ReadAt(p, off); err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // soundExport checks what every export has to be: clean, plain, and without
@@ -105,11 +87,11 @@ func soundExport(t testing.TB, out *storagetest.Mem) {
 // TestExportVectors: the disks of the vectors are as we read the originals;
 // small ones, for time, also as their makers and QEMU read them.
 func TestExportVectors(t *testing.T) {
-	for _, v := range loadVectors(t) {
+	for _, v := range qcow2test.Vectors(t, "../testdata") {
 		t.Run(v.File, func(t *testing.T) {
 			t.Parallel()
 			out := new(storagetest.Mem)
-			src := mustOpen(t, v.image(t))
+			src := mustOpen(t, v.Image(t))
 			if err := Export(src, out, ExportOptions{}); err != nil {
 				t.Fatal(err)
 			}
@@ -212,10 +194,10 @@ func TestExportModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Uint64Range(1, 64).Draw(t, "sectors") * 4096
 		f := new(storagetest.Mem)
-		if err := Create(f, CreateOptions{Size: size, ClusterSize: 1 << rapid.IntRange(9, 13).Draw(t, "cluster")}); err != nil {
+		if err := qcow2.Create(f, qcow2.CreateOptions{Size: size, ClusterSize: 1 << rapid.IntRange(9, 13).Draw(t, "cluster")}); err != nil {
 			t.Fatal(err)
 		}
-		src, err := Open(f, OpenOptions{})
+		src, err := qcow2.Open(f, qcow2.OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +220,7 @@ func TestExportModel(t *testing.T) {
 		if r, err := check.Check(out, check.Options{}); err != nil || len(r.Findings) != 0 {
 			t.Fatal(err, qcow2test.Text(r))
 		}
-		exported, err := Open(out, OpenOptions{ReadOnly: true})
+		exported, err := qcow2.Open(out, qcow2.OpenOptions{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,10 +233,10 @@ func TestExportModel(t *testing.T) {
 
 func TestExportIsSparse(t *testing.T) {
 	f := new(storagetest.Mem)
-	if err := Create(f, CreateOptions{Size: 1 << 40}); err != nil {
+	if err := qcow2.Create(f, qcow2.CreateOptions{Size: 1 << 40}); err != nil {
 		t.Fatal(err)
 	}
-	src, err := Open(f, OpenOptions{})
+	src, err := qcow2.Open(f, qcow2.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,10 +262,10 @@ func TestExportIsSparse(t *testing.T) {
 // TestExportPassesOverHoles: space set aside and never written is not read.
 func TestExportPassesOverHoles(t *testing.T) {
 	f := new(storagetest.Mem)
-	if err := Create(f, CreateOptions{Size: 8 << 30}); err != nil {
+	if err := qcow2.Create(f, qcow2.CreateOptions{Size: 8 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	src, err := Open(f, OpenOptions{})
+	src, err := qcow2.Open(f, qcow2.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +306,7 @@ func TestExportFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Heal()
-		if _, err := Open(out, OpenOptions{ReadOnly: true}); err == nil && n > 1 && n < out.Len() {
+		if _, err := qcow2.Open(out, qcow2.OpenOptions{ReadOnly: true}); err == nil && n > 1 && n < out.Len() {
 			t.Errorf("an image after failure at call %d", n)
 		}
 	}
@@ -335,7 +317,7 @@ func TestExportFails(t *testing.T) {
 func TestExportRefusesSenselessZones(t *testing.T) {
 	im := qcow2test.NewImage(t, qcow2test.ImageOptions{ClusterBits: 12, Order: 4})
 	im.PutZone(2, 1)
-	src, err := Open(im, OpenOptions{ReadOnly: true, Lenient: true})
+	src, err := qcow2.Open(im, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,22 +332,6 @@ func TestExportRefusesClusterSizes(t *testing.T) {
 	for _, size := range []uint64{1, 1000, 4 << 20} {
 		if err := Export(mustOpen(t, im), new(storagetest.Mem), ExportOptions{ClusterSize: size}); !errors.Is(err, format.ErrOption) {
 			t.Errorf("cluster size %d: %v", size, err)
-		}
-	}
-}
-
-func TestIsZero(t *testing.T) {
-	for n := range 70 {
-		b := make([]byte, n)
-		if !format.IsZero(b) {
-			t.Errorf("%d zeros are not zero", n)
-		}
-		for k := range b {
-			b[k] = 1
-			if format.IsZero(b) {
-				t.Errorf("byte %d of %d overlooked", k, n)
-			}
-			b[k] = 0
 		}
 	}
 }

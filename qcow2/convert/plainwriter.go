@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"encoding/binary"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -27,12 +28,12 @@ type plainWriter struct {
 }
 
 func newPlainWriter(f storage.File, size, clusterSize uint64) (*plainWriter, error) {
-	o := CreateOptions{Size: max(size, 512), ClusterSize: clusterSize, LogicalBlockSize: 512}.withDefaults()
+	o := qcow2.CreateOptions{Size: max(size, 512), ClusterSize: clusterSize, LogicalBlockSize: 512}.WithDefaults()
 	o.Size = format.RoundUp(o.Size, 512)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	w := &plainWriter{f: f, geo: o.geometry(), size: size}
+	w := &plainWriter{f: f, geo: o.Geometry(), size: size}
 	w.l1 = make([]uint64, w.geo.L1Needed(size))
 	w.l2 = make([]byte, clusterSize)
 	w.next = 1 + w.geo.Clusters(uint64(len(w.l1))*8)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -31,7 +32,7 @@ type Source interface {
 type ImportOptions struct {
 	// Image to be made, with zones. Size 0 is that of the source, rounded up
 	// to whole zones.
-	Image CreateOptions
+	Image qcow2.CreateOptions
 
 	// WritePointers by zone, as bytes of the disk; those of conventional zones
 	// don't matter. Nil: a sequential zone's lies behind its last byte that is
@@ -62,15 +63,15 @@ func Import(src Source, out storage.File, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := Create(out, o.Image); err != nil {
+	if err := qcow2.Create(out, o.Image); err != nil {
 		return err
 	}
-	i, err := Open(out, OpenOptions{})
+	i, err := qcow2.Open(out, qcow2.OpenOptions{})
 	if err != nil {
 		return err
 	}
 	m := importer{image: i, src: src, given: o.WritePointers, conditions: o.Conditions, progress: o.Progress,
-		wps: make([]uint64, i.zones.Zones), buf: make([]byte, max(importStep, i.geo.ClusterSize()))}
+		wps: make([]uint64, i.Zoned().Zones), buf: make([]byte, max(importStep, i.ClusterSize()))}
 	if err := m.all(); err != nil {
 		return errors.Join(err, i.Close())
 	}
@@ -88,7 +89,7 @@ func (o ImportOptions) resolved(src Source) (ImportOptions, error) {
 	if o.Image.Zone == nil {
 		return o, &format.OptionError{Option: "zone.mode", Value: "", Rule: "an import makes zones: give zone.mode=host-managed (qemu-img convert makes plain copies)"}
 	}
-	o.Image = o.Image.withDefaults()
+	o.Image = o.Image.WithDefaults()
 	if o.Image.Size == 0 {
 		o.Image.Size = format.DivUp(src.Size(), max(o.Image.Zone.Size, 1)) * o.Image.Zone.Size
 	}
@@ -103,7 +104,7 @@ func (o ImportOptions) resolved(src Source) (ImportOptions, error) {
 }
 
 type importer struct {
-	image *Image
+	image *qcow2.Image
 	src   Source
 	given []uint64
 	wps   []uint64 // by zone
@@ -114,7 +115,7 @@ type importer struct {
 }
 
 func (m *importer) all() error {
-	for k := range m.image.zones.Zones {
+	for k := range m.image.Zoned().Zones {
 		if err := m.zone(k); err != nil {
 			return fmt.Errorf("zone %d: %w", k, err)
 		}
@@ -137,7 +138,7 @@ func (m *importer) all() error {
 
 // zone copies one zone and finds its write pointer.
 func (m *importer) zone(k uint32) error {
-	z := m.image.zones
+	z := m.image.Zoned()
 	start := z.ZoneStart(k)
 	end := min(start+z.ZoneSize, z.VirtualSize)
 	m.wps[k] = start
@@ -164,12 +165,13 @@ func (m *importer) zone(k uint32) error {
 // or off.
 func (m *importer) copy(off, end uint64) (uint64, error) {
 	last := off
+	geo := m.image.Geometry()
 	for off < end {
 		next, err := m.src.NextData(off)
 		if err != nil {
 			return last, err
 		}
-		off = max(off, m.image.geo.ClusterStart(next))
+		off = max(off, geo.ClusterStart(next))
 		if off >= end {
 			break
 		}
@@ -195,7 +197,7 @@ func (m *importer) copy(off, end uint64) (uint64, error) {
 // put stores what is not zero of p, by clusters, and returns how much of p ends
 // with its last byte that is not zero.
 func (m *importer) put(p []byte, off uint64) (uint64, error) {
-	size := m.image.geo.ClusterSize()
+	size := m.image.ClusterSize()
 	var last uint64
 	for at := uint64(0); at < uint64(len(p)); {
 		n := uint64(0)
@@ -222,7 +224,7 @@ func (m *importer) put(p []byte, off uint64) (uint64, error) {
 // checkActive: a zone that is partly written is an active one, unless it can't
 // be written.
 func (m *importer) checkActive() error {
-	z := m.image.zones
+	z := m.image.Zoned()
 	n := uint32(0)
 	for k := z.Conventional; k < z.Zones; k++ {
 		if wp := m.wps[k]; wp != z.ZoneStart(k) && wp < z.WritableEnd(k) && m.conditions.At(k) == format.ZoneNormal {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
 )
 
 // TestExportRawModel: a raw export is the disk, byte by byte, whatever was where it
@@ -19,10 +20,10 @@ func TestExportRawModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Uint64Range(1, 800).Draw(t, "sectors") * 4096
 		f := new(storagetest.Mem)
-		if err := Create(f, CreateOptions{Size: size, ClusterSize: 1 << rapid.IntRange(9, 16).Draw(t, "cluster")}); err != nil {
+		if err := qcow2.Create(f, qcow2.CreateOptions{Size: size, ClusterSize: 1 << rapid.IntRange(9, 16).Draw(t, "cluster")}); err != nil {
 			t.Fatal(err)
 		}
-		src, err := Open(f, OpenOptions{})
+		src, err := qcow2.Open(f, qcow2.OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"fmt"
 	"io"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -22,25 +23,25 @@ const rawBlock = 4096
 
 // ExportRaw gives the virtual disk of src to out byte by byte, by the rules that
 // Export has. Nobody may write to src meanwhile.
-func ExportRaw(src *Image, out RawSink, o ExportOptions) error {
-	if err := src.refused(UseRead); err != nil {
+func ExportRaw(src *qcow2.Image, out RawSink, o ExportOptions) error {
+	if err := src.Refused(qcow2.UseRead); err != nil {
 		return err
 	}
-	view := src.zonedView()
+	view := src.ZonedView()
 	buf := make([]byte, exportStep)
-	for off := uint64(0); off < view.size; {
-		next, err := view.nextStored(off)
+	for off := uint64(0); off < view.VirtualSize(); {
+		next, err := view.NextStored(off)
 		if err != nil {
 			return err
 		}
-		if next = max(off, min(next, view.size)&^(rawBlock-1)); next > off {
+		if next = max(off, min(next, view.VirtualSize())&^(rawBlock-1)); next > off {
 			if err := out.Zeros(next - off); err != nil {
 				return fmt.Errorf("export: writing the disk: %w", err)
 			}
 			off = next
 		}
-		p := buf[:min(uint64(len(buf)), view.size-off)]
-		if err := view.readByRule(p, off); err != nil {
+		p := buf[:min(uint64(len(buf)), view.VirtualSize()-off)]
+		if err := view.ReadByRule(p, off); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
 		if err := putRaw(out, p); err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package qcow2
+package convert
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"zqublkd/internal/storage"
 	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 	"zqublkd/qcow2/qcow2test"
 )
@@ -18,8 +19,8 @@ import (
 // above write pointers.
 func TestConvert(t *testing.T) {
 	disk := make([]byte, 8*goldenZone)
-	base, top := golden(t, CreateOptions{ClusterSize: 4096}, disk), new(storagetest.Mem)
-	must(t, Create(top, CreateOptions{Backing: onBase(t, base, "base")}))
+	base, top := golden(t, qcow2.CreateOptions{ClusterSize: 4096}, disk), new(storagetest.Mem)
+	must(t, qcow2.Create(top, qcow2.CreateOptions{Backing: onBase(t, base, "base")}))
 	i := openOver(t, top, base)
 	for _, at := range []uint64{100, 4*goldenZone + 4096} {
 		must(t, i.WriteAt(pattern(at+5, 9000), at))
@@ -30,21 +31,21 @@ func TestConvert(t *testing.T) {
 	must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: 2, WP: 2 * goldenZone}}))
 	clear(disk[2*goldenZone : 3*goldenZone])
 	must(t, i.Close())
-	for _, o := range []CreateOptions{
+	for _, o := range []qcow2.CreateOptions{
 		{},
-		{ClusterSize: 512, Zone: &ZoneOptions{Revision: "v14"}},
-		{ClusterSize: 256 << 10, RefcountBits: 1, Zone: &ZoneOptions{Revision: "v8"}},
-		{ClusterSize: 16 << 10, ExtendedL2: true, Zone: &ZoneOptions{Revision: "v11"}},
+		{ClusterSize: 512, Zone: &qcow2.ZoneOptions{Revision: "v14"}},
+		{ClusterSize: 256 << 10, RefcountBits: 1, Zone: &qcow2.ZoneOptions{Revision: "v8"}},
+		{ClusterSize: 16 << 10, ExtendedL2: true, Zone: &qcow2.ZoneOptions{Revision: "v11"}},
 	} {
-		src, err := tryOver(top, OpenOptions{ReadOnly: true}, base)
+		src, err := tryOver(top, qcow2.OpenOptions{ReadOnly: true}, base)
 		must(t, err)
 		out := storagetest.NewMem(pattern(3, 1<<20))
-		must(t, Convert(src, out, ConvertOptions{Image: o}))
+		must(t, Convert(src, out, Options{Image: o}))
 		got := reopen(t, out)
 		if o.Zone != nil && got.Zoned().Revision != o.Zone.Revision || got.Header().BackingFile != "" {
 			t.Errorf("%+v over %q", got.Zoned(), got.Header().BackingFile)
 		}
-		if !slices.Equal(entriesOf(t, got.table), entriesOf(t, src.table)) || !slices.Equal(got.ZoneConditions(), src.ZoneConditions()) ||
+		if !slices.Equal(zonesOf(t, got), zonesOf(t, src)) || !slices.Equal(got.ZoneConditions(), src.ZoneConditions()) ||
 			got.Zoned().ZoneLimits != src.Zoned().ZoneLimits || got.LogicalBlockSize() != src.LogicalBlockSize() {
 			t.Error("other zones")
 		}
@@ -58,18 +59,18 @@ func TestConvert(t *testing.T) {
 }
 
 func TestConvertRefuses(t *testing.T) {
-	base := golden(t, CreateOptions{}, make([]byte, 8*goldenZone))
+	base := golden(t, qcow2.CreateOptions{}, make([]byte, 8*goldenZone))
 	plain := new(storagetest.Mem)
-	create(t, plain, CreateOptions{Size: 1 << 20})
-	open := func(f storage.File) *Image {
-		i, err := Open(f, OpenOptions{ReadOnly: true})
+	create(t, plain, qcow2.CreateOptions{Size: 1 << 20})
+	open := func(f storage.File) *qcow2.Image {
+		i, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true})
 		must(t, err)
 		return i
 	}
 	out := new(storagetest.Mem)
-	mustSay(t, Convert(open(plain), out, ConvertOptions{}), format.ErrUnsupported, "zqublkd export")
-	mustSay(t, Convert(open(base), out, ConvertOptions{Image: CreateOptions{Size: 1 << 20}}), format.ErrOption, "must be that of the zoned image")
-	mustSay(t, Convert(open(base), out, ConvertOptions{Image: CreateOptions{Zone: &ZoneOptions{MaxOpen: 9}}}), format.ErrOption, "zone.revision only")
+	mustSay(t, Convert(open(plain), out, Options{}), format.ErrUnsupported, "zqublkd export")
+	mustSay(t, Convert(open(base), out, Options{Image: qcow2.CreateOptions{Size: 1 << 20}}), format.ErrOption, "must be that of the zoned image")
+	mustSay(t, Convert(open(base), out, Options{Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{MaxOpen: 9}}}), format.ErrOption, "zone.revision only")
 	if size, _ := out.Size(); size != 0 {
 		t.Error("something was written")
 	}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package convert
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+	"time"
+
+	"zqublkd/internal/heaptest"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
+)
+
+// A million zones and many runs of conditions: an export asks for each zone.
+func TestC39_ExportOfManyConditions(t *testing.T) {
+	const zones, runs, size = 1 << 20, 80000, 2 << 20
+	m := new(storagetest.Mem)
+	create(t, m, qcow2.CreateOptions{Size: zones * size, ClusterSize: 2 << 20, Zone: &qcow2.ZoneOptions{Size: size, Revision: "v6"}}).Close()
+	i, err := qcow2.Open(m, qcow2.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p format.PrivateExtension
+	for k := range uint32(runs) {
+		p.Conditions = append(p.Conditions, format.ConditionRun{First: zones - 2*runs + 2*k, Zones: 1, Condition: format.ZoneOffline})
+	}
+	h := *i.Header()
+	h.Extensions = slices.DeleteFunc(slices.Clone(h.Extensions), func(x format.Extension) bool { return x.Type == format.ExtPrivate })
+	h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: p.Encode()})
+	must(t, i.Close())
+	b, err := h.Encode()
+	must(t, err)
+	_, err = m.WriteAt(b, 0)
+	must(t, err)
+	// Every zone claims to be full, so that each has to be looked up.
+	for k := range uint64(zones) {
+		word := binary.LittleEndian.AppendUint64(nil, (k+1)*size)
+		m.WriteAt(word, int64(i.Zoned().TableOffset+k*format.ZoneEntrySize))
+	}
+	if i, err = qcow2.Open(m, qcow2.OpenOptions{ReadOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := Export(i, new(storagetest.Mem), ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > heaptest.MostTime {
+		t.Errorf("took %v", took)
+	}
+}
