@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/boottable"
+	"zqublkd/internal/unit"
 )
 
 // generatorName is the name under which systemd starts the program to make
@@ -78,7 +79,7 @@ func toKernelLog(err error) {
 	}
 	defer log.Close()
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(log, "<%d>%s[%d]: %s\n", priorities[logrus.ErrorLevel], generatorName, os.Getpid(),
+		fmt.Fprintf(log, "<%d>%s[%d]: %s\n", unit.Priority(logrus.ErrorLevel), generatorName, os.Getpid(),
 			strings.TrimSpace(line))
 	}
 }

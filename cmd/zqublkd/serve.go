@@ -21,6 +21,7 @@ import (
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
+	"zqublkd/internal/unit"
 )
 
 // serveOptions are the flags of serve and add.
@@ -96,7 +97,7 @@ func (o *serveOptions) config() server.Config {
 	return server.Config{
 		Watchdog: func() { daemon.SdNotify(false, daemon.SdNotifyWatchdog) }, WatchdogTime: guarded,
 		Options: o.Options, ID: o.ID, Force: o.Force,
-		Supervised: supervised, Unit: os.Getenv(unitVariable), NextComes: unitRestarts, Orderly: forgetStarts,
+		Supervised: supervised, Unit: os.Getenv(unit.Variable), NextComes: unit.Restarts, Orderly: unit.ForgetStarts,
 		Log: logrus.StandardLogger(),
 	}
 }
@@ -162,9 +163,9 @@ func (o *serveOptions) ready(r server.Record) {
 // detach tells add, and leaves its terminal for a log: the journal, or where
 // there is none a file beside the record.
 func detach(runDir string, r server.Record) error {
-	log, err := openJournal()
+	log, err := unit.OpenJournal()
 	if err == nil {
-		logrus.SetFormatter(newJournalFormatter())
+		logrus.SetFormatter(unit.JournalFormatter())
 	} else {
 		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC,
 			0o600)

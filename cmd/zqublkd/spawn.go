@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/server"
+	"zqublkd/internal/unit"
 )
 
 // readyFD is where a daemon in the background writes its record when its
@@ -54,7 +53,7 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 	cmd.ExtraFiles = []*os.File{theirs} // becomes readyFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Dir = "/"
-	cmd.Env = withoutUnit(os.Environ())
+	cmd.Env = unit.WithoutUnit(os.Environ())
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
@@ -75,7 +74,7 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 		}
 		err := json.Unmarshal(line, &r)
 		if err == nil && apart {
-			leaveCaller(r, cmd.Process.Pid)
+			unit.LeaveCaller(r, cmd.Process.Pid)
 		}
 		return r, err
 	case <-signals:
@@ -86,17 +85,6 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 		_ = cmd.Wait() // however it ended
 		return r, codeError{errors.New("interrupted: there is no device"), exitInterrupted}
 	}
-}
-
-// withoutUnit is an environment without what systemd tells a service of its
-// own: a daemon that a service adds does not speak for that.
-func withoutUnit(environ []string) []string {
-	return slices.DeleteFunc(environ, func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC",
-			"INVOCATION_ID",
-			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID", unitVariable}, name)
-	})
 }
 
 // failure passes on the exit code of a daemon that has said why it ended.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package unit
 
 import (
 	"bufio"
@@ -40,7 +40,7 @@ func TestScopeProperties(t *testing.T) {
 
 // A daemon that a service adds does not tell systemd that the service is ready.
 func TestWithoutUnit(t *testing.T) {
-	got := withoutUnit([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "JOURNAL_STREAM=1:2", "ZQUBLKD_UNIT=a.service", "LISTEN_FDS=1", "NOTIFY=1"})
+	got := WithoutUnit([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "JOURNAL_STREAM=1:2", "ZQUBLKD_UNIT=a.service", "LISTEN_FDS=1", "NOTIFY=1"})
 	if want := []string{"PATH=/bin", "NOTIFY=1"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -49,7 +49,7 @@ func TestWithoutUnit(t *testing.T) {
 // A stream to journald begins with its header, and lines follow as they are.
 func TestOpenJournal(t *testing.T) {
 	journalSocket = filepath.Join(t.TempDir(), "stdout")
-	if _, err := openJournal(); err == nil {
+	if _, err := OpenJournal(); err == nil {
 		t.Error("a journal that is not there")
 	}
 	l, err := net.Listen("unix", journalSocket)
@@ -57,7 +57,7 @@ func TestOpenJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	f, err := openJournal()
+	f, err := OpenJournal()
 	if err != nil {
 		t.Fatal(err)
 	}

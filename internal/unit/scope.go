@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package unit
 
 import (
 	"context"
@@ -21,11 +21,11 @@ import (
 // systemdTimeout bounds what systemd is asked for.
 const systemdTimeout = 20 * time.Second
 
-// leaveCaller moves the processes of a device out of the cgroup that they were
+// LeaveCaller moves the processes of a device out of the cgroup that they were
 // started in, which may be a service or a cron job that ends, into a unit of
 // their own: a scope, ordered before the mounts of the device as zqublkd@.service
 // is. Without systemd, and where it refuses, they stay.
-func leaveCaller(r server.Record, supervisor int) {
+func LeaveCaller(r server.Record, supervisor int) {
 	if !systemdutil.IsRunningSystemd() {
 		return
 	}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package unit
 
 import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +14,13 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// unitVariable is where the unit zqublkd@.service says its name.
-const unitVariable = "ZQUBLKD_UNIT"
+// Variable is the environment variable in which zqublkd@.service says its name.
+const Variable = "ZQUBLKD_UNIT"
 
-// unitRestarts says whether systemd ends this daemon only to start it again:
+// Restarts reports whether systemd ends this daemon only to start it again:
 // whether the job of its unit is a restart. In doubt it is a stop.
-func unitRestarts() bool {
-	unit := os.Getenv(unitVariable)
+func Restarts() bool {
+	unit := os.Getenv(Variable)
 	if unit == "" {
 		return false
 	}
@@ -32,10 +33,10 @@ func unitRestarts() bool {
 	return hasRestart(string(out), unit)
 }
 
-// forgetStarts has systemd count no start of this daemon's unit so far: its limit
+// ForgetStarts makes systemd forget how often it has started this daemon's unit: its limit
 // is for daemons that die.
-func forgetStarts() {
-	unit := os.Getenv(unitVariable)
+func ForgetStarts() {
+	unit := os.Getenv(Variable)
 	if unit == "" {
 		return
 	}
@@ -61,4 +62,15 @@ func hasRestart(jobs, unit string) bool {
 		}
 	}
 	return false
+}
+
+// WithoutUnit returns environ without what systemd tells a service about itself: a daemon that
+// a service adds does not speak for that service.
+func WithoutUnit(environ []string) []string {
+	return slices.DeleteFunc(environ, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_PID", "WATCHDOG_USEC",
+			"INVOCATION_ID",
+			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID", Variable}, name)
+	})
 }
