@@ -6,6 +6,7 @@
 recipe() {
 	case $1 in
 	guest) echo "$here"/setup.d/{guest,systemd,mirror}.sh ;;
+	prometheus) echo "$here"/setup.d/{prometheus,mirror}.sh ;;
 	kublk) echo "$here"/setup.d/{kublk,mirror}.sh ;;
 	kernel-*) echo "$here"/setup.d/{kernel,modules,initramfs,mirror}.sh "$here/guest/early" ;;
 	*) die "unknown piece $1; there are: ${all[*]}" ;;
