@@ -46,6 +46,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.Uint16Var(&o.Queues, "queues", 0, "hardware queues; 0: one for each CPU")
 	f.Uint16Var(&o.Depth, "depth", server.DefaultDepth, "requests of a queue at once")
 	f.DurationVar(&o.StopWait, "stop-wait", server.DefaultStopWait, "how long SIGTERM (systemctl stop) waits for the users of the device before it goes all the same; 0: not at all")
+	f.BoolVar(&o.Metrics, "metrics", false, "measure latencies and what goes to each zone from the beginning, and not only while somebody watches (metrics, top)")
 	f.StringVar(&o.WatchGroup, "watch-group", "", "members of this `group` may ask the daemon how it stands, not change anything (default: root alone)")
 	addAllow(c, &o.Allow)
 	addRunDir(c, &o.RunDir)

@@ -22,6 +22,7 @@ func (q *Queue) answer(s *slot) {
 		q.answers = append(q.answers, s.tag)
 		s.operation.result(q, s)
 		s.answered = true
+		q.counters.succeeded(s)
 	}
 }
 
@@ -60,7 +61,8 @@ func (q *Queue) resultNone(s *slot) { q.lane.Complete(s.tag, 0) }
 // refuse answers s with the errno of err and keeps its words for status.
 func (q *Queue) refuse(s *slot, err error) {
 	q.release(s)
-	q.disk.lastErrors.add(err)
+	q.disk.lastErrors.refused(err)
+	q.counters.failed(s)
 	q.answers = append(q.answers, s.tag)
 	q.lane.Complete(s.tag, -int32(errnoOf(err)))
 	s.answered = true
@@ -102,6 +104,7 @@ func (q *Queue) report(s *slot) {
 	q.release(s)
 	q.lane.Complete(s.tag, math.MaxInt32&^4095)
 	s.answered = true
+	q.counters.succeeded(s)
 }
 
 // blkZone returns z in the kernel's form; zoned uses the kernel's condition codes.

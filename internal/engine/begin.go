@@ -22,6 +22,7 @@ func (q *Queue) begin(s *slot) {
 // granted acts on a verdict of the rules, and reports whether they have granted the
 // request.
 func (q *Queue) granted(s *slot, v zoned.Verdict, err error) bool {
+	s.parked = v == zoned.Parked
 	switch v {
 	case zoned.Refused:
 		q.refuse(s, err)

@@ -4,9 +4,11 @@ package engine
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
+	"zqublkd/internal/tally"
 	"zqublkd/zoned"
 )
 
@@ -25,6 +27,7 @@ type lastErrors struct {
 	mu    sync.Mutex
 	last  [64]RequestError
 	count uint64
+	rules map[string]uint64 // how many broke each; tally.Other: none of ours
 }
 
 func (r *lastErrors) add(err error) {
@@ -36,6 +39,28 @@ func (r *lastErrors) add(err error) {
 	defer r.mu.Unlock()
 	r.last[r.count%uint64(len(r.last))] = e
 	r.count++
+}
+
+// refused is add for a request, which is counted.
+func (r *lastErrors) refused(err error) {
+	rule := tally.Other
+	if broken := (*zoned.Error)(nil); errors.As(err, &broken) {
+		rule = broken.Rule.String()
+	}
+	r.add(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rules == nil {
+		r.rules = map[string]uint64{}
+	}
+	r.rules[rule]++
+}
+
+// counts is how many requests broke each rule.
+func (r *lastErrors) counts() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.rules)
 }
 
 // list is what is kept, oldest first.

@@ -41,6 +41,9 @@ type Queue struct {
 	bufs  *buffers
 	inbox inbox
 
+	counters counters
+	asking   asking
+
 	copied  atomic.Uint64 // requests whose data went through a buffer of ours, for status
 	beats   atomic.Uint64 // wake-ups so far, for the watchdog
 	current *slot         // being worked on, for guard
@@ -96,7 +99,8 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	q.current = s
 	q.release(s) // of the last request on this tag, answered by now
 	s.desc, s.err, s.moved, s.limit, s.writtenBefore = q.lane.Desc(tag), nil, 0, 0, 0
-	s.granted, s.durable, s.answered = false, false, false
+	s.granted, s.durable, s.answered, s.parked = false, false, false, false
+	q.counters.began(s)
 	s.operation = operationOf(s.desc.Op())
 	if s.judged {
 		s.judged, s.hit = false, nil
@@ -123,6 +127,7 @@ func (q *Queue) Done(_ *ublk.Queue, tag uint16, at uint8, res int32) {
 func (q *Queue) Woken(*ublk.Queue) {
 	defer q.guard()
 	q.beats.Add(1)
+	q.reply()
 	q.drain()
 }
 

@@ -33,6 +33,9 @@ type slot struct {
 	durable  bool // a flush has covered it
 	answered bool
 
+	parked bool  // waits for another request in its zone
+	began  int64 // nanoseconds after epoch; 0: nobody wants to know
+
 	judged bool       // the faults have been asked
 	late   bool       // one of them holds it up
 	hit    *fault.Hit // what they do to it

@@ -76,6 +76,7 @@ func (q *Queue) resume(s *slot, at step, res int32) {
 		q.end(s)
 	case stepAnswerFailed:
 		s.answered = false
+		q.counters.takeBack(s)
 		q.refuse(s, copyError(res, int(s.desc.Bytes())))
 	}
 }

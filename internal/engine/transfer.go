@@ -20,6 +20,7 @@ func (q *Queue) readCopy(s *slot) {
 // nothing is left.
 func (q *Queue) read(s *slot) {
 	for s.left() > 0 {
+		q.counters.lookups++
 		e := q.disk.img.Lookup(s.off+s.moved, s.left())
 		piece := s.buf[s.moved : s.moved+e.Len]
 		switch e.Kind {
@@ -36,7 +37,7 @@ func (q *Queue) read(s *slot) {
 			clear(piece)
 			s.moved += e.Len
 		case qcow2.Miss:
-			q.hand(s, stepResolve)
+			q.resolve(s)
 			return
 		default:
 			q.hand(s, stepRest)
@@ -54,6 +55,7 @@ func (q *Queue) writeCopy(s *slot) {
 	s.limit = s.desc.Bytes() - s.writtenBefore
 	s.buf = q.bufs.take(s.tag, s.limit)
 	from := uint32(s.writtenBefore)
+	q.counters.lookups++
 	if e := q.disk.img.Lookup(s.off, s.limit); e.Kind == qcow2.Data && e.Len == s.limit {
 		if fd, ok := q.disk.fd(e, s.buf); ok {
 			s.piece = len(s.buf)
@@ -75,6 +77,7 @@ func (q *Queue) write(s *slot) {
 		q.end(s)
 		return
 	}
+	q.counters.lookups++
 	e := q.disk.img.Lookup(s.off+s.moved, s.left())
 	switch e.Kind {
 	case qcow2.Data:
@@ -82,7 +85,7 @@ func (q *Queue) write(s *slot) {
 		q.hand(s, stepEnsure)
 		return
 	case qcow2.Miss:
-		q.hand(s, stepResolve)
+		q.resolve(s)
 		return
 	default: // what is there has to be copied, but for what is written over it
 		q.hand(s, stepRest)
@@ -96,6 +99,12 @@ func (q *Queue) write(s *slot) {
 	}
 	s.piece = len(piece)
 	q.lane.WriteFile(s.tag, uint8(stepPiece), fd, piece, e.Host)
+}
+
+// resolve has the tables loaded that the cache does not have.
+func (q *Queue) resolve(s *slot) {
+	q.counters.misses++
+	q.hand(s, stepResolve)
 }
 
 // pieceDone goes on after a piece of file I/O. A short one, or one that was

@@ -10,6 +10,7 @@ func (q *Queue) zeroCopy(s *slot) bool {
 	if !q.disk.Direct() || s.writtenBefore > 0 || !q.lane.Registered(s.tag) {
 		return false
 	}
+	q.counters.lookups++
 	e := q.disk.img.Lookup(s.off, n)
 	l := &q.disk.layers[e.Layer]
 	if !l.direct || e.Len < n || !s.operation.data.may(e.Kind) || uintptr(e.Host|n)&l.mask != 0 {

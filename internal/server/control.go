@@ -17,6 +17,7 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/fault"
+	"zqublkd/internal/tally"
 	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 )
@@ -32,11 +33,13 @@ type command struct {
 
 	Discard bool `json:"discard,omitempty"` // stop: nobody reads the image again
 
-	Rule  *fault.Rule           `json:"rule,omitempty"`     // fault-add
-	Fault int                   `json:"fault_id,omitempty"` // fault-clear; 0: all
-	Cut   engine.Cut            `json:"cut"`                // powercut
-	Zones []format.ConditionRun `json:"zones,omitempty"`    // zones
-	Full  bool                  `json:"full,omitempty"`     // zones: make them full, whatever else they say
+	Rule   *fault.Rule           `json:"rule,omitempty"`     // fault-add
+	Fault  int                   `json:"fault_id,omitempty"` // fault-clear; 0: all
+	Cut    engine.Cut            `json:"cut"`                // powercut
+	Zones  []format.ConditionRun `json:"zones,omitempty"`    // zones
+	Meter  bool                  `json:"meter,omitempty"`    // stats: measure from now on
+	Detail bool                  `json:"detail,omitempty"`   // stats: of each zone
+	Full   bool                  `json:"full,omitempty"`     // zones: make them full, whatever else they say
 }
 
 type reply struct {
@@ -48,7 +51,8 @@ type reply struct {
 	Errors []engine.RequestError `json:"errors,omitempty"`
 	Fault  int                   `json:"fault_id,omitempty"` // fault-add
 	Faults []fault.Counted       `json:"faults,omitempty"`   // fault-list
-	Notes  []string              `json:"notes,omitempty"`    // powercut: what it does not do
+	Stats  *tally.Stats          `json:"stats,omitempty"`
+	Notes  []string              `json:"notes,omitempty"` // powercut: what it does not do
 
 	farewell farewell // of a daemon that was told to stop
 
@@ -104,6 +108,9 @@ func (d *Device) obey(cmd command) reply {
 		return reply{Status: &s}
 	case "fault-add", "fault-list", "fault-clear", "powercut", "zones":
 		return d.trouble(cmd)
+	case "stats":
+		s := d.measure(cmd.Meter, cmd.Detail)
+		return reply{Stats: &s}
 	case "errors":
 		return reply{Errors: d.disk.LastErrors()}
 	case "hand-over":

@@ -44,7 +44,8 @@ type Device struct {
 	goOnce   sync.Once
 
 	farewells farewells // to who asked for the end
-	clients   clients   // of the control socket
+	metering  metering
+	clients   clients // of the control socket
 
 	undo []func() error // what has to be taken down, last first
 	keep bool           // the device stays when this daemon goes
@@ -89,6 +90,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	if err := d.bringUp(); err != nil {
 		return errors.Join(err, d.takeDown())
 	}
+	d.startMeter()
 	ready(d.record)
 	done := make(chan struct{})
 	defer close(done)
@@ -285,8 +287,8 @@ func (d *Device) writeRecord() error { return d.writeRecordAs(false) }
 func (d *Device) writeRecordAs(starting bool) error {
 	d.record = Record{
 		Options: d.cfg.Options, ID: d.info.ID, Node: d.info.BlockPath(), ImageID: d.imageID, PID: os.Getpid(),
-		UsesPages: d.zeroCopy(),
-		Start:     processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
+		UsesPages: d.zeroCopy(), Recoveries: d.record.Recoveries,
+		Start: processOf(os.Getpid()).start, Supervisor: d.supervisor.pid, SuperStart: d.supervisor.start,
 		Unit:  d.cfg.Unit,
 		Zoned: d.disk.Image().Zoned() != nil, Started: time.Now(), Starting: starting, Cookie: d.cookie,
 	}

@@ -30,6 +30,9 @@ type Options struct {
 	RunDir  string `json:"run_dir"` // where devices are recorded
 	// nanoseconds, for users of the device when its daemon is told to end; 0: none
 	StopWait time.Duration `json:"stop_wait"`
+	// Metrics: latencies and what goes to each zone are measured as long as the device is
+	// served; else only while somebody watches.
+	Metrics bool `json:"metrics,omitempty"`
 	// WatchGroup's members may ask the daemon how it stands; empty: root alone.
 	WatchGroup string `json:"watch_group,omitempty"`
 }

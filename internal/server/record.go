@@ -31,11 +31,12 @@ type Record struct {
 	UsesPages  bool      `json:"zero_copy"`      // file I/O uses the requests' own pages
 	Zoned      bool      `json:"zoned"`
 	Started    time.Time `json:"started"`
-	Cookie     uint64    `json:"cookie"`             // the driver keeps it with the device
-	Starting   bool      `json:"starting,omitempty"` // its node can't be used yet
-	GivenUp    string    `json:"given_up,omitempty"` // why nobody brings its daemon back any more
-	Alive      bool      `json:"alive"`              // when read: its daemon lives
-	Unknown    bool      `json:"unknown,omitempty"`  // when read: whoever looks may not know whether it lives
+	Cookie     uint64    `json:"cookie"`               // the driver keeps it with the device
+	Recoveries uint64    `json:"recoveries,omitempty"` // daemons that came after one that died
+	Starting   bool      `json:"starting,omitempty"`   // its node can't be used yet
+	GivenUp    string    `json:"given_up,omitempty"`   // why nobody brings its daemon back any more
+	Alive      bool      `json:"alive"`                // when read: its daemon lives
+	Unknown    bool      `json:"unknown,omitempty"`    // when read: whoever looks may not know whether it lives
 }
 
 func (r Record) daemon() process     { return process{r.PID, r.Start} }

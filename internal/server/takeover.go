@@ -66,7 +66,7 @@ func (d *Device) buryDead() error {
 func (d *Device) takeOver(r Record) error {
 	d.keep = true // until it is served again it is not ours to delete
 	d.cfg.inherit(r.Options)
-	d.info.ID, d.cookie = r.ID, r.Cookie
+	d.info.ID, d.cookie, d.record.Recoveries = r.ID, r.Cookie, r.Recoveries
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
 	for _, step := range []func() error{d.lockOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
@@ -141,11 +141,18 @@ func (d *Device) takeState() error {
 	if err != nil {
 		return err
 	}
+	marks, err := statefile.ReadMarks(d.dir.path(stateName))
+	if err != nil {
+		return err
+	}
 	if d.state, err = statefile.Take(d.dir.path(stateName), shape); err != nil {
 		return err
 	}
 	d.atLast(d.state.Close)
 	os.Remove(d.dir.path(socketName))
+	if !marks.Rested {
+		d.record.Recoveries++
+	}
 	return nil
 }
 
