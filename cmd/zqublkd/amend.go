@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/imageinfo"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
@@ -101,6 +102,6 @@ func amend(w io.Writer, path string, o qcow2.AmendOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	fmt.Fprintln(w, compatibility(img))
+	fmt.Fprintln(w, imageinfo.Compatibility(img))
 	return nil
 }

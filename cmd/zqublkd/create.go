@@ -11,6 +11,7 @@ import (
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/imageinfo"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
@@ -168,7 +169,7 @@ func tellCreated(c *cobra.Command, path string, f storage.File, quiet bool) erro
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if !quiet {
-		fmt.Fprintln(c.OutOrStdout(), summary(path, img))
+		fmt.Fprintln(c.OutOrStdout(), imageinfo.Summary(path, img))
 	}
 	if block := img.LogicalBlockSize(); img.Zoned() == nil && block != format.DefaultLogicalBlockSize {
 		fmt.Fprintf(c.ErrOrStderr(), "zqublkd: note: only zqublkd knows of blocks of %d bytes: QEMU reads the partition table of such a disk with blocks of 512\n", block)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package imageinfo
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"zqublkd/qcow2"
 )
 
-// judge says whether add would serve the image. share says that others may be
+// judge finds out whether add would serve the image. share says that others may be
 // writing to it meanwhile: what it looks like then is no reason against it.
-func (i *imageInfo) judge(img *qcow2.Image, share bool) {
+func (i *Info) judge(img *qcow2.Image, share bool) {
 	dirty, err := i.Dirty && share, error(nil)
 	if !dirty {
 		dirty, err = img.WouldMend()

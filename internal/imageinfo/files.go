@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package imageinfo
 
 import (
 	"fmt"
@@ -71,7 +71,7 @@ func (s qcow2Specific) features() string {
 
 // nameFiles says which other files the image names, and where these names lead.
 // Nothing is opened.
-func (i *imageInfo) nameFiles(path string, h *format.Header) {
+func (i *Info) nameFiles(path string, h *format.Header) {
 	if i.Backing = h.BackingFile; i.Backing != "" {
 		i.BackingFormat, i.FullBacking = h.BackingFormat(), whereTo(path, i.Backing)
 	}
@@ -93,7 +93,7 @@ func whereTo(image, name string) string {
 // maxListed bounds the snapshots that are listed; more are only counted.
 const maxListed = 1000
 
-func (i *imageInfo) listSnapshots(img *qcow2.Image) {
+func (i *Info) listSnapshots(img *qcow2.Image) {
 	more := 0
 	err := img.EachSnapshot(func(s format.Snapshot) error {
 		if len(i.Snapshots) >= maxListed {
@@ -114,7 +114,7 @@ func (i *imageInfo) listSnapshots(img *qcow2.Image) {
 	}
 }
 
-func (i *imageInfo) printFiles(row func(label, format string, args ...any)) {
+func (i *Info) printFiles(row func(label, format string, args ...any)) {
 	if i.Backing != "" {
 		row("backing file", "%s (format %s), at %s; followed with --allow-backing", printable.Text(i.Backing), orUnknown(i.BackingFormat), orUnknown(i.FullBacking))
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package imageinfo
 
 import (
 	"fmt"
@@ -20,14 +20,14 @@ type rawInfo struct {
 	ActualSize  int64  `json:"actual-size"`
 }
 
-// printChain describes an image and its backing files, as qemu-img info
+// PrintChain describes an image and its backing files, as qemu-img info
 // --backing-chain does.
-func printChain(w io.Writer, o *imagefile.Opened, share, asJSON bool) error {
+func PrintChain(w io.Writer, o *imagefile.Opened, share, asJSON bool) error {
 	var list []any
 	for _, l := range slices.Backward(o.Layers) {
 		switch {
 		case l.Image != nil:
-			list = append(list, about(l.Path, l.File, l.Image, share))
+			list = append(list, About(l.Path, l.File, l.Image, share))
 		case l.Format == "raw":
 			size, err := l.File.Size()
 			if err != nil {
@@ -44,8 +44,8 @@ func printChain(w io.Writer, o *imagefile.Opened, share, asJSON bool) error {
 			fmt.Fprintln(w)
 		}
 		switch i := i.(type) {
-		case imageInfo:
-			if err := i.print(w); err != nil {
+		case Info:
+			if err := i.Print(w); err != nil {
 				return err
 			}
 		case rawInfo:
