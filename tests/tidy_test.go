@@ -35,6 +35,7 @@ const module = "zqublkd"
 // A package that is not here may import none.
 var mayImport = map[string][]string{
 	"cmd/zqublkd": {
+		"internal/background",
 		"internal/blkdev",
 		"internal/boottable",
 		"internal/bytesize",
@@ -71,6 +72,7 @@ var mayImport = map[string][]string{
 	"internal/overlay":             {"internal/imagefile", "internal/storage", "qcow2", "qcow2/format"},
 	"internal/boottable":           {"internal/devname", "systemd"},
 	"internal/imageinfo":           {"internal/bytesize", "internal/engine", "internal/imagefile", "internal/output", "internal/printable", "internal/server", "internal/storage", "qcow2", "qcow2/format", "zoned"},
+	"internal/background":          {"internal/server", "internal/unit"},
 	"internal/unit":                {"internal/devname", "internal/server"},
 	"internal/blkdev":              {"zoned"},
 	"internal/zonemap":             {"zoned"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/server"
 )
 
@@ -36,7 +37,7 @@ func newAdd() *cobra.Command {
 			if o.Recovery == server.RecoveryReissue {
 				daemon = superviseArgs(deaths, o.args(image))
 			}
-			r, err := spawn(daemon, !noSystemd, true)
+			r, err := background.Spawn(daemon, !noSystemd, true)
 			if err != nil {
 				if snap.on {
 					os.Remove(image)
@@ -57,6 +58,6 @@ func newAdd() *cobra.Command {
 
 // addLimit adds the flag of the verbs that leave a supervisor behind.
 func addLimit(c *cobra.Command, deaths *uint) {
-	c.Flags().UintVar(deaths, "recovery-limit", defaultDeaths,
+	c.Flags().UintVar(deaths, "recovery-limit", background.DefaultDeaths,
 		"deaths of the daemon within a minute after which the device is stopped, so that its users get errors; 0: never")
 }

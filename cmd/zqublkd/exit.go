@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
 	"zqublkd/internal/server"
@@ -28,10 +29,10 @@ const (
 	exitPermission = 5 // no permission
 	exitInUse      = 6 // image or device in use
 
-	exitHandOver = 8 // of a daemon: its device waits for the next one
-	exitUnclean  = 9 // of a daemon that was told to end: its image was not closed in order
+	exitHandOver = background.ExitHandOver // of a daemon: its device waits for the next one
+	exitUnclean  = background.ExitUnclean  // of a daemon that was told to end: its image was not closed in order
 
-	exitInterrupted = 130 // by SIGINT or SIGTERM
+	exitInterrupted = background.ExitInterrupted // by SIGINT or SIGTERM
 )
 
 const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options or values;
@@ -57,6 +58,7 @@ func (e codeError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
 	var coded codeError
+	var ended *background.ExitError
 	var usage usageError
 	var missing *ublk.MissingFeaturesError
 	var held *server.HeldError
@@ -64,6 +66,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.As(err, &ended):
+		return ended.Code
 	case errors.Is(err, server.ErrUnclean):
 		return exitUnclean
 	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig),

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/background"
 )
 
 // waitFor waits until something is so.
@@ -95,7 +97,7 @@ func TestInterruptOfAdd(t *testing.T) {
 		const daemon = `trap 'echo ended >>$0; exit 0' TERM; echo $$ >$0.new; mv $0.new $0; while :; do sleep 0.05; done`
 		done := make(chan error, 1)
 		go func() {
-			_, err := spawnProgram("/bin/sh", []string{"-c", daemon, pidFile}, false, isNew)
+			_, err := background.SpawnProgram("/bin/sh", []string{"-c", daemon, pidFile}, false, isNew)
 			done <- err
 		}()
 		waitFor(t, "the daemon", func() bool { _, err := os.Stat(pidFile); return err == nil })

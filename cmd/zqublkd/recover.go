@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/server"
 )
 
@@ -46,7 +47,7 @@ devices those are left alone that are served.
 // takeOver starts a daemon for the device of r, whose daemon is dead.
 func takeOver(c *cobra.Command, r server.Record, deaths uint) error {
 	o := serveOptions{Options: r.Options, ID: -1}
-	now, err := spawn(superviseArgs(deaths, o.args(r.Image)), true, false)
+	now, err := background.Spawn(superviseArgs(deaths, o.args(r.Image)), true, false)
 	if err == nil {
 		fmt.Fprintf(c.OutOrStdout(), "%s: served by process %d\n", now.Node, now.PID)
 	}

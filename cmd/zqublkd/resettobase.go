@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/overlay"
 	"zqublkd/internal/server"
 )
@@ -75,7 +76,7 @@ func resetToBase(runDir string, id uint32, deaths uint) (server.Record, error) {
 	if o.Recovery == server.RecoveryReissue {
 		daemon = superviseArgs(deaths, o.args(o.Image))
 	}
-	now, err := spawn(daemon, true, true)
+	now, err := background.Spawn(daemon, true, true)
 	if err != nil {
 		return r, errors.Join(err, forget())
 	}

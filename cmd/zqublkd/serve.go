@@ -11,13 +11,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
@@ -113,7 +113,7 @@ func newServe() *cobra.Command {
 			if err := o.complete(args[0]); err != nil {
 				return err
 			}
-			if err := harden(); err != nil {
+			if err := background.Harden(); err != nil {
 				return err
 			}
 			return o.serve()
@@ -131,7 +131,7 @@ func newServe() *cobra.Command {
 
 func (o *serveOptions) serve() error {
 	if o.detached {
-		unix.CloseOnExec(readyFD)
+		background.KeepReady()
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer cancel()
@@ -153,29 +153,10 @@ func (o *serveOptions) serve() error {
 // ready tells whoever waits for the device that it can be used.
 func (o *serveOptions) ready(r server.Record) {
 	if o.detached {
-		if err := detach(o.RunDir, r); err != nil {
+		if err := background.Detach(o.RunDir, r); err != nil {
 			logrus.WithError(err).Warn("no log")
 		}
 	}
 	logrus.WithFields(logrus.Fields{"device": r.Node, "image": r.Image, "queues": r.Queues}).Info("serving")
 	daemon.SdNotify(false, daemon.SdNotifyReady+"\nSTATUS="+r.Node+" serves "+r.Image)
-}
-
-// detach tells add, and leaves its terminal for a log: the journal, or where
-// there is none a file beside the record.
-func detach(runDir string, r server.Record) error {
-	log, err := unit.OpenJournal()
-	if err == nil {
-		logrus.SetFormatter(unit.JournalFormatter())
-	} else {
-		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC,
-			0o600)
-	}
-	if err == nil {
-		err = unix.Dup2(int(log.Fd()), int(os.Stderr.Fd()))
-		log.Close()
-	}
-	ready := os.NewFile(readyFD, "ready")
-	defer ready.Close()
-	return errors.Join(err, json.NewEncoder(ready).Encode(r))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package background
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hardened marks a process that has been through harden.
+// hardened marks a process that has been through Harden.
 const hardened = "ZQUBLKD_HARDENED"
 
-// harden makes this process fit to serve a disk that the machine itself may
+// Harden makes this process fit to serve a disk that the machine itself may
 // write its dirty pages to, and starts the program anew, so that every thread
 // has it from the start:
 //
@@ -25,7 +25,7 @@ const hardened = "ZQUBLKD_HARDENED"
 //     on its disk (a mount namespace of its own, that still sees new mounts).
 //
 // What this machine does not allow is done without.
-func harden() error {
+func Harden() error {
 	if os.Getenv(hardened) != "" {
 		return os.Unsetenv(hardened)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package background
 
 import (
 	"bufio"
@@ -18,24 +18,21 @@ import (
 	"zqublkd/internal/unit"
 )
 
-// readyFD is where a daemon in the background writes its record when its
-// device can be used.
-const readyFD = 3
-
-// spawn starts a daemon in a session of its own and waits until it serves, or
+// Spawn starts a daemon in a session of its own and waits until it serves, or
 // has told on our standard error why not. Where systemd runs and apart is set, it
 // gets a unit of its own. If it is a new device an interrupt meanwhile ends the
 // daemon, too, and nothing is left of it; one that takes over a device goes on
 // without us.
-func spawn(args []string, apart, isNew bool) (server.Record, error) {
+func Spawn(args []string, apart, isNew bool) (server.Record, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return server.Record{}, err
 	}
-	return spawnProgram(self, args, apart, isNew)
+	return SpawnProgram(self, args, apart, isNew)
 }
 
-func spawnProgram(program string, args []string, apart, isNew bool) (server.Record, error) {
+// SpawnProgram is Spawn for any program.
+func SpawnProgram(program string, args []string, apart, isNew bool) (server.Record, error) {
 	var r server.Record
 	ready, theirs, err := os.Pipe()
 	if err != nil {
@@ -83,7 +80,7 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 			return r, err
 		}
 		_ = cmd.Wait() // however it ended
-		return r, codeError{errors.New("interrupted: there is no device"), exitInterrupted}
+		return r, &ExitError{ExitInterrupted, errors.New("interrupted: there is no device")}
 	}
 }
 
@@ -91,7 +88,7 @@ func spawnProgram(program string, args []string, apart, isNew bool) (server.Reco
 func failure(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return codeError{errors.New(""), exit.ExitCode()}
+		return &ExitError{exit.ExitCode(), errors.New("")}
 	}
 	return fmt.Errorf("the daemon ended before its device was ready: %w", errors.Join(err, errDaemon))
 }
