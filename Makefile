@@ -93,6 +93,9 @@ demo: build
 INSTALLED := \
 	systemd/zqublkd@.service:lib/systemd/system/ \
 	systemd/zqublkd-failed@.service:lib/systemd/system/ \
+	systemd/zqublkd-metrics.service:lib/systemd/system/ \
+	contrib/prometheus/zqublkd.rules.yml:share/doc/zqublkd/ \
+	contrib/grafana/zqublkd.json:share/doc/zqublkd/ \
 	systemd/zqublkd.modules-load.conf:lib/modules-load.d/zqublkd.conf \
 	systemd/60-zqublkd.rules:lib/udev/rules.d/ \
 	$(BIN)/docs/zqublkd.bash:share/bash-completion/completions/zqublkd \

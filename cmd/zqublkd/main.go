@@ -57,7 +57,7 @@ device of the running kernel, through the ublk driver.
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
 		newExport(), newConvert(), newImport(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
-		newFault(), newPowercut(),
+		newMetrics(), newFault(), newPowercut(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())

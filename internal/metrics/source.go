@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"zqublkd/internal/server"
+	"zqublkd/internal/tally"
+)
+
+// Device is what is known of one device.
+type Device struct {
+	Node, Name, Image string // Node without /dev/
+	Zoned             bool
+	State             string // live, or why there are no Stats: hung, dead, starting, given-up, unknown, no-numbers
+	Stats             *tally.Stats
+}
+
+// Source lists the devices of the machine.
+type Source func() ([]Device, error)
+
+// patience is how long a daemon may take to answer.
+const patience = 2 * time.Second
+
+// FromRunDir is the source of the devices in a run directory. With meter the daemons
+// measure latencies as long as somebody asks.
+func FromRunDir(runDir string, meter bool) Source {
+	return func() ([]Device, error) {
+		records, err := server.Records(runDir)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]Device, len(records))
+		var all sync.WaitGroup
+		for k, r := range records {
+			all.Go(func() { list[k] = lookAt(runDir, r, meter) })
+		}
+		all.Wait()
+		return list, nil
+	}
+}
+
+func lookAt(runDir string, r server.Record, meter bool) Device {
+	d := Device{Node: "ublkb" + strconv.FormatUint(uint64(r.ID), 10), Name: r.Name, Image: r.Image, Zoned: r.Zoned}
+	switch {
+	case r.Unknown:
+		d.State = "unknown"
+	case !r.Alive && r.GivenUp != "":
+		d.State = "given-up"
+	case !r.Alive:
+		d.State = "dead"
+	case r.Starting:
+		d.State = "starting"
+	}
+	if d.State != "" {
+		return d
+	}
+	s, err := server.AskStats(runDir, r.ID, server.StatsQuery{Meter: meter}, patience)
+	switch {
+	case errors.Is(err, server.ErrHung):
+		d.State = "hung"
+	case err != nil:
+		d.State = "no-numbers"
+	default:
+		d.State, d.Stats = "live", &s
+	}
+	return d
+}
