@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 		"qcow2",
 		"qcow2/check",
 		"qcow2/convert",
+		"qcow2/edit",
 		"qcow2/format",
 		"ublk",
 		"zoned",

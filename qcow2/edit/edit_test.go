@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package edit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
+	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2"
+	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/qcow2test"
+)
+
+var when = time.Unix(1700000000, 0)
+
+// plain makes an image of some data: a disk of 3 MiB and a bit, several L2 tables with
+// small clusters.
+func plain(t testing.TB, o qcow2.CreateOptions) *storagetest.Mem {
+	t.Helper()
+	m := storagetest.NewMem(nil)
+	o.Size = 3<<20 + 1024
+	if err := qcow2.Create(m, o); err != nil {
+		t.Fatal(err)
+	}
+	scribble(t, m, 1)
+	return m
+}
+
+// scribble writes and zeroes here and there.
+func scribble(t testing.TB, m storage.File, seed uint64) {
+	t.Helper()
+	i, err := qcow2.Open(m, qcow2.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for k := range 24 {
+		n := 512 * (1 + rng.Uint64N(64))
+		off := rng.Uint64N((i.VirtualSize()-n)/512) * 512
+		if k%5 == 4 {
+			err = i.MakeZero(off, n)
+		} else {
+			err = i.WriteAt(bytes.Repeat([]byte{byte(1 + rng.IntN(255))}, int(n)), off)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// disk is what the disk holds, its size included.
+func disk(t testing.TB, f storage.File) string {
+	t.Helper()
+	i, err := qcow2.Open(f, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, i.VirtualSize())
+	if err := i.ReadAt(p, 0); err != nil {
+		t.Fatal(err)
+	}
+	return string(p)
+}
+
+// shapes of images.
+func shapes() map[string]qcow2.CreateOptions {
+	return map[string]qcow2.CreateOptions{
+		"512 byte clusters": {ClusterSize: 512},
+		"4K clusters":       {ClusterSize: 4096},
+		"64K clusters":      {},
+		"subclusters":       {ClusterSize: 16384, ExtendedL2: true},
+	}
+}
+
+// kind is a change, on an image that was prepared for it.
+type kind struct {
+	prepare func(f storage.File) error
+	do      func(f storage.File) error
+}
+
+func nothing(storage.File) error { return nil }
+
+func snapshot(f storage.File) error { return CreateSnapshot(f, "one", when) }
+
+func kinds() map[string]kind {
+	return map[string]kind{
+		"grow":   {nothing, func(f storage.File) error { return Resize(f, ResizeOptions{Size: 9 << 20}) }},
+		"shrink": {nothing, func(f storage.File) error { return Resize(f, ResizeOptions{Size: 1<<20 + 512, Shrink: true}) }},
+		"shrink over a snapshot": {snapshot, func(f storage.File) error {
+			return Resize(f, ResizeOptions{Size: 1<<20 + 512, Shrink: true})
+		}},
+		"create":   {nothing, snapshot},
+		"create 2": {snapshot, func(f storage.File) error { return CreateSnapshot(f, "two", when) }},
+		"apply":    {snapshot, func(f storage.File) error { return ApplySnapshot(f, "one") }},
+		"delete":   {snapshot, func(f storage.File) error { return DeleteSnapshot(f, "1") }},
+		"compact": {func(f storage.File) error {
+			return errors.Join(snapshot(f), Resize(f, ResizeOptions{Size: 2 << 20, Shrink: true}), DeleteSnapshot(f, "one"))
+		}, func(f storage.File) error { _, err := Compact(f); return err }},
+	}
+}
+
+// ready is an image for a kind of change.
+func ready(t testing.TB, o qcow2.CreateOptions, k kind) *storagetest.Mem {
+	m := plain(t, o)
+	if err := k.prepare(m); err != nil {
+		t.Fatal(err)
+	}
+	i, err := qcow2.Open(m, qcow2.OpenOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i.VirtualSize() > 2<<20 {
+		scribble(t, m, 2)
+	}
+	return m
+}
+
+// TestKilled: after a cut at any operation, with whatever of the page cache on the disk, the
+// image opens, and is the old or the new one; the next open for writing frees all leaks.
+func TestKilled(t *testing.T) {
+	for shape, o := range shapes() {
+		for name, k := range kinds() {
+			t.Run(shape+", "+name, func(t *testing.T) {
+				t.Parallel()
+				m := ready(t, o, k)
+				before := disk(t, m)
+				rec := storagetest.NewRecorder(m)
+				if err := k.do(rec); err != nil {
+					t.Fatal(err)
+				}
+				after := disk(t, rec)
+				qcow2test.MustBeSound(t, rec, true)
+				states := 0
+				for n := 0; n <= rec.Len(); n += 1 + rec.Len()/25 {
+					for seed := range uint64(3) {
+						survives := storagetest.Shuffled(seed)
+						if seed == 0 {
+							survives = storagetest.All
+						}
+						m := rec.Crash(n, survives)
+						if got := disk(t, m); got != before && got != after {
+							t.Fatalf("cut after %d of %d operations: neither the old disk nor the new", n, rec.Len())
+						}
+						i, err := qcow2.Open(m, qcow2.OpenOptions{})
+						if err == nil {
+							err = i.Close()
+						}
+						if err != nil {
+							t.Fatalf("cut after %d of %d operations: %v", n, rec.Len(), err)
+						}
+						qcow2test.MustBeSound(t, m, true)
+						states++
+					}
+				}
+				t.Logf("%d states of %d operations", states, rec.Len())
+			})
+		}
+	}
+}
+
+// TestFailing: no operation that fails is taken for one that did not.
+func TestFailing(t *testing.T) {
+	for name, k := range kinds() {
+		for _, op := range []storagetest.OpKind{storagetest.OpWrite, storagetest.OpSync, storagetest.OpTruncate} {
+			for nth := 1; nth < 40; nth++ {
+				m := ready(t, qcow2.CreateOptions{ClusterSize: 4096}, k)
+				before := disk(t, m)
+				rec := storagetest.NewRecorder(m)
+				rec.Inject(storagetest.Fault{Kind: op, Nth: nth, Err: unix.EIO})
+				err := k.do(rec)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, unix.EIO) {
+					t.Errorf("%s, %v %d fails: %v", name, op, nth, err)
+				}
+				rec.Heal()
+				if r := qcow2test.MustCheck(t, rec, check.Options{Repair: check.RepairLeaks}); !r.Clean() {
+					t.Errorf("%s, %v %d fails: %s", name, op, nth, qcow2test.Text(r))
+				}
+				if len(before) > 0 && name == "create" && disk(t, rec) != before {
+					t.Errorf("%s, %v %d fails: another disk", name, op, nth)
+				}
+			}
+		}
+	}
+}
+
+// TestRefcountsGrow: a snapshot of an image whose refcounts have no room gets more.
+func TestRefcountsGrow(t *testing.T) {
+	for _, cluster := range []uint64{512, 1024} {
+		m := plain(t, qcow2.CreateOptions{ClusterSize: cluster})
+		for k := range 40 {
+			if err := CreateSnapshot(m, fmt.Sprint("s", k), when); err != nil {
+				t.Fatal(err)
+			}
+			scribble(t, m, uint64(k))
+		}
+		qcow2test.MustBeSound(t, m, true)
+		want := disk(t, m)
+		for k := range 40 {
+			if err := DeleteSnapshot(m, fmt.Sprint("s", 39-k)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := Compact(m)
+		if err != nil || c.After >= c.Before {
+			t.Errorf("%+v, %v", c, err)
+		}
+		qcow2test.MustBeSound(t, m, true)
+		if disk(t, m) != want {
+			t.Error("another disk")
+		}
+	}
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package edit
+
+import (
+	"fmt"
+
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2/format"
+)
+
+// ResizeOptions say what Resize does.
+type ResizeOptions struct {
+	Size   uint64 // of the disk, in bytes
+	Shrink bool   // a smaller disk is meant: what is behind its end is lost
+
+	// Base is the size of the backing file in bytes, 0 if there is none.
+	Base uint64
+}
+
+// ErrShrink: the new size is smaller, and nobody said that it may be.
+var ErrShrink = fmt.Errorf("the disk would become smaller and lose what is behind its new end; --shrink allows it")
+
+// Resize gives an image another size. What is behind the old end reads as zeros. Zones
+// are added and taken away whole: new ones are empty.
+func Resize(f storage.File, o ResizeOptions) error {
+	e, err := open(f)
+	if err != nil {
+		return err
+	}
+	if err := e.mayResize(o); err != nil {
+		return err
+	}
+	switch {
+	case o.Size == e.h.Size:
+		return nil
+	case o.Size < e.h.Size && !o.Shrink:
+		return ErrShrink
+	}
+	if e.zones != nil {
+		if err := e.resizeZones(o.Size); err != nil {
+			return err
+		}
+	}
+	// Behind both ends nothing may be left that would show later.
+	end := min(o.Size, e.h.Size)
+	if err := e.dropBehind(end); err != nil {
+		return err
+	}
+	if err := e.refs.each(e.h.L1TableOffset, uint64(e.h.L1Size)*8, e.refs.drop); err != nil {
+		return err
+	}
+	m := newMap{from: e.l1, owned: true, size: o.Size, change: func(s *slot, at uint64) error {
+		return e.cut(s, at, end)
+	}}
+	if err := e.writeMap(m); err != nil {
+		return err
+	}
+	return e.commit()
+}
+
+// mayResize says why an image can't have another size.
+func (e *editor) mayResize(o ResizeOptions) error {
+	rule := func(format_ string, args ...any) error {
+		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf(format_, args...)}
+	}
+	switch {
+	case o.Size == 0 || o.Size%512 != 0 || o.Size > format.MaxVirtualSize:
+		return rule("must be a multiple of 512, above 0 and below 8 EiB")
+	case e.h.Version < 3 && e.h.SnapshotCount > 0:
+		return &format.UnsupportedError{Feature: "resizing an image of qcow2 version 2 with snapshots", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
+	case len(format.FindExtensions(e.h.Extensions, format.ExtBitmaps)) > 0:
+		return &format.UnsupportedError{Feature: "resizing an image with bitmaps", WayOut: "remove them first: qemu-img bitmap --remove"}
+	case o.Size > e.h.Size && o.Base > e.h.Size:
+		return rule("the backing file has %d bytes, and what it holds behind byte %d would show; zqublkd export makes an image that stands alone", o.Base, e.h.Size)
+	}
+	return nil
+}
+
+// dropBehind gives up what the map has behind byte end of the disk: the refcounts of
+// data there, and tables that map nothing else.
+func (e *editor) dropBehind(end uint64) error {
+	table := make([]byte, e.g.ClusterSize())
+	needed := e.g.L1Needed(end)
+	for k := end / e.g.L2Coverage(); k < uint64(len(e.l1)); k++ {
+		l := e.l1[k]
+		if l.Offset() == 0 {
+			continue
+		}
+		if err := e.read(table, l.Offset()); err != nil {
+			return err
+		}
+		err := e.eachSlot(table, func(s *slot) error {
+			if k*e.g.L2Coverage()+s.index<<e.g.ClusterBits < end {
+				return nil
+			}
+			return e.refer(s.entry, e.refs.drop)
+		})
+		if err != nil {
+			return err
+		}
+		if k >= needed {
+			if err := e.refs.drop(l.Offset() >> e.g.ClusterBits); err != nil {
+				return err
+			}
+		}
+	}
+	e.l1 = e.l1[:min(uint64(len(e.l1)), needed)]
+	return nil
+}
+
+// cut takes away an entry behind the end of the disk. In the cluster that the end is
+// in, what is behind it becomes zeros, in a copy.
+func (e *editor) cut(s *slot, at, end uint64) error {
+	if at >= end {
+		s.entry, s.bitmap = 0, 0
+		return nil
+	}
+	rest := end - at
+	if rest >= e.g.ClusterSize() || s.entry.Compressed() || !e.g.Stored(s.entry) {
+		return nil
+	}
+	data := make([]byte, e.g.ClusterSize())
+	if err := e.read(data, s.entry.Offset()); err != nil || format.IsZero(data[rest:]) {
+		return err
+	}
+	clear(data[rest:])
+	to, err := e.refs.take(1)
+	if err != nil {
+		return err
+	}
+	if err := e.refs.drop(s.entry.Offset() >> e.g.ClusterBits); err != nil {
+		return err
+	}
+	s.entry = s.entry&^format.L2Entry(format.OffsetMask) | format.L2Entry(to)
+	return e.write(data, to)
+}
