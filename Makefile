@@ -49,7 +49,7 @@ unit:
 	$(GO) test -timeout 20m ./...
 
 # What takes long and has one goroutine: crash states, one after another.
-LONG := ^TestCrash$$|PlantedBugs|Exhaustive|ThinStorage|OverlayModel
+LONG := ^TestCrash$$|CrashCommit|PlantedBugs|Exhaustive|ThinStorage|OverlayModel
 
 # What runs on one goroutine and for long is left out here: `tests/full race` has all.
 race:

@@ -3,6 +3,7 @@
 package qcow2
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -58,6 +59,19 @@ func (i *Image) judgeBase() {
 	}
 }
 
+// MayLieOver says what keeps an image, whose backing file need not have been opened, from
+// lying over another one, nil if it is fit to.
+func (i *Image) MayLieOver(below *Image) error {
+	for _, r := range i.obstacles {
+		if r.Stops == UseRead && !errors.Is(r.Err, ErrNotFollowed) {
+			return r.Err
+		}
+	}
+	over := Image{zones: i.zones, header: i.header, size: i.size, base: &Base{image: below, size: below.size}}
+	over.judgeBase()
+	return over.refused(UseRead)
+}
+
 // BaseRaw makes a base of the bytes of a file.
 func BaseRaw(f storage.File) (*Base, error) {
 	d, err := newImageFile(f)
@@ -104,6 +118,13 @@ func (b *Base) resolve(off, n uint64) error {
 	}
 	return b.image.Resolve(off, min(n, b.size-off))
 }
+
+// ReadAt fills p from byte off on; what lies past the end is zeros. b may be nil, which has
+// nothing but zeros.
+func (b *Base) ReadAt(p []byte, off uint64) error { return b.read(p, off) }
+
+// Zero says whether [off,off+n) is known to read as zeros without reading it. b may be nil.
+func (b *Base) Zero(off, n uint64) (bool, error) { return b.zero(off, n) }
 
 // read fills p from byte off on; what lies past the end is zeros.
 func (b *Base) read(p []byte, off uint64) error {

@@ -34,9 +34,9 @@ const (
 	// Corrupt: the map makes no sense here; every access fails.
 	Corrupt
 
-	// absent: the image itself says nothing; its backing file does, and without
-	// one it is zeros. Lookup never returns it.
-	absent
+	// Absent: the image itself says nothing; its backing file does, and without
+	// one it is zeros. LookupOwn returns it, Lookup never.
+	Absent
 )
 
 var extentNames = [...]string{"outside", "miss", "data", "shared", "zero", "compressed", "corrupt", "absent"}
@@ -64,7 +64,7 @@ func (x Extent) joins(next Extent) bool {
 	switch x.Kind {
 	case Data, Shared:
 		return x.Host+x.Len == next.Host
-	case Zero, absent:
+	case Zero, Absent:
 		return true
 	}
 	return false

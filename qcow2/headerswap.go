@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"zqublkd/qcow2/format"
 )
@@ -59,6 +60,100 @@ func (i *Image) replaceExtensions(next []format.Extension) error {
 	}
 	i.header.Extensions = next
 	return nil
+}
+
+// SetBacking names another backing file, durably and at once: a crash leaves the old name or
+// the new one, each with its format. An empty name stands for none. Nothing but the name
+// changes: whether the disk still is what it was is up to the caller.
+func (i *Image) SetBacking(name, kind string) error {
+	if err := i.mayWrite(); err != nil {
+		return err
+	}
+	if name == "" {
+		kind = ""
+	} else {
+		if err := (&BackingOptions{Name: name, Format: kind}).validate(); err != nil {
+			return err
+		}
+	}
+	next := withFormat(i.header.Extensions, kind)
+	start, list := i.header.Length(), format.AppendExtensions(nil, next)
+	if whole, err := i.inFirstSector(start, list); err != nil {
+		return err
+	} else if !whole {
+		return &format.UnsupportedError{Feature: "another format of the backing file in a header as full as this", WayOut: "zqublkd convert, or qemu-img convert, writes an image that stands alone"}
+	}
+	at, err := i.roomForName(name, start+uint64(len(list)))
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		if err := i.writeMeta(regionHeader, []byte(name), at); err != nil {
+			return err
+		}
+		if err := i.datasync(); err != nil {
+			return err
+		}
+	}
+	sector := make([]byte, min(headerSector, i.geo.ClusterSize()))
+	if err := i.file.read(sector, 0); err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint64(sector[8:], at)
+	binary.BigEndian.PutUint32(sector[16:], uint32(len(name)))
+	copy(sector[start:], list)
+	if err := i.writeMeta(regionHeader, sector, 0); err != nil {
+		return err
+	}
+	if err := i.datasync(); err != nil {
+		return err
+	}
+	i.header, err = format.ReadHeader(i.file.read, i.file.length.Load())
+	return err
+}
+
+// roomForName is where in the header's cluster a name can go: behind the extensions, which
+// end at byte end at most, and not over the old name. 0 for no name.
+func (i *Image) roomForName(name string, end uint64) (at uint64, err error) {
+	if name == "" {
+		return 0, nil
+	}
+	n, cluster := uint64(len(name)), i.geo.ClusterSize()
+	end = max(end, i.header.Length()+uint64(len(format.AppendExtensions(nil, i.header.Extensions))))
+	old := i.header.ExtensionsEnd() // where the old name begins
+	oldEnd := old + uint64(len(i.header.BackingFile))
+	for _, at := range []uint64{cluster - min(n, cluster), old - min(n, old), oldEnd} {
+		if at >= end && at+n <= cluster && (at+n <= old || at >= oldEnd) {
+			return at, nil
+		}
+	}
+	return 0, &format.UnsupportedError{Feature: fmt.Sprintf("a name of %d bytes in a header of %d", n, cluster), WayOut: "give a shorter path, or convert the image to a larger cluster_size"}
+}
+
+// withFormat is the list with another format of the backing file, empty for none; all else
+// stays in its place, if that can be.
+func withFormat(list []format.Extension, kind string) []format.Extension {
+	was, next := format.ExtBackingFormat, format.Extension{Type: format.ExtBackingFormat, Data: []byte(kind)}
+	if kind == "" {
+		next.Type = format.ExtVoid
+	}
+	if !slices.ContainsFunc(list, func(e format.Extension) bool { return e.Type == was }) {
+		if kind == "" {
+			return list
+		}
+		was = format.ExtVoid // of the one that was there
+	}
+	list = slices.Clone(list)
+	for k, e := range list {
+		if e.Type == was && (was == format.ExtBackingFormat || len(e.Data) <= 8) { // as long, with its padding
+			if kind == "" {
+				next.Data = e.Data
+			}
+			list[k] = next
+			return list
+		}
+	}
+	return append(list, next)
 }
 
 // headerSector is what a disk writes whole or not at all, in bytes.

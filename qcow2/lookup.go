@@ -32,7 +32,7 @@ func (i *Image) Lookup(off, n uint64) Extent {
 // say.
 func (i *Image) extentThrough(off, n uint64) Extent {
 	x := i.extentAt(off, n)
-	if x.Kind == absent {
+	if x.Kind == Absent {
 		return i.base.extent(off, min(x.Len, n))
 	}
 	return x
@@ -62,7 +62,7 @@ func (i *Image) extentAt(off, n uint64) Extent {
 	if table == nil {
 		rest := i.geo.L2Coverage() - off&(i.geo.L2Coverage()-1)
 		if slot.entry.Load() == 0 {
-			return Extent{Kind: absent, Len: rest}
+			return Extent{Kind: Absent, Len: rest}
 		}
 		return Extent{Kind: Miss, Len: rest}
 	}
@@ -84,7 +84,7 @@ func follow(g *format.Geometry, t *l2table, index uint64, e format.L2Entry, kind
 	switch {
 	case kind == Data || kind == Shared:
 		step = g.ClusterSize()
-	case kind != Zero && kind != absent || g.Stored(e):
+	case kind != Zero && kind != Absent || g.Stored(e):
 		return 0
 	}
 	rest := t.words[index+1:]
@@ -127,7 +127,7 @@ func subclusterKind(b format.L2Bitmap, sub uint, allocated ExtentKind) ExtentKin
 	case b.Zero(sub):
 		return Zero
 	}
-	return absent
+	return Absent
 }
 
 // clusterExtent is the rest of a whole cluster from byte in on.
@@ -141,7 +141,7 @@ func clusterExtent(g *format.Geometry, e format.L2Entry, in uint64) Extent {
 	case e.Zero():
 		return Extent{Kind: Zero, Len: rest}
 	case !g.Stored(e):
-		return Extent{Kind: absent, Len: rest}
+		return Extent{Kind: Absent, Len: rest}
 	case e.Copied():
 		return Extent{Kind: Data, Host: e.Offset() + in, Len: rest}
 	}
@@ -161,8 +161,8 @@ func (i *Image) LookupResolved(off, n uint64) (Extent, error) {
 	}
 }
 
-// ownResolved is lookupOwn without misses.
-func (i *Image) ownResolved(off, n uint64) (Extent, error) {
+// LookupOwn is LookupResolved in this image alone: what that says nothing about is Absent.
+func (i *Image) LookupOwn(off, n uint64) (Extent, error) {
 	for {
 		x := i.lookupOwn(off, n)
 		if x.Kind != Miss {

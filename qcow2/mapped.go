@@ -90,7 +90,7 @@ func (m *mapper) own(i *Image, off, n uint64) (Mapped, error) {
 	switch {
 	case x.Kind == Corrupt:
 		return run, i.poisonError(off >> i.geo.ClusterBits)
-	case x.Kind == absent:
+	case x.Kind == Absent:
 		return m.below(i.base, off, run.Length)
 	case x.Kind == Zero:
 		return run, i.placeZero(&run)

@@ -78,9 +78,9 @@ func (i *Image) fillMissing(ch *change) error {
 		x.Len = min(x.Len, end-in)
 		err := error(nil)
 		switch {
-		case x.Kind == Zero || x.Kind == absent && i.base == nil:
+		case x.Kind == Zero || x.Kind == Absent && i.base == nil:
 			err = i.data.zero(ch.host+in, x.Len)
-		case x.Kind == absent:
+		case x.Kind == Absent:
 			err = i.copyUp(ch, in, x.Len)
 		}
 		if err != nil {

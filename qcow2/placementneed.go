@@ -59,7 +59,7 @@ func (i *Image) readsZero(m mapping, cluster uint64) (bool, error) {
 		x := extentOf(&i.geo, m, in)
 		switch x.Kind {
 		case Zero:
-		case absent:
+		case Absent:
 			if zero, err := i.base.zero(cluster<<i.geo.ClusterBits+in, x.Len); err != nil || !zero {
 				return false, err
 			}

@@ -51,6 +51,26 @@ func (i *Image) readRun(p []byte, off uint64) (uint64, error) {
 	return 0, fmt.Errorf("reading at %d: %w", off, format.ErrRange)
 }
 
+// ReadOwn reads a run that LookupOwn has found at byte off, and that holds something: none
+// that is Absent. p has its length. What lies below the image is not needed, so that it may
+// have been opened Lenient.
+func (i *Image) ReadOwn(p []byte, off uint64, x Extent) error {
+	switch x.Kind {
+	case Zero:
+		clear(p)
+		return nil
+	case Data, Shared:
+		return i.data.readData(p, x.Host)
+	case Compressed:
+		n, err := i.readCompressed(p, off)
+		if err == nil && n != x.Len {
+			err = i.poisonError(off >> i.geo.ClusterBits)
+		}
+		return err
+	}
+	return i.poisonError(off >> i.geo.ClusterBits)
+}
+
 // readCompressed reads from one compressed cluster while it can't be given back.
 func (i *Image) readCompressed(p []byte, off uint64) (uint64, error) {
 	i.freeLock.RLock()
@@ -89,7 +109,7 @@ func (i *Image) readExtent(p []byte, off uint64, x Extent) error {
 	case Zero:
 		clear(p)
 		return nil
-	case absent:
+	case Absent:
 		return i.base.read(p, off)
 	}
 	return i.data.readData(p, x.Host)

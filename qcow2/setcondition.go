@@ -39,25 +39,40 @@ func (i *Image) SetZoneConditions(runs ...format.ConditionRun) error {
 	if err := i.mayWrite(); err != nil {
 		return err
 	}
-	var p format.PrivateExtension
-	if i.private != nil {
-		p = *i.private
-	}
-	before := p.Conditions
-	for _, r := range runs {
-		if err := i.checkRun(r); err != nil {
-			return err
-		}
-		p.Conditions = p.Conditions.With(r)
-	}
-	if slices.Equal(before, p.Conditions) {
-		return nil
+	p, changed, err := i.withConditions(runs)
+	if err != nil || !changed {
+		return err
 	}
 	if err := i.replaceExtension(format.Extension{Type: format.ExtPrivate, Data: p.Encode()}); err != nil {
 		return err
 	}
 	i.private = &p
 	return nil
+}
+
+// withConditions is the private extension with the conditions of runs.
+func (i *Image) withConditions(runs []format.ConditionRun) (p format.PrivateExtension, changed bool, err error) {
+	if i.private != nil {
+		p = *i.private
+	}
+	before := p.Conditions
+	for _, r := range runs {
+		if err := i.checkRun(r); err != nil {
+			return p, false, err
+		}
+		p.Conditions = p.Conditions.With(r)
+	}
+	return p, !slices.Equal(before, p.Conditions), nil
+}
+
+// MayHaveConditions says whether SetZoneConditions has room for runs.
+func (i *Image) MayHaveConditions(runs ...format.ConditionRun) error {
+	p, changed, err := i.withConditions(runs)
+	if err == nil && changed {
+		private := format.Extension{Type: format.ExtPrivate, Data: p.Encode()}
+		_, _, _, err = i.planExtensions(replaced(i.header.Extensions, private))
+	}
+	return err
 }
 
 func (i *Image) checkRun(r format.ConditionRun) error {

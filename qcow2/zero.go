@@ -12,6 +12,15 @@ import (
 // It does not sync.
 func (i *Image) MakeZero(off, n uint64) error { return i.zero(off, n, false) }
 
+// ZeroOver is MakeZero of an image that is about to lie over next, which may be nil: what
+// lies below it now does not count. Nobody else may use the image meanwhile.
+func (i *Image) ZeroOver(next *Base, off, n uint64) error {
+	now := i.base
+	i.base = next
+	defer func() { i.base = now }()
+	return i.MakeZero(off, n)
+}
+
 // Discard is MakeZero as far as that takes no space: parts of clusters that would
 // have to be copied first, or written with zeros, stay as they are.
 func (i *Image) Discard(off, n uint64) error { return i.zero(off, n, true) }
@@ -42,11 +51,11 @@ func (i *Image) zero(off, n uint64, discard bool) error {
 func (i *Image) zeroStep(off, n uint64, discard bool) (Extent, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	x, err := i.ownResolved(off, min(n, batchClusters<<i.geo.ClusterBits))
+	x, err := i.LookupOwn(off, min(n, batchClusters<<i.geo.ClusterBits))
 	if err != nil {
 		return x, err
 	}
-	if x.Kind == absent { // perhaps of zeros below, too
+	if x.Kind == Absent { // perhaps of zeros below, too
 		if below, err := i.LookupResolved(off, x.Len); err != nil || below.Kind == Zero {
 			return below, err
 		}

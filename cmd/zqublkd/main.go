@@ -55,7 +55,7 @@ device of the running kernel, through the ublk driver.
 	root.SetHelpCommand(newHelp())
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
-		newExport(), newConvert(), newImport(), newBench(),
+		newExport(), newConvert(), newImport(), newCommit(), newRebase(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
 		newMetrics(), newFault(), newPowercut(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())

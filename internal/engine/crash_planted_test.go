@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,28 @@ type plantedBug struct {
 	workload string // that shows it within few states
 	file     string // from the top of the sources
 	old, new string // new: with BUG for the condition that it is planted
+}
+
+// commitBugs are those of commit and rebase, for TestCrashCommit.
+var commitBugs = []plantedBug{
+	{"write pointers before the data", "commit", "internal/overlay/commit.go",
+		"\tif err := m.copy(); err != nil {\n",
+		"\tif BUG {\n\t\tm.zones(base)\n\t}\n\tif err := m.copy(); err != nil {\n"},
+	{"write pointers before the data is durable", "commit", "internal/overlay/commit.go",
+		"if err := base.Sync(); err != nil || top",
+		"if err := unless(BUG, base.Sync); err != nil || top"},
+	{"write pointers all at once", "commit", "internal/overlay/commit.go",
+		"\tif err := writeSlots(base, ends); err != nil {",
+		"\tif BUG {\n\t\tends, between = nil, append(ends, between...)\n\t}\n\tif err := writeSlots(base, ends); err != nil {"},
+	{"zeros are not committed", "commit", "internal/overlay/commit.go",
+		"case qcow2.Zero:\n",
+		"case qcow2.Zero:\n\t\tif BUG {\n\t\t\treturn nil\n\t\t}\n"},
+	{"another backing file before the copies are durable", "rebase", "internal/overlay/rebase.go",
+		"\treturn img.Sync()\n",
+		"\treturn unless(BUG, img.Sync)\n"},
+	{"what reads as zeros does not hide the new backing file", "rebase", "internal/overlay/rebase.go",
+		"case isZero(old):\n",
+		"case isZero(old) && BUG:\n\t\treturn nil\n\tcase isZero(old):\n"},
 }
 
 var plantedBugs = []plantedBug{
@@ -92,15 +115,15 @@ func unless(bug bool, f func() error) error {
 // none. They are all in one build, in which an environment variable turns one on.
 func TestPlantedBugs(t *testing.T) {
 	program := buildPlanted(t)
-	for _, b := range plantedBugs {
+	see := func(test string, b plantedBug) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			if out, err := runPlanted(program, "", b.workload, 1); err != nil {
+			if out, err := runPlanted(program, test, "", b.workload, 1); err != nil {
 				t.Errorf("without the bug: %v\n%s", err, out)
 			}
 			// What takes two requests to meet may take more than one workload.
 			for seed := 1; seed <= 25; seed++ {
-				out, err := runPlanted(program, b.name, b.workload, seed)
+				out, err := runPlanted(program, test, b.name, b.workload, seed)
 				if err != nil && strings.Contains(out, "power cut after") {
 					t.Log(out)
 					return
@@ -109,10 +132,16 @@ func TestPlantedBugs(t *testing.T) {
 			t.Error("not noticed")
 		})
 	}
+	for _, b := range plantedBugs {
+		see("TestCrash", b)
+	}
+	for _, b := range commitBugs {
+		see("TestCrashCommit", b)
+	}
 }
 
-func runPlanted(program, bug, workload string, seed int) (string, error) {
-	cmd := exec.Command(program, "-test.run=^TestCrash$", "-crash.states=400", "-crash.only="+workload, fmt.Sprintf("-crash.seed=%d", seed))
+func runPlanted(program, test, bug, workload string, seed int) (string, error) {
+	cmd := exec.Command(program, "-test.run=^"+test+"$", "-crash.states=400", "-crash.only="+workload, fmt.Sprintf("-crash.seed=%d", seed))
 	cmd.Env = append(os.Environ(), "PLANTED_BUG="+bug)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -152,7 +181,7 @@ func buildPlanted(t *testing.T) string {
 // plantedSources are the changed sources by path. Each bug must find its place.
 func plantedSources(t *testing.T, top string) map[string]string {
 	sources := map[string]string{}
-	for _, b := range plantedBugs {
+	for _, b := range slices.Concat(plantedBugs, commitBugs) {
 		source, ok := sources[b.file]
 		if !ok {
 			raw, err := os.ReadFile(filepath.Join(top, b.file))

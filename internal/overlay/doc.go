@@ -4,7 +4,9 @@
 //
 // # How it is used
 //
-// [Again] makes an overlay anew, as its backing file is now.
+// [Again] makes an overlay anew, as its backing file is now. [Commit] writes it into that file,
+// [Rebase] puts it over another one, [Rename] names another one. [Merge] and [Absorb] are what
+// the former two do to images that are open.
 //
 // # Invariants
 //

@@ -104,6 +104,30 @@ for fs in btrfs f2fs; do
 	equal "sha256 of $image" "$(sum "$image")" "$before"
 	pass "an overlay of an overlay keeps what was written"
 
+	# What the upper one holds goes into the lower one, and neither needs the other then.
+	zqublkd commit -q --allow-backing "golden/two-$fs.qcow2"
+	for image2 in two one; do
+		zqublkd check "golden/$image2-$fs.qcow2" >log || die "$image2: $(<log)"
+		add "golden/$image2-$fs.qcow2" --allow-backing --read-only
+		"check_$fs" "$dev"
+		del
+	done
+	add "golden/two-$fs.qcow2" --allow-backing
+	change "$dev" over kept2
+	del
+	zqublkd rebase -q --allow-backing -b $fs.qcow2 "golden/two-$fs.qcow2"
+	rm "golden/one-$fs.qcow2"
+	add "golden/two-$fs.qcow2" --allow-backing
+	mount -t "$fs" "$dev" over
+	has over kept2
+	umount over
+	"check_$fs" "$dev"
+	del
+	zqublkd rebase -q --allow-backing -b '' "golden/two-$fs.qcow2"
+	verify_image "golden/two-$fs.qcow2"
+	equal "sha256 of $image" "$(sum "$image")" "$before"
+	pass "commit and rebase under a file system"
+
 	# The daemon of a snapshot dies while it is used.
 	add --snapshot --snapshot-dir "$work/dirs" "$image"
 	equal "overlays with a name" "$(ls dirs | wc -l)" 1

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/engine"
+	"zqublkd/internal/output"
+	"zqublkd/internal/overlay"
+)
+
+func newCommit() *cobra.Command {
+	var keep bool
+	var allow engine.Allow
+	c := &cobra.Command{
+		Use:   "commit OVERLAY",
+		Short: "Write what an overlay holds into its backing file, zones and all",
+		Long: `Write what an overlay holds into its backing file, as qemu-img commit does: data,
+then conditions and write pointers of zones. The overlay is empty then, and lies over
+the same file; -d leaves it as it is. Whatever ends a commit in between, the overlay
+reads as before, and another commit completes it.
+
+Other overlays of the backing file would not read what they have read before.`,
+		Example: "  zqublkd commit --allow-backing overlay.qcow2",
+		Args:    exactly("OVERLAY"),
+	}
+	c.Flags().BoolVarP(&keep, "keep", "d", false, "leave the overlay as it is")
+	addAllow(c, &allow)
+	idle, quiet := addIdle(c), addQuiet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return changeOverlay(c, "commit", args[0], allow, idle, *quiet, func(o overlay.Options) error {
+			return overlay.Commit(args[0], keep, o)
+		})
+	}
+	return c
+}
+
+func newRebase() *cobra.Command {
+	var base, format string
+	var unsafe bool
+	var allow engine.Allow
+	c := &cobra.Command{
+		Use:   "rebase [-u] -b BASE OVERLAY",
+		Short: "Put an overlay over another backing file; it reads as before",
+		Long: `Put an overlay over another backing file, as qemu-img rebase does. It reads as
+before: what would read otherwise is copied into it first. With -b "" it becomes an
+image that stands alone. A relative path starts at the folder of the overlay.
+
+With -u only the name changes, for a backing file that was moved or renamed. Nothing
+is read of it, and what else is there now shows through.`,
+		Example: "  zqublkd rebase --allow-backing -b golden.qcow2 overlay.qcow2\n  zqublkd rebase -u -b /srv/golden.qcow2 -F qcow2 overlay.qcow2",
+		Args:    exactly("OVERLAY"),
+	}
+	c.Flags().StringVarP(&base, "backing", "b", "", "the new backing file; empty: none")
+	c.Flags().StringVarP(&format, "backing-format", "F", "", "format of the backing file, qcow2 or raw (default qcow2, if it is one that names no other file)")
+	c.Flags().BoolVarP(&unsafe, "unsafe", "u", false, "change the name alone")
+	addAllow(c, &allow)
+	idle, quiet := addIdle(c), addQuiet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case !c.Flags().Changed("backing"):
+			return usageError{errors.New(`name the new backing file with -b; -b "" stands for none`)}
+		case format != "" && format != "qcow2" && format != "raw":
+			return usageError{fmt.Errorf("-F %q: must be qcow2 or raw", format)}
+		}
+		return changeOverlay(c, "rebase", args[0], allow, idle, *quiet, func(o overlay.Options) error {
+			if unsafe {
+				return overlay.Rename(args[0], base, format)
+			}
+			return overlay.Rebase(args[0], base, format, o)
+		})
+	}
+	return c
+}
+
+// changeOverlay does something to an overlay that nobody serves, and shows how far it is.
+func changeOverlay(c *cobra.Command, what, path string, allow engine.Allow, idle func(string) error, quiet bool,
+	do func(overlay.Options) error) error {
+	if err := idle(path); err != nil {
+		return err
+	}
+	p := output.NewProgress(c.ErrOrStderr(), what, quiet)
+	defer p.End()
+	return do(overlay.Options{AllowBacking: allow.Backing, AllowData: allow.Data, Idle: idle, Progress: p.Bytes})
+}
