@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/createoptions"
 	"zqublkd/internal/imageinfo"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
@@ -28,7 +29,7 @@ calls the change of an image's options in place so; its convert makes a copy.)
 
   zqublkd amend -o zone.revision=v14 disk.qcow2`,
 		Args: func(c *cobra.Command, args []string) error {
-			if isHelp(list) {
+			if createoptions.IsHelp(list) {
 				return nil
 			}
 			return exactly("IMAGE")(c, args)
@@ -37,8 +38,8 @@ calls the change of an image's options in place so; its convert makes a copy.)
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed; help lists it")
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if isHelp(list) {
-			return printOptions(c.OutOrStdout(), amendOptions())
+		if createoptions.IsHelp(list) {
+			return createoptions.Print(c.OutOrStdout(), amendOptions())
 		}
 		o, err := parseAmend(list)
 		if err != nil {
@@ -58,9 +59,9 @@ calls the change of an image's options in place so; its convert makes a copy.)
 }
 
 // amendOptions are the options of create that can be changed later.
-func amendOptions() []createOption {
-	k := slices.IndexFunc(createOptions, func(o createOption) bool { return o.key == "zone.revision" })
-	return createOptions[k : k+1]
+func amendOptions() []createoptions.Option {
+	k := slices.IndexFunc(createoptions.All, func(o createoptions.Option) bool { return o.Key == "zone.revision" })
+	return createoptions.All[k : k+1]
 }
 
 func parseAmend(list []string) (qcow2.AmendOptions, error) {

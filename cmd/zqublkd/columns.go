@@ -12,6 +12,7 @@ import (
 
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/printable"
+	"zqublkd/internal/suggest"
 )
 
 // column is one that list can print.
@@ -103,7 +104,7 @@ func chosenColumns(text string) ([]column, error) {
 	for name := range strings.SplitSeq(strings.ToLower(text), ",") {
 		k := slices.IndexFunc(listColumns, func(col column) bool { return col.name == name })
 		if k < 0 {
-			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name, didYouMean(name, columnNames()),
+			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name, suggest.DidYouMean(name, columnNames()),
 				strings.Join(columnNames(), ", "))
 		}
 		chosen = append(chosen, listColumns[k])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/createoptions"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/fault"
 	"zqublkd/internal/importer"
@@ -71,19 +72,19 @@ func completeList(c *cobra.Command, flag string, words func(before []string) []s
 }
 
 // completeOptions completes -o: keys that are not given yet, and their values.
-func completeOptions(c *cobra.Command, options []createOption) {
+func completeOptions(c *cobra.Command, options []createoptions.Option) {
 	completeList(c, "option", func(before []string) []string {
 		var words []string
 		for _, o := range options {
-			given := slices.ContainsFunc(before, func(pair string) bool { return strings.HasPrefix(pair, o.key+"=") })
+			given := slices.ContainsFunc(before, func(pair string) bool { return strings.HasPrefix(pair, o.Key+"=") })
 			if given {
 				continue
 			}
-			if len(o.values) == 0 {
-				words = append(words, o.key+"=")
+			if len(o.Values) == 0 {
+				words = append(words, o.Key+"=")
 			}
-			for _, v := range o.values {
-				words = append(words, o.key+"="+v)
+			for _, v := range o.Values {
+				words = append(words, o.Key+"="+v)
 			}
 		}
 		return words
@@ -101,8 +102,8 @@ func addCompletions(root *cobra.Command) {
 		"repair": {"leaks", "all"}, "format": {importer.FormatRaw, importer.FormatQcow2, importer.FormatZbd},
 		"log-level": {"error", "warn", "info", "debug", "trace"},
 	}
-	for _, o := range createOptions {
-		values[o.flag] = o.values
+	for _, o := range createoptions.All {
+		values[o.Flag] = o.Values
 	}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -135,7 +136,7 @@ func addCompletions(root *cobra.Command) {
 		case "features":
 			c.ValidArgsFunction = completeNothing
 		case "create", "import":
-			completeOptions(c, createOptions)
+			completeOptions(c, createoptions.All)
 		case "export":
 			completeFlag(c, "format", importer.FormatQcow2, importer.FormatRaw)
 		case "amend":

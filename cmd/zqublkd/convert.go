@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/createoptions"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/output"
@@ -28,7 +29,7 @@ zones, limits, conditions, write pointers and the data below them. Options are t
 of create; of zones zone.revision only. A plain copy is what export writes.`,
 		Example: "  zqublkd convert --allow-backing overlay.qcow2 golden2.qcow2\n  zqublkd convert -o zone.revision=v14,cluster_size=1M disk.qcow2 other.qcow2",
 		Args: func(c *cobra.Command, args []string) error {
-			if isHelp(list) {
+			if createoptions.IsHelp(list) {
 				return nil
 			}
 			return exactly("IMAGE", "OUT")(c, args)
@@ -39,10 +40,10 @@ of create; of zones zone.revision only. A plain copy is what export writes.`,
 	addAllow(c, &allow)
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if isHelp(list) {
-			return printOptions(c.OutOrStdout(), importOptions())
+		if createoptions.IsHelp(list) {
+			return createoptions.Print(c.OutOrStdout(), importOptions())
 		}
-		o, err := parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil)
+		o, err := createoptions.Parse(append([]string{"zone.mode=host-managed"}, list...), nil)
 		switch {
 		case err != nil:
 			return usageError{err}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/createoptions"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/imageinfo"
@@ -48,7 +49,7 @@ func newCreate() *cobra.Command {
 		Long:    createHelp,
 		Example: createExample,
 		Args: func(c *cobra.Command, args []string) error {
-			if isHelp(list) || isHelp([]string{drive}) {
+			if createoptions.IsHelp(list) || createoptions.IsHelp([]string{drive}) {
 				return nil
 			}
 			return between(1, "IMAGE", "SIZE")(c, args)
@@ -57,24 +58,24 @@ func newCreate() *cobra.Command {
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value,...; help lists them")
 	c.Flags().BoolVar(&force, "force", false, "replace an existing image, once the new one is complete; make one that can't be served")
 	c.Flags().StringVar(&drive, "profile", "", "zones as a drive has them; help lists the drives")
-	values := make([]*string, len(createOptions))
-	for i, opt := range createOptions {
-		values[i] = c.Flags().StringP(opt.flag, shorthand[opt.key], "", opt.flagHelp())
+	values := make([]*string, len(createoptions.All))
+	for i, opt := range createoptions.All {
+		values[i] = c.Flags().StringP(opt.Flag, createoptions.Shorthand[opt.Key], "", opt.FlagHelp())
 	}
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if isHelp(list) {
-			return printOptions(c.OutOrStdout(), createOptions)
+		if createoptions.IsHelp(list) {
+			return createoptions.Print(c.OutOrStdout(), createoptions.All)
 		}
-		if isHelp([]string{drive}) {
-			return printProfiles(c.OutOrStdout())
+		if createoptions.IsHelp([]string{drive}) {
+			return createoptions.PrintProfiles(c.OutOrStdout())
 		}
 		if len(args) > 1 {
 			if err := sizeOnce(list, values, args[1]); err != nil {
 				return usageError{err}
 			}
 		}
-		o, err := parseProfiled(drive, list, values)
+		o, err := createoptions.ParseProfiled(drive, list, values)
 		if err != nil {
 			return usageError{err}
 		}

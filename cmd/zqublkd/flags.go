@@ -3,10 +3,15 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
+	"zqublkd/internal/unit"
 )
 
 // addAllow adds the flags of verbs that read what is in other files than the
@@ -38,4 +43,24 @@ func addIdle(c *cobra.Command) func(image string) error {
 
 func addRunDir(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
+}
+
+// logLevel is what --log-level says, which every verb has.
+var logLevel string
+
+// addLogFlags lets every verb set the log level.
+func addLogFlags(root *cobra.Command) {
+	root.PersistentFlags().StringVar(&logLevel, "log-level", "info", "log level: error, warn, info, debug, trace")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		level, err := logrus.ParseLevel(logLevel)
+		if err != nil {
+			return usageError{fmt.Errorf("log level %q: must be error, warn, info, debug or trace", logLevel)}
+		}
+		logrus.SetLevel(level)
+		logrus.SetOutput(os.Stderr)
+		if os.Getenv("JOURNAL_STREAM") != "" {
+			logrus.SetFormatter(unit.JournalFormatter())
+		}
+		return nil
+	}
 }

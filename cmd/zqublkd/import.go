@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/createoptions"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
 	"zqublkd/internal/output"
@@ -35,7 +36,7 @@ above the zone capacity is refused.
 
   zqublkd import -o zone.size=64M disk.raw disk.qcow2`,
 		Args: func(c *cobra.Command, args []string) error {
-			if isHelp(list) {
+			if createoptions.IsHelp(list) {
 				return nil
 			}
 			return exactly("SOURCE", "IMAGE")(c, args)
@@ -47,10 +48,10 @@ above the zone capacity is refused.
 	addAllow(c, &allow)
 	idle, quiet := addIdle(c), addQuiet(c)
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		if isHelp(list) {
-			return printOptions(c.OutOrStdout(), importOptions())
+		if createoptions.IsHelp(list) {
+			return createoptions.Print(c.OutOrStdout(), importOptions())
 		}
-		if o.Image, err = parseCreate(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
+		if o.Image, err = createoptions.Parse(append([]string{"zone.mode=host-managed"}, list...), nil); err != nil {
 			return usageError{err}
 		}
 		if o.Image.Backing != nil {
@@ -70,9 +71,9 @@ above the zone capacity is refused.
 }
 
 // importOptions are the options of an image that stands alone.
-func importOptions() []createOption {
-	return slices.DeleteFunc(slices.Clone(createOptions),
-		func(o createOption) bool { return strings.HasPrefix(o.key, "backing_") })
+func importOptions() []createoptions.Option {
+	return slices.DeleteFunc(slices.Clone(createoptions.All),
+		func(o createoptions.Option) bool { return strings.HasPrefix(o.Key, "backing_") })
 }
 
 // imported makes the image and says what it is.

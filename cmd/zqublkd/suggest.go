@@ -9,31 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-)
 
-// didYouMean is ": did you mean X?" if one of the words is close to what was
-// typed, else empty.
-func didYouMean(typed string, words []string) string {
-	word := strings.TrimLeft(strings.ToLower(typed), "-")
-	best, least := "", len(word)/3+2 // more changes than that are another word
-	for _, w := range words {
-		bare := strings.TrimLeft(w, "-")
-		n := levenshtein.ComputeDistance(word, bare)
-		if len(word) >= 3 && strings.HasPrefix(bare, word) {
-			n = min(n, 1)
-		}
-		if n < least {
-			best, least = w, n
-		}
-	}
-	if best == "" || least >= len(word) {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean %s?", best)
-}
+	"zqublkd/internal/suggest"
+)
 
 // group makes c a verb that has only verbs below it: without one of them, or with
 // an unknown one, it is an error that names them.
@@ -50,7 +30,7 @@ func group(c *cobra.Command) {
 
 func unknownVerb(c *cobra.Command, typed string) error {
 	return usageError{fmt.Errorf("%s has no verb %q%s; it has %s", c.CommandPath(), typed,
-		didYouMean(typed, verbsOf(c)), strings.Join(verbsOf(c), ", "))}
+		suggest.DidYouMean(typed, verbsOf(c)), strings.Join(verbsOf(c), ", "))}
 }
 
 // path is a command without the program's name.
@@ -120,7 +100,7 @@ func flagError(c *cobra.Command, err error) error {
 		err = fmt.Errorf("%s: no flag -%s; see `%s --help`", path(c), unknown.GetSpecifiedName(), c.CommandPath())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
-		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name, didYouMean("--"+name, flagNames(c)),
+		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name, suggest.DidYouMean("--"+name, flagNames(c)),
 			c.CommandPath())
 	case errors.As(err, &missing):
 		err = fmt.Errorf("%s: --%s needs a value: %s", path(c), missing.GetFlag().Name, missing.GetFlag().Usage)

@@ -13,6 +13,7 @@ import (
 
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
+	"zqublkd/internal/zonerange"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 	"zqublkd/zoned"
@@ -133,13 +134,13 @@ func parseRuns(zones []string, condition string) ([]format.ConditionRun, error) 
 	if len(zones) == 0 {
 		return nil, errors.New("--zone: name the zones to change")
 	}
-	ranges, err := parseZones(zones)
+	ranges, err := zonerange.Parse(zones)
 	if err != nil {
 		return nil, err
 	}
 	var runs []format.ConditionRun
 	for _, r := range ranges {
-		runs = append(runs, format.ConditionRun{First: r.first, Zones: r.last - r.first + 1, Condition: c})
+		runs = append(runs, format.ConditionRun{First: r.First, Zones: r.Last - r.First + 1, Condition: c})
 	}
 	return runs, nil
 }

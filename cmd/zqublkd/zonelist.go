@@ -12,6 +12,7 @@ import (
 
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/output"
+	"zqublkd/internal/zonerange"
 	"zqublkd/zoned"
 )
 
@@ -26,7 +27,7 @@ are written. Sizes are in the largest unit that is exact; report has blkzone's f
 		Example: "  zqublkd zone list disk.qcow2 --zone 0-3",
 		Args:    exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			ranges, err := parseZones(zones)
+			ranges, err := zonerange.Parse(zones)
 			if err != nil {
 				return usageError{err}
 			}
@@ -36,18 +37,18 @@ are written. Sizes are in the largest unit that is exact; report has blkzone's f
 			}
 			n := all.Geometry().Zones()
 			for _, r := range ranges {
-				if r.last >= n {
-					return usageError{fmt.Errorf("%s: there is no zone %d: the image has zones 0 to %d", args[0], r.last, n-1)}
+				if r.Last >= n {
+					return usageError{fmt.Errorf("%s: there is no zone %d: the image has zones 0 to %d", args[0], r.Last, n-1)}
 				}
 			}
 			if len(ranges) == 0 {
-				ranges = []zoneRange{{0, n - 1}}
+				ranges = []zonerange.Range{{First: 0, Last: n - 1}}
 			}
 			print := printZoneList
 			if asJSON {
 				print = printZoneListJSON
 			}
-			if err := print(c.OutOrStdout(), all, inOrder(ranges)); err != nil {
+			if err := print(c.OutOrStdout(), all, zonerange.InOrder(ranges)); err != nil {
 				return err
 			}
 			return doubt

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
+	"zqublkd/internal/zonerange"
 	"zqublkd/zoned"
 )
 
@@ -61,6 +62,6 @@ func wantedZones(zones []string, all bool) (iter.Seq[uint32], error) {
 	case len(zones) == 0:
 		return nil, errors.New("--zone: name the zones to change, as 3,7-9")
 	}
-	ranges, err := parseZones(zones)
-	return inOrder(ranges), err
+	ranges, err := zonerange.Parse(zones)
+	return zonerange.InOrder(ranges), err
 }

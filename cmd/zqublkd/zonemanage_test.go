@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -138,13 +137,6 @@ func (m *zoneModel) compareContent(t *testing.T, rt *rapid.T, image, out string)
 	got, err := os.ReadFile(out)
 	if err != nil || !bytes.Equal(got, m.disk) {
 		rt.Fatalf("the content is not the model's: %v", err)
-	}
-}
-
-func TestInOrder(t *testing.T) {
-	ranges, err := parseZones([]string{"7-9", "3", "8-12", "3", "0"})
-	if got := slices.Collect(inOrder(ranges)); err != nil || !slices.Equal(got, []uint32{0, 3, 7, 8, 9, 10, 11, 12}) {
-		t.Errorf("%v, %v", got, err)
 	}
 }
 

@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package createoptions
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/profile"
+	"zqublkd/internal/suggest"
 	"zqublkd/qcow2"
 )
 
-// parseProfiled is parseCreate over what the profile says for the size, and the zone size,
-// that are given. No profile: parseCreate.
-func parseProfiled(name string, list []string, values []*string) (qcow2.CreateOptions, error) {
+// ParseProfiled is Parse over what a profile says for the given size and zone size. Without
+// the name of a profile it is Parse.
+func ParseProfiled(name string, list []string, values []*string) (qcow2.CreateOptions, error) {
 	if name == "" {
-		return parseCreate(list, values)
+		return Parse(list, values)
 	}
 	p, ok := profile.Find(name)
 	if !ok {
 		return qcow2.CreateOptions{}, fmt.Errorf("--profile %q: no such drive%s; there are %s (--profile help describes them)",
-			name, didYouMean(name, profile.Names()), strings.Join(profile.Names(), ", "))
+			name, suggest.DidYouMean(name, profile.Names()), strings.Join(profile.Names(), ", "))
 	}
-	given, err := parseCreateOver(qcow2.CreateOptions{Zone: new(qcow2.ZoneOptions)}, list, values)
+	given, err := parseOver(qcow2.CreateOptions{Zone: new(qcow2.ZoneOptions)}, list, values)
 	switch {
 	case err != nil:
 		return given, err
@@ -34,11 +36,11 @@ func parseProfiled(name string, list []string, values []*string) (qcow2.CreateOp
 	case given.Size == 0:
 		return given, fmt.Errorf("--profile %s: how large is the image to be? Give a size, as 64G", name)
 	}
-	return parseCreateOver(p.Options(given), list, values)
+	return parseOver(p.Options(given), list, values)
 }
 
-// printProfiles lists the drives.
-func printProfiles(w io.Writer) error {
+// PrintProfiles lists the drives that there are profiles of.
+func PrintProfiles(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "PROFILE\tALSO\tZONE\tCAPACITY\tCONVENTIONAL\tOPEN\tACTIVE\tAPPEND\tBLOCK\tDRIVE")
 	for _, p := range profile.All {
@@ -56,7 +58,7 @@ func orNone(limit uint32) string {
 	if limit == 0 {
 		return "-"
 	}
-	return decimal(uint64(limit))
+	return strconv.FormatUint(uint64(limit), 10)
 }
 
 func appendLimit(bytes uint32) string {

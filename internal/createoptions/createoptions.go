@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package createoptions reads how a new image is to be, as qemu-img create is told: -o key=value,...,
+// or flags, one for each key. create, import, convert and amend share its table.
+package createoptions
 
 import (
 	"fmt"
@@ -11,22 +13,24 @@ import (
 	"text/tabwriter"
 
 	"zqublkd/internal/bytesize"
+	"zqublkd/internal/suggest"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
-// createOption is one option of create: a key of -o, spelled as qemu-img does,
+// Option is one option of create: a key of -o, spelled as qemu-img spells it,
 // and a flag of its own.
-type createOption struct {
-	key, flag string
-	kind      string // of its values, in help
-	help      string
-	otherwise string // what holds if it is not given; empty: nothing
-	values    []string
-	set       func(*qcow2.CreateOptions, string) error
+type Option struct {
+	Key, Flag string
+	Kind      string // of its values, in help
+	Help      string
+	Otherwise string // what holds if it is not given; empty: nothing
+	Values    []string
+	Set       func(*qcow2.CreateOptions, string) error
 }
 
-var createOptions = []createOption{
+// All are the options that there are.
+var All = []Option{
 	{"size", "size", "size", "virtual size", "", nil,
 		sizeInto(func(o *qcow2.CreateOptions, n uint64) { o.Size = n })},
 	{"cluster_size", "cluster-size", "size", "cluster size, a power of two from 512 to 2M", "64K", nil,
@@ -60,8 +64,8 @@ var createOptions = []createOption{
 		func(o *qcow2.CreateOptions, s string) error { backing(o).Format = s; return nil }},
 }
 
-// shorthand are the letters of flags that qemu-img create has.
-var shorthand = map[string]string{"backing_file": "b", "backing_fmt": "F"}
+// Shorthand has the letters of flags that qemu-img create has, by key.
+var Shorthand = map[string]string{"backing_file": "b", "backing_fmt": "F"}
 
 // backing is the part of o about the backing file, made on first use.
 func backing(o *qcow2.CreateOptions) *qcow2.BackingOptions {
@@ -71,30 +75,30 @@ func backing(o *qcow2.CreateOptions) *qcow2.BackingOptions {
 	return o.Backing
 }
 
-// flagHelp is what --help says of the option.
-func (o createOption) flagHelp() string {
-	if o.otherwise == "" || o.otherwise == "0" {
-		return o.help
+// FlagHelp returns what --help says of the option.
+func (o Option) FlagHelp() string {
+	if o.Otherwise == "" || o.Otherwise == "0" {
+		return o.Help
 	}
-	return o.help + " (default " + o.otherwise + ")"
+	return o.Help + " (default " + o.Otherwise + ")"
 }
 
-// isHelp reports whether the options of -o ask what there is.
-func isHelp(list []string) bool {
+// IsHelp reports whether the value of -o asks which options there are.
+func IsHelp(list []string) bool {
 	all := strings.Split(strings.Join(list, ","), ",")
 	return slices.Contains(all, "help") || slices.Contains(all, "?")
 }
 
-// printOptions lists the options, as qemu-img does for -o help.
-func printOptions(w io.Writer, options []createOption) error {
+// Print lists options, as qemu-img does for -o help.
+func Print(w io.Writer, options []Option) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "OPTION\tVALUE\tDEFAULT\tMEANING")
 	for _, o := range options {
-		otherwise := o.otherwise
+		otherwise := o.Otherwise
 		if otherwise == "" {
 			otherwise = "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.key, o.kind, otherwise, o.help)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.Key, o.Kind, otherwise, o.Help)
 	}
 	return t.Flush()
 }
@@ -146,13 +150,13 @@ func setZoneMode(o *qcow2.CreateOptions, s string) error {
 	return nil
 }
 
-// parseCreate collects the options; flags of their own win over -o.
-func parseCreate(list []string, values []*string) (qcow2.CreateOptions, error) {
-	return parseCreateOver(qcow2.CreateOptions{}, list, values)
+// Parse collects the options of -o and of the flags, in the order of All; flags win.
+func Parse(list []string, values []*string) (qcow2.CreateOptions, error) {
+	return parseOver(qcow2.CreateOptions{}, list, values)
 }
 
-// parseCreateOver is parseCreate that changes options which are there already.
-func parseCreateOver(o qcow2.CreateOptions, list []string, values []*string) (qcow2.CreateOptions, error) {
+// parseOver is Parse that changes options which are there already.
+func parseOver(o qcow2.CreateOptions, list []string, values []*string) (qcow2.CreateOptions, error) {
 	moded := o.Zone != nil
 	for _, pair := range strings.Split(strings.Join(list, ","), ",") {
 		if pair == "" {
@@ -171,25 +175,25 @@ func parseCreateOver(o qcow2.CreateOptions, list []string, values []*string) (qc
 		if *v == "" {
 			continue
 		}
-		if err := createOptions[i].set(&o, *v); err != nil {
-			return o, fmt.Errorf("--%s: %w", createOptions[i].flag, err)
+		if err := All[i].Set(&o, *v); err != nil {
+			return o, fmt.Errorf("--%s: %w", All[i].Flag, err)
 		}
 	}
 	return o, nil
 }
 
 func setOption(o *qcow2.CreateOptions, key, value string) error {
-	for _, opt := range createOptions {
-		if opt.key == key || opt.key == strings.ReplaceAll(key, "-", "_") {
-			if err := opt.set(o, value); err != nil {
-				return fmt.Errorf("-o %s: %w", opt.key, err)
+	for _, opt := range All {
+		if opt.Key == key || opt.Key == strings.ReplaceAll(key, "-", "_") {
+			if err := opt.Set(o, value); err != nil {
+				return fmt.Errorf("-o %s: %w", opt.Key, err)
 			}
 			return nil
 		}
 	}
-	keys := make([]string, len(createOptions))
-	for i, opt := range createOptions {
-		keys[i] = opt.key
+	keys := make([]string, len(All))
+	for i, opt := range All {
+		keys[i] = opt.Key
 	}
-	return fmt.Errorf("-o %s: no such option%s; there are %s (-o help explains them)", key, didYouMean(key, keys), strings.Join(keys, ", "))
+	return fmt.Errorf("-o %s: no such option%s; there are %s (-o help explains them)", key, suggest.DidYouMean(key, keys), strings.Join(keys, ", "))
 }
