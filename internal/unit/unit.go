@@ -5,7 +5,6 @@ package unit
 import (
 	"context"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,11 @@ import (
 // Variable is the environment variable in which zqublkd@.service says its name.
 const Variable = "ZQUBLKD_UNIT"
 
+// patience is how long systemd may take to say whether it restarts a unit. It is one
+// thread for the whole machine, and a wrong answer costs the device: less than the
+// TimeoutStopSec of the unit, and no less than it has taken on a machine under load.
+const patience = 20 * time.Second
+
 // Restarts reports whether systemd ends this daemon only to start it again:
 // whether the job of its unit is a restart. In doubt it is a stop.
 func Restarts() bool {
@@ -24,13 +28,34 @@ func Restarts() bool {
 	if unit == "" {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "systemctl", "list-jobs", "--full", "--no-legend", "--no-pager").Output()
-	if err != nil {
+	return restarts(ctx, unit, listJobs)
+}
+
+// restarts asks for the jobs until there is an answer.
+func restarts(ctx context.Context, unit string, list func(context.Context) ([]systemdbus.JobStatus, error)) bool {
+	for {
+		jobs, err := list(ctx)
+		if err == nil {
+			return hasRestart(jobs, unit)
+		}
 		logrus.WithError(err).Warn("systemd was asked whether this is a restart")
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return hasRestart(string(out), unit)
+}
+
+func listJobs(ctx context.Context) ([]systemdbus.JobStatus, error) {
+	conn, err := systemdbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.ListJobsContext(ctx)
 }
 
 // ForgetStarts makes systemd forget how often it has started this daemon's unit: its limit
@@ -52,16 +77,11 @@ func ForgetStarts() {
 	}
 }
 
-// hasRestart looks for the restart of a unit in the table of systemctl
-// list-jobs: number, unit, type, state.
-func hasRestart(jobs, unit string) bool {
-	for line := range strings.Lines(jobs) {
-		f := strings.Fields(line)
-		if len(f) >= 3 && f[1] == unit && (f[2] == "restart" || f[2] == "try-restart") {
-			return true
-		}
-	}
-	return false
+// hasRestart looks for the restart of a unit among systemd's jobs.
+func hasRestart(jobs []systemdbus.JobStatus, unit string) bool {
+	return slices.ContainsFunc(jobs, func(j systemdbus.JobStatus) bool {
+		return j.Unit == unit && (j.JobType == "restart" || j.JobType == "try-restart")
+	})
 }
 
 // WithoutUnit returns environ without what systemd tells a service about itself: a daemon that
