@@ -69,7 +69,7 @@ func (i *Image) MayLieOver(below *Image) error {
 	}
 	over := Image{zones: i.zones, header: i.header, size: i.size, base: &Base{image: below, size: below.size}}
 	over.judgeBase()
-	return over.refused(UseRead)
+	return over.Refused(UseRead)
 }
 
 // BaseRaw makes a base of the bytes of a file.

@@ -85,6 +85,8 @@ type Device struct {
 	holders  holders
 
 	open, active, implicitOpen atomic.Int64
+
+	turns atomic.Pointer[atomic.Uint64] // nil: not counted
 }
 
 // New makes a device of zones as entries say, one for each zone in their order.
@@ -198,7 +200,7 @@ func (d *Device) State(i uint32) State {
 // locate fills op and finds its zone: off and n must lie in one zone.
 func (d *Device) locate(op *Op, kind Operation, off, n uint64) (*zone, error) {
 	op.Kind, op.Start, op.Length, op.Outcome = kind, off, n, Pending
-	op.aborted, op.landed, op.all, op.Err = false, false, false, nil
+	op.aborted, op.landed, op.ended, op.all, op.Err = false, false, false, false, nil
 	if off >= d.geo.Size || n > d.geo.Size-off {
 		op.Zone = d.geo.Zones() - 1
 		return nil, d.refusal(op, nil, RuleRange, d.geo.Size)

@@ -13,6 +13,7 @@ func (d *Device) BeginOpen(op *Op, off uint64) (Verdict, error) {
 	defer d.limits.Unlock()
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	d.turn(op)
 	t := cells[OpOpen][z.cond]
 	switch {
 	case z.owner() != nil:
@@ -40,6 +41,7 @@ func (d *Device) BeginClose(op *Op, off uint64) (Verdict, error) {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	d.turn(op)
 	t := cells[OpClose][z.cond]
 	switch {
 	case !z.inflight.empty(): // its owner is there, too
@@ -72,6 +74,7 @@ func (d *Device) beginOwned(op *Op, kind Operation, off uint64) (Verdict, error)
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	d.turn(op)
 	t := cells[kind][z.cond]
 	switch {
 	case !z.idle():
@@ -119,6 +122,10 @@ func (d *Device) endOwned(i uint32, op *Op, err error, out *answers) {
 		return
 	}
 	z.disown()
+	if !op.ended { // of all zones the first: the others are its own until their turn
+		op.ended = true
+		d.turn(op)
+	}
 	if err == nil {
 		z.done = 0
 		if op.Kind == OpFinish {
@@ -138,7 +145,7 @@ func (d *Device) BeginResetAll(op *Op) (Verdict, error) {
 	if !op.all || op.Outcome != Retry {
 		op.upto = d.geo.Conventional
 	}
-	op.Kind, op.all, op.Zone, op.Start, op.Length = OpReset, true, 0, 0, 0
+	op.Kind, op.all, op.Zone, op.Start, op.Length, op.ended = OpReset, true, 0, 0, 0, false
 	op.Outcome, op.Err = Pending, nil
 	for ; op.upto < d.geo.Zones(); op.upto++ {
 		if !d.own(op, op.upto) {
@@ -146,6 +153,7 @@ func (d *Device) BeginResetAll(op *Op) (Verdict, error) {
 		}
 	}
 	if len(d.Owned(op)) == 0 {
+		d.turn(op)
 		return Done, nil
 	}
 	return Granted, nil

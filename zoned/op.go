@@ -37,12 +37,14 @@ type Op struct {
 	Length  uint64  // bytes
 	Outcome Outcome // of an Op that an End gave back
 	Err     error   // with Failed
+	Turn    uint64  // in which it was judged, if turns are counted
 
 	all  bool   // reset of every sequential zone
 	next *Op    // in the zone's list, or in the list an End returns
 	upto uint32 // reset all: zones below are owned
 	// aborted: a write below has failed; landed: its own I/O has succeeded.
-	aborted, landed bool
+	// ended: a reset or finish has given a zone back.
+	aborted, landed, ended bool
 }
 
 // Next is the following Op of the list that an End returned. Read it before

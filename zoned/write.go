@@ -29,6 +29,7 @@ func (d *Device) BeginAppend(op *Op, off, n uint64) (Verdict, error) {
 
 func (d *Device) beginWrite(z *zone, op *Op) (Verdict, error) {
 	if op.Kind == OpWrite && d.geo.IsConventional(op.Zone) && z.cond == NotWP {
+		d.turn(op)
 		return Granted, nil
 	}
 	z.mu.Lock()
@@ -51,6 +52,7 @@ func (d *Device) admit(z *zone, op *Op) (Verdict, error) {
 		d.park(op.Zone, z, op)
 		return Parked, nil
 	}
+	d.turn(op)
 	t := cells[op.Kind][z.cond]
 	if t.Refused != 0 {
 		return Refused, d.refusal(op, z, t.Refused, 0)

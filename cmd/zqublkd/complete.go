@@ -131,7 +131,7 @@ func addCompletions(root *cobra.Command) {
 					completeFlag(sub, "op", strings.Split(joined(fault.Ops), ", ")...)
 				}
 			}
-		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "powercut":
+		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "powercut", "trace":
 			c.ValidArgsFunction = completeDevices
 		case "features":
 			c.ValidArgsFunction = completeNothing

@@ -12,8 +12,10 @@ import (
 	"zqublkd/internal/background"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
+	"zqublkd/internal/replay"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
+	"zqublkd/internal/trace"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/format"
@@ -85,6 +87,7 @@ func exitCode(err error) int {
 		errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
 		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, convert.ErrContent), errors.Is(err, importer.ErrDump),
+		errors.Is(err, trace.ErrFormat), errors.Is(err, replay.ErrTrace),
 		errors.Is(err, importer.ErrForeign), errors.Is(err, storage.ErrFileType):
 		return exitImage
 	}

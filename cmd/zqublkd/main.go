@@ -57,7 +57,7 @@ device of the running kernel, through the ublk driver.
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
 		newExport(), newConvert(), newImport(), newCommit(), newRebase(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
-		newMetrics(), newFault(), newPowercut(),
+		newMetrics(), newFault(), newPowercut(), newTrace(), newReplay(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())

@@ -20,6 +20,9 @@ func (q *Queue) answer(s *slot) {
 		q.hand(s, stepFlush)
 	default:
 		q.answers = append(q.answers, s.tag)
+		if t := q.disk.tracer.Load(); t != nil {
+			q.trace(t, s, 0)
+		}
 		s.operation.result(q, s)
 		s.answered = true
 		q.counters.succeeded(s)
@@ -64,6 +67,9 @@ func (q *Queue) refuse(s *slot, err error) {
 	q.disk.lastErrors.refused(err)
 	q.counters.failed(s)
 	q.answers = append(q.answers, s.tag)
+	if t := q.disk.tracer.Load(); t != nil {
+		q.trace(t, s, errnoOf(err))
+	}
 	q.lane.Complete(s.tag, -int32(errnoOf(err)))
 	s.answered = true
 }
@@ -102,6 +108,9 @@ func (q *Queue) report(s *slot) {
 		return
 	}
 	q.release(s)
+	if t := q.disk.tracer.Load(); t != nil {
+		q.trace(t, s, 0)
+	}
 	q.lane.Complete(s.tag, math.MaxInt32&^4095)
 	s.answered = true
 	q.counters.succeeded(s)

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"zqublkd/internal/statefile"
+	"zqublkd/internal/trace"
 	"zqublkd/zoned"
 )
 
@@ -18,6 +19,8 @@ type changedZones struct {
 	state *statefile.File // nil: none
 	stale []atomic.Uint64
 	trace *logrus.Logger // nil: not wanted
+
+	tracer *atomic.Pointer[trace.Tracer] // the disk's; nil: there can be none
 
 	implicit atomic.Int32
 	was      []zoned.Condition // only when tracing
@@ -39,6 +42,11 @@ func (t *changedZones) ZoneChanged(i uint32, s zoned.State) {
 	t.stale[i/64].Or(1 << (i % 64))
 	if t.trace != nil {
 		t.traceChange(i, s)
+	}
+	if t.tracer != nil {
+		if to := t.tracer.Load(); to != nil {
+			to.ZoneChanged(i, s)
+		}
 	}
 }
 

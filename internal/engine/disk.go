@@ -17,6 +17,7 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/statefile"
 	"zqublkd/internal/storage"
+	"zqublkd/internal/trace"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
@@ -46,6 +47,7 @@ type Disk struct {
 	failure atomic.Pointer[error] // how the image has failed
 	pause   pause
 	faults  faults
+	tracer  atomic.Pointer[trace.Tracer] // nil: nobody looks
 
 	changing sync.Mutex // zones, or the power, from outside of requests
 	closed   bool
@@ -162,6 +164,7 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 	}
 	d.reissue = newReissue(flights)
 	t := newChangedZones(d.geo.Zones(), state, d.log)
+	t.tracer = &d.tracer
 	zones, saved, err := loadZones(d.img, state, t)
 	if err != nil {
 		return err

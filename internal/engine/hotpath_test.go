@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"io"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -85,8 +86,13 @@ func newBench(b testing.TB) *mutedLane {
 const benchZone = 1 << 30 / 512 // first sector
 
 // fill runs f with a zone that it may append to n times 4 KiB, in rounds.
-func fill(b *testing.B, desc func(i uint64) ublk.IODesc) {
+func fill(b *testing.B, desc func(i uint64) ublk.IODesc) { fillOn(b, false, desc) }
+
+func fillOn(b *testing.B, trace bool, desc func(i uint64) ublk.IODesc) {
 	l := newBench(b)
+	if trace {
+		drained(b, l.q.disk)
+	}
 	z := l.q.disk.zones
 	const most = 1<<30/4096 - 1
 	b.ReportAllocs()
@@ -135,8 +141,47 @@ func BenchmarkReadOfNothing(b *testing.B) {
 }
 
 // TestHotPathAllocatesNothing holds the benchmarks' promise in every run.
-func TestHotPathAllocatesNothing(t *testing.T) {
+func TestHotPathAllocatesNothing(t *testing.T) { allocatesNothing(t, newBench(t)) }
+
+// TestTracedHotPathAllocatesNothing: nor when somebody traces, whether the ring has
+// room or not.
+func TestTracedHotPathAllocatesNothing(t *testing.T) {
 	l := newBench(t)
+	traced(t, l.q.disk)
+	allocatesNothing(t, l)
+}
+
+// traced makes a disk be traced by somebody who reads nothing.
+func traced(t testing.TB, d *Disk) {
+	t.Helper()
+	if _, err := d.Trace("disk", 256); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drained makes a disk be traced by somebody who reads it all.
+func drained(b *testing.B, d *Disk) {
+	b.Helper()
+	stream, err := d.Trace("disk", 1<<16)
+	if err != nil {
+		b.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- stream(io.Discard, stop) }()
+	b.Cleanup(func() {
+		close(stop)
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+func BenchmarkTracedMappedWrite(b *testing.B) {
+	fillOn(b, true, func(i uint64) ublk.IODesc { return ublk.NewIODesc(ublk.OpWrite, 0, benchZone+i*8, 8) })
+}
+
+func allocatesNothing(t *testing.T, l *mutedLane) {
+	t.Helper()
 	next := uint64(0)
 	for name, desc := range map[string]func() ublk.IODesc{
 		"write":  func() ublk.IODesc { next += 8; return ublk.NewIODesc(ublk.OpWrite, 0, benchZone+next-8, 8) },

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zqublkd/internal/fault"
+	"zqublkd/internal/trace"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
@@ -22,6 +23,7 @@ type operation struct {
 	job   step            // for a worker, once granted: if it moves no data
 	data  *direction      // nil: it moves none
 	write zoned.Operation // of a write or append: what the state file calls it
+	trace trace.Op        // what a trace calls it
 	fault fault.Op        // what faults call it; none: they know nothing of it
 
 	// end tells the rules that the request is over. They give back the requests
@@ -73,30 +75,39 @@ var placedAppend operation
 func init() {
 	endWrite, none := (*zoned.Device).EndWrite, (*Queue).resultNone
 	operations = [...]operation{
-		ublk.OpRead: {fault: fault.Read, begin: (*Queue).beginRead, data: &fromImage,
+		ublk.OpRead: {trace: trace.Read, fault: fault.Read, begin: (*Queue).beginRead, data: &fromImage,
 			end: endRead, alone: true, result: (*Queue).resultRead},
-		ublk.OpWrite: {fault: fault.Write, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginWrite, data: &toImage,
+		ublk.OpWrite: {trace: trace.Write,
+			fault: fault.Write, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginWrite, data: &toImage,
 			write: zoned.OpWrite,
 			end:   endWrite, result: (*Queue).resultBytes, changes: true, fua: true},
-		ublk.OpZoneAppend: {fault: fault.Append, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginAppend,
+		ublk.OpZoneAppend: {trace: trace.Append,
+			fault: fault.Append, begin: (*Queue).beginWrite, ask: (*zoned.Device).BeginAppend,
 			data:  &toImage,
 			write: zoned.OpAppend, end: endWrite, result: (*Queue).resultAppend, changes: true, fua: true},
 
-		ublk.OpFlush:       {fault: fault.Flush, begin: (*Queue).beginFlush, result: none},
-		ublk.OpReportZones: {fault: fault.Report, begin: (*Queue).report},
+		ublk.OpFlush:       {trace: trace.Flush, fault: fault.Flush, begin: (*Queue).beginFlush, result: none},
+		ublk.OpReportZones: {trace: trace.Report, fault: fault.Report, begin: (*Queue).report},
 
-		ublk.OpDiscard: {begin: (*Queue).beginJob, ask: (*zoned.Device).BeginWrite, job: stepDiscard,
+		ublk.OpDiscard: {trace: trace.Discard,
+			begin: (*Queue).beginJob, ask: (*zoned.Device).BeginWrite, job: stepDiscard,
 			end: endWrite, result: none, changes: true},
-		ublk.OpWriteZeroes: {begin: (*Queue).beginJob, ask: (*zoned.Device).BeginWrite, job: stepZero,
+		ublk.OpWriteZeroes: {trace: trace.WriteZeroes,
+			begin: (*Queue).beginJob, ask: (*zoned.Device).BeginWrite, job: stepZero,
 			end: endWrite, result: none, changes: true, fua: true},
 
-		ublk.OpZoneOpen:  {fault: fault.Open, begin: (*Queue).beginAtOnce, ask: askOpen, result: none, changes: true},
-		ublk.OpZoneClose: {fault: fault.Close, begin: (*Queue).beginAtOnce, ask: askClose, result: none, changes: true},
-		ublk.OpZoneFinish: {fault: fault.Finish, begin: (*Queue).beginJob, ask: askFinish, job: stepFinish,
+		ublk.OpZoneOpen: {trace: trace.Open, fault: fault.Open, begin: (*Queue).beginAtOnce, ask: askOpen,
+			result: none, changes: true},
+		ublk.OpZoneClose: {trace: trace.Close, fault: fault.Close, begin: (*Queue).beginAtOnce, ask: askClose,
+			result: none, changes: true},
+		ublk.OpZoneFinish: {trace: trace.Finish,
+			fault: fault.Finish, begin: (*Queue).beginJob, ask: askFinish, job: stepFinish,
 			end: (*zoned.Device).EndFinish, result: none, changes: true},
-		ublk.OpZoneReset: {fault: fault.Reset, begin: (*Queue).beginJob, ask: askReset, job: stepReset,
+		ublk.OpZoneReset: {trace: trace.Reset,
+			fault: fault.Reset, begin: (*Queue).beginJob, ask: askReset, job: stepReset,
 			end: (*zoned.Device).EndReset, result: none, changes: true},
-		ublk.OpZoneResetAll: {fault: fault.Reset, begin: (*Queue).beginJob, ask: askResetAll, job: stepReset,
+		ublk.OpZoneResetAll: {trace: trace.ResetAll,
+			fault: fault.Reset, begin: (*Queue).beginJob, ask: askResetAll, job: stepReset,
 			end: (*zoned.Device).EndReset, result: none, changes: true, allZones: true},
 	}
 	placedAppend = operations[ublk.OpZoneAppend]

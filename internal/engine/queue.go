@@ -107,6 +107,10 @@ func (q *Queue) Request(_ *ublk.Queue, tag uint16) {
 	}
 	s.op.Outcome = zoned.Pending
 	s.op.At = q.clock()
+	s.came = 0
+	if q.disk.tracer.Load() != nil {
+		s.came, s.op.Turn = time.Now().UnixNano(), 0
+	}
 	q.disk.state.Free(q.id, tag)
 	if q.disk.pause.on.Load() {
 		q.refuse(s, ErrPowerCut)

@@ -35,6 +35,7 @@ type slot struct {
 
 	parked bool  // waits for another request in its zone
 	began  int64 // nanoseconds after epoch; 0: nobody wants to know
+	came   int64 // the same by the clock, since 1970; 0: nobody traces
 
 	judged bool       // the faults have been asked
 	late   bool       // one of them holds it up

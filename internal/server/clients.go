@@ -140,6 +140,9 @@ func (d *Device) converse(c net.Conn) {
 		r = d.obeySafely(cmd)
 	}
 	answer(c, r)
+	if r.stream != nil {
+		r.stream(c)
+	}
 	stays = r.end && d.farewells.add(c)
 	if r.then != nil {
 		r.then()

@@ -40,6 +40,7 @@ type command struct {
 	Meter  bool                  `json:"meter,omitempty"`    // stats: measure from now on
 	Detail bool                  `json:"detail,omitempty"`   // stats: of each zone
 	Full   bool                  `json:"full,omitempty"`     // zones: make them full, whatever else they say
+	Ring   int                   `json:"ring,omitempty"`     // trace: events that there is room for
 }
 
 type reply struct {
@@ -54,7 +55,8 @@ type reply struct {
 	Stats  *tally.Stats          `json:"stats,omitempty"`
 	Notes  []string              `json:"notes,omitempty"` // powercut: what it does not do
 
-	farewell farewell // of a daemon that was told to stop
+	stream   func(net.Conn) // trace: takes the connection over
+	farewell farewell       // of a daemon that was told to stop
 
 	then func() // done once the client has its answer
 	end  bool   // the client is told a second time, how the end went
@@ -83,6 +85,7 @@ func (d *Device) listen() error {
 		return fmt.Errorf("control socket: %w", inRunDir(err))
 	}
 	d.later(l.Close)
+	d.later(func() error { d.traces.finish(); return nil })
 	if d.cfg.WatchGroup != "" {
 		if err := shareWith(d.cfg.WatchGroup, address); err != nil {
 			return err
@@ -111,6 +114,8 @@ func (d *Device) obey(cmd command) reply {
 	case "stats":
 		s := d.measure(cmd.Meter, cmd.Detail)
 		return reply{Stats: &s}
+	case "trace":
+		return d.trace(cmd.Ring)
 	case "errors":
 		return reply{Errors: d.disk.LastErrors()}
 	case "hand-over":

@@ -33,6 +33,8 @@ type Device struct {
 	char    *ublk.Device
 	record  Record
 
+	traces traces
+
 	supervisor process // brings the next daemon; no process: none
 
 	lanes    []*engine.Queue
