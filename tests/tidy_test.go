@@ -23,6 +23,7 @@ const (
 	fileLines     = 300
 	testLines     = 400
 	functionLines = 60
+	folderFiles   = 45 // tests aside: more than that nobody looks through
 	codeWidth     = 120
 	commentWidth  = 100
 	tabWidth      = 4
@@ -50,6 +51,7 @@ var mayImport = map[string][]string{
 		"internal/output",
 		"internal/overlay",
 		"internal/printable",
+		"internal/profile",
 		"internal/replay",
 		"internal/server",
 		"internal/storage",
@@ -91,6 +93,7 @@ var mayImport = map[string][]string{
 	"qcow2":                        {"internal/groupcommit", "internal/storage", "qcow2/check", "qcow2/format"},
 	"qcow2/convert":                {"internal/storage", "qcow2", "qcow2/format"},
 	"qcow2/check":                  {"internal/printable", "internal/storage", "qcow2/format"},
+	"qcow2/edit":                   {"internal/storage", "qcow2", "qcow2/check", "qcow2/format"},
 	"qcow2/format":                 {"internal/printable"},
 	"qcow2/qcow2test":              {"internal/storage", "internal/storage/storagetest", "qcow2/check", "qcow2/format"},
 	"ublk":                         {"uring"},
@@ -103,7 +106,7 @@ var mayImport = map[string][]string{
 // TestTidy holds the source to its measures.
 func TestTidy(t *testing.T) {
 	var files int
-	documented := map[string]bool{} // by folder
+	documented, production := map[string]bool{}, map[string]int{} // by folder
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "testdata") {
 			if err == nil {
@@ -126,16 +129,33 @@ func TestTidy(t *testing.T) {
 		}
 		folder := filepath.Dir(name)
 		documented[folder] = documented[folder] || doc
+		if !strings.HasSuffix(name, "_test.go") {
+			production[folder]++
+		}
 		return nil
 	})
 	if err != nil || files < 100 {
 		t.Fatalf("%d files, %v", files, err)
+	}
+	for _, b := range crowded(production) {
+		t.Error(b)
 	}
 	for folder, ok := range documented {
 		if !ok {
 			t.Errorf("%s: no file has a comment that says what the package is", folder)
 		}
 	}
+}
+
+// crowded lists the folders that have too many files; files counts those of each.
+func crowded(files map[string]int) (found []string) {
+	for folder, n := range files {
+		if n > folderFiles {
+			found = append(found, fmt.Sprintf("%s: %d files of code, at most %d are allowed: give what belongs together a room",
+				folder, n, folderFiles))
+		}
+	}
+	return found
 }
 
 // breaches lists what of a file passes the measures, and says whether it documents its package.
@@ -257,5 +277,9 @@ func TestTidyNotices(t *testing.T) {
 		if _, doc := breaches("qcow2/format/a.go", text); doc != want {
 			t.Errorf("%q documents its package: %v", text, doc)
 		}
+	}
+	folders := map[string]int{"zoned": folderFiles, "qcow2": folderFiles + 1}
+	if found := crowded(folders); len(found) != 1 || !strings.HasPrefix(found[0], "qcow2: 46 files") {
+		t.Errorf("crowded folders: %q", found)
 	}
 }

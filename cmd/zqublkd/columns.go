@@ -104,8 +104,8 @@ func chosenColumns(text string) ([]column, error) {
 	for name := range strings.SplitSeq(strings.ToLower(text), ",") {
 		k := slices.IndexFunc(listColumns, func(col column) bool { return col.name == name })
 		if k < 0 {
-			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name, suggest.DidYouMean(name, columnNames()),
-				strings.Join(columnNames(), ", "))
+			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name,
+				suggest.DidYouMean(name, columnNames()), strings.Join(columnNames(), ", "))
 		}
 		chosen = append(chosen, listColumns[k])
 	}

@@ -100,8 +100,8 @@ func flagError(c *cobra.Command, err error) error {
 		err = fmt.Errorf("%s: no flag -%s; see `%s --help`", path(c), unknown.GetSpecifiedName(), c.CommandPath())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
-		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name, suggest.DidYouMean("--"+name, flagNames(c)),
-			c.CommandPath())
+		err = fmt.Errorf("%s: no flag --%s%s; see `%s --help`", path(c), name,
+			suggest.DidYouMean("--"+name, flagNames(c)), c.CommandPath())
 	case errors.As(err, &missing):
 		err = fmt.Errorf("%s: --%s needs a value: %s", path(c), missing.GetFlag().Name, missing.GetFlag().Usage)
 	case errors.As(err, &invalid):

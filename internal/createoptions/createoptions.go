@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package createoptions reads how a new image is to be, as qemu-img create is told: -o key=value,...,
-// or flags, one for each key. create, import, convert and amend share its table.
+// Package createoptions reads how a new image is to be, as qemu-img create is told: -o with
+// key=value,..., or a flag for each key. create, import, convert and amend share its table.
 package createoptions
 
 import (
