@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/createoptions"
+	"zqublkd/internal/devicelist"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/fault"
 	"zqublkd/internal/importer"
@@ -30,7 +32,7 @@ func completeDevices(c *cobra.Command, args []string, _ string) ([]string, cobra
 	}
 	var words []string
 	for _, r := range records {
-		id := decimal(uint64(r.ID))
+		id := strconv.FormatUint(uint64(r.ID), 10)
 		if slices.Contains(args, r.Node) || slices.Contains(args, id) || slices.Contains(args, r.Name) {
 			continue
 		}
@@ -143,7 +145,7 @@ func addCompletions(root *cobra.Command) {
 			completeOptions(c, amendOptions())
 		}
 		if c.Name() == "list" {
-			completeList(c, "output", func([]string) []string { return columnNames() })
+			completeList(c, "output", func([]string) []string { return devicelist.Names() })
 		}
 	}
 }

@@ -9,19 +9,21 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/devicelist"
 	"zqublkd/internal/server"
 )
 
 // writeRecord records a device as its daemon does, in a run directory for tests.
 func writeRecord(t *testing.T, runDir string, r server.Record) string {
 	t.Helper()
-	dir := filepath.Join(runDir, decimal(uint64(r.ID)))
+	dir := filepath.Join(runDir, strconv.FormatUint(uint64(r.ID), 10))
 	b, err := json.Marshal(r)
 	if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err == nil {
 		err = os.WriteFile(filepath.Join(dir, "record.json"), b, 0o644)
@@ -91,7 +93,7 @@ func TestFind(t *testing.T) {
 func TestDelSeveral(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	for id := range uint32(3) {
-		writeRecord(t, run, server.Record{Options: server.Options{Name: "disk-" + decimal(uint64(id)), Image: "/gone", RunDir: run}, ID: id})
+		writeRecord(t, run, server.Record{Options: server.Options{Name: "disk-" + strconv.FormatUint(uint64(id), 10), Image: "/gone", RunDir: run}, ID: id})
 	}
 	for _, c := range []struct {
 		args []string
@@ -131,7 +133,7 @@ func TestEachDevice(t *testing.T) {
 			return nil
 		}
 		<-met
-		return errors.New(decimal(uint64(id)))
+		return errors.New(strconv.FormatUint(uint64(id), 10))
 	})
 	if want := "1\n3\n5\n7\n9\n11\n13\n15"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
@@ -145,7 +147,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id := range uint32(3) {
-		writeHung(t, run, server.Record{Options: server.Options{Name: "a", Image: image, RunDir: run}, ID: 900 + id, Node: "/dev/ublkb90" + decimal(uint64(id)), Zoned: id == 0})
+		writeHung(t, run, server.Record{Options: server.Options{Name: "a", Image: image, RunDir: run}, ID: 900 + id, Node: "/dev/ublkb90" + strconv.FormatUint(uint64(id), 10), Zoned: id == 0})
 	}
 	writeRecord(t, run, server.Record{Options: server.Options{Name: "b c", Image: "/gone/b.qcow2", ReadOnly: true, Recovery: server.RecoveryReissue, RunDir: run}, ID: 910, Node: "/dev/ublkb910"})
 	gone := filepath.Join(dir, "given-up")
@@ -159,7 +161,7 @@ func TestList(t *testing.T) {
 	if err != nil || text != want {
 		t.Errorf("%v\n%s want\n%s", err, text, want)
 	}
-	if took := time.Since(began); took > 2*patience {
+	if took := time.Since(began); took > 2*devicelist.Patience {
 		t.Errorf("three daemons that don't answer took %v: one after another", took)
 	}
 	text, err = runCommand(t, "list", "--run-dir", gone, "-n", "-o", "id,state")

@@ -80,7 +80,7 @@ func printFeatures(w io.Writer, has ublk.Features) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "FEATURE\tHERE\tSINCE\tWHAT IT IS")
 	for _, f := range r.Features {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Name, yesNo(f.Has), f.Since, f.About)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Name, output.YesNo(f.Has), f.Since, f.About)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -88,13 +88,6 @@ func printFeatures(w io.Writer, has ublk.Features) error {
 	if err := ublk.KnownBad(ublk.KernelRelease()); err != nil {
 		fmt.Fprintf(w, "\nno image is served without --force: %v\n", err)
 	}
-	fmt.Fprintf(w, "\nzoned images can be served: %s\ndevices can outlive their daemon: %s\n", yesNo(r.Zoned), yesNo(r.Recovery))
+	fmt.Fprintf(w, "\nzoned images can be served: %s\ndevices can outlive their daemon: %s\n", output.YesNo(r.Zoned), output.YesNo(r.Recovery))
 	return nil
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func waitFor(t *testing.T, what string, is func() bool) {
 // hasDraft reports whether a process has a file of the folder open that has no
 // name, or one of its own.
 func hasDraft(pid int, dir string) bool {
-	links, _ := filepath.Glob("/proc/" + decimal(uint64(pid)) + "/fd/*")
+	links, _ := filepath.Glob("/proc/" + strconv.FormatUint(uint64(pid), 10) + "/fd/*")
 	for _, l := range links {
 		if to, err := os.Readlink(l); err == nil && strings.HasPrefix(to, dir+"/") && filepath.Base(to) != "in" {
 			return true

@@ -3,19 +3,17 @@
 package main
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
+	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"zqublkd/internal/devicelist"
 	"zqublkd/internal/output"
 	"zqublkd/internal/server"
-	"zqublkd/ublk"
+	"zqublkd/internal/suggest"
 )
 
 func newList() *cobra.Command {
@@ -29,7 +27,7 @@ func newList() *cobra.Command {
 ` + deviceHelp + `
 
 Columns, for -o:
-` + columnHelp(),
+` + devicelist.Help(),
 		Example: "  zqublkd list -n -o node,size,holders\n  zqublkd list -J disk.qcow2",
 		RunE: func(c *cobra.Command, args []string) error {
 			chosen, err := chosenColumns(columns)
@@ -43,7 +41,7 @@ Columns, for -o:
 			if asJSON {
 				return output.JSON(c.OutOrStdout(), list)
 			}
-			return printList(c.OutOrStdout(), list, chosen, !bare)
+			return devicelist.Print(c.OutOrStdout(), list, chosen, !bare)
 		},
 	}
 	c.Flags().BoolVarP(&asJSON, "json", "J", false, "print JSON, sizes in bytes")
@@ -53,31 +51,19 @@ Columns, for -o:
 	return c
 }
 
-// listedDevice is a device as list shows it: its record, and how it stands now.
-type listedDevice struct {
-	server.Record
-	Kind    string   `json:"kind"`
-	State   string   `json:"state"`
-	Reason  string   `json:"reason,omitempty"` // of state given-up or failed
-	Size    uint64   `json:"size"`             // bytes; 0: not known, its device is gone
-	Zones   uint64   `json:"zones"`            // of a zoned one
-	Holders []string `json:"holders"`          // who has mounted or stacked something on it
-	Gone    bool     `json:"image_deleted"`
-}
-
 // listed looks at the devices that the arguments name, none: at all. All are
 // looked at at once: one whose daemon is stuck holds up no other.
-func listed(runDir string, args []string) ([]listedDevice, error) {
+func listed(runDir string, args []string) ([]devicelist.Device, error) {
 	records, err := recordsOf(runDir, args)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]listedDevice, len(records))
+	list := make([]devicelist.Device, len(records))
 	var g errgroup.Group
 	g.SetLimit(max(atOnce, len(records)))
 	for k, r := range records {
 		g.Go(func() error {
-			list[k] = lookAt(runDir, r)
+			list[k] = devicelist.Look(runDir, r)
 			return nil
 		})
 	}
@@ -105,53 +91,25 @@ func recordsOf(runDir string, args []string) ([]server.Record, error) {
 	return records, err
 }
 
-func lookAt(runDir string, r server.Record) listedDevice {
-	d := listedDevice{Record: r, Kind: "plain", Holders: server.Claims(r.ID), Gone: r.ImageGone()}
-	d.State, d.Reason = stateOf(runDir, r)
-	if d.Holders == nil {
-		d.Holders = []string{}
+// chosenColumns reads names of columns as node,size; empty: those that are
+// shown if nobody says which.
+func chosenColumns(text string) ([]devicelist.Column, error) {
+	var chosen []devicelist.Column
+	for _, col := range devicelist.Columns {
+		if text == "" && col.Shown {
+			chosen = append(chosen, col)
+		}
 	}
-	d.Size = sysNumber(r.ID, "size") * ublk.SectorBytes
-	if r.Zoned {
-		d.Kind, d.Zones = "zoned", sysNumber(r.ID, "queue/nr_zones")
+	if text == "" {
+		return chosen, nil
 	}
-	return d
-}
-
-// sysNumber reads a number that sysfs has of a device, 0 if it has none.
-func sysNumber(id uint32, name string) uint64 {
-	b, err := os.ReadFile(filepath.Join(ublk.SysPath(id), name))
-	if err != nil {
-		return 0
+	for name := range strings.SplitSeq(strings.ToLower(text), ",") {
+		k := slices.IndexFunc(devicelist.Columns, func(col devicelist.Column) bool { return col.Name == name })
+		if k < 0 {
+			return nil, fmt.Errorf("-o %s: no such column%s; there are %s", name,
+				suggest.DidYouMean(name, devicelist.Names()), strings.Join(devicelist.Names(), ", "))
+		}
+		chosen = append(chosen, devicelist.Columns[k])
 	}
-	n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
-	return n
-}
-
-// patience is how long a daemon may take to say how it stands.
-const patience = 2 * time.Second
-
-// stateOf is what a device is good for, and why; its daemon knows whether it has
-// failed.
-func stateOf(runDir string, r server.Record) (state, why string) {
-	switch {
-	case r.Unknown:
-		return "unknown (no permission)", ""
-	case !r.Alive && r.GivenUp != "":
-		return "given-up", r.GivenUp
-	case !r.Alive:
-		return "dead", ""
-	case r.Starting:
-		return "starting", ""
-	}
-	s, err := server.AskStatusWithin(runDir, r.ID, patience)
-	switch {
-	case errors.Is(err, server.ErrHung):
-		return "hung", ""
-	case err == nil && s.Failure != "":
-		return "failed", s.Failure
-	case r.ReadOnly:
-		return "read-only", ""
-	}
-	return "live", ""
+	return chosen, nil
 }

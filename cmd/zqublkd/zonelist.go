@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -78,8 +79,8 @@ func printZoneList(w io.Writer, zones *zoned.Device, which iter.Seq[uint32]) err
 		default:
 			written = bytesize.Format(z.WP - z.Start)
 		}
-		_, err := fmt.Fprintf(out, format, decimal(uint64(k)), kind, z.Condition, bytesize.Format(z.Start),
-			bytesize.Format(z.Capacity), written)
+		_, err := fmt.Fprintf(out, format, strconv.FormatUint(uint64(k), 10), kind, z.Condition,
+			bytesize.Format(z.Start), bytesize.Format(z.Capacity), written)
 		if err != nil {
 			return err
 		}
