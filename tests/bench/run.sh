@@ -21,7 +21,12 @@ cpu=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)
 commit=$(git describe --always --dirty --exclude='*')
 CGO_ENABLED=0 go build -o bin/bench ./tests/bench
 mkdir -p "$out"
-[ -z "${vms// /}" ] || tests/vm/setup guest kublk $(printf 'kernel-%s ' $vms)
+accel=
+if [ -n "${vms// /}" ]; then
+	tests/vm/setup guest kublk $(printf 'kernel-%s ' $vms)
+	accel=$(tests/vm/run --accel) # probed once: all machines of a table are alike
+	[ "$accel" = KVM ] && export ZQUBLKD_VM_ACCEL=kvm || export ZQUBLKD_VM_ACCEL=tcg
+fi
 kublk=${ZQUBLKD_VM_CACHE:-/var/cache/zqublkd-vm}/kublk/kublk
 for k in $kernels; do
 	rm -rf "bin/bench-$k"
@@ -32,7 +37,7 @@ for k in $kernels; do
 		tests/vm/run --kernel "$k" --memory 10240 --limit 3h --out "bin/bench-$k" \
 			--file bin/zqublkd --file bin/bench --file "$kublk" ${OTHER:+--file "$OTHER:zqublkd-other"} \
 			sh -c 'for m in ublk_drv loop nbd nvme-loop nvmet; do modprobe $m; done; modprobe null_blk nr_devices=0; exec bench run -out /out/bench.json "$@"' bench \
-			-kernel "$k" -machine "QEMU software emulation, 2 CPUs, on $cpu" -commit "$commit" "$@"
+			-kernel "$k" -machine "$accel, 2 CPUs, on $cpu" -commit "$commit" "$@"
 	fi
 	bin/bench merge "$out/$k.json" "bin/bench-$k/bench.json"
 done

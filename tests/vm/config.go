@@ -40,6 +40,7 @@ type Config struct {
 	// Disks are raw images of the host, writable unless ":ro" follows, or "nbd:" and the socket of
 	// an NBD server, which gets the guest's flushes; /dev/vdd, /dev/vde and so on.
 	Disks []string
+	Wire  *Wire    // to another machine; eth0 in the guest, which has no address yet
 	Env   []string // "NAME=value", for the command
 
 	Limit time.Duration    // from power-on; default five minutes

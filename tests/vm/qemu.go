@@ -34,22 +34,20 @@ func commandLine(c Config) string {
 }
 
 // emulatorArgs is the command line of the machine, without the ports.
-func emulatorArgs(c Config, im images, baggage string) []string {
-	args := []string{
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "q35", "-accel", "tcg,thread=multi",
-		// The fast string instructions are slow in emulation, and the kernel patches itself to use
-		// them.
-		"-cpu", "max,erms=off,fsrm=off",
+func emulatorArgs(c Config, im images, baggage string, a Accelerator) []string {
+	args := append(a.args(),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35",
 		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMiB),
-		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c),
-	}
+		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c))
 	for i, image := range []string{im.root, im.modules, baggage} {
 		args = append(args, diskArgs("own"+strconv.Itoa(i), image, true)...)
 	}
 	for i, disk := range c.Disks {
 		path, readOnly := strings.CutSuffix(disk, ":ro")
 		args = append(args, diskArgs("disk"+strconv.Itoa(i), path, readOnly)...)
+	}
+	if c.Wire != nil {
+		args = append(args, c.Wire.args()...)
 	}
 	return args
 }
@@ -80,6 +78,8 @@ func portArgs(ps ports) []string {
 	return args
 }
 
+const emulatorName = "qemu-system-x86_64"
+
 // emulator is a running QEMU.
 type emulator struct {
 	cmd    *exec.Cmd
@@ -91,7 +91,7 @@ type emulator struct {
 // startEmulator starts it so that it dies with this process: its thread is kept until it has
 // exited, as the kernel's parent-death signal is about threads.
 func startEmulator(args []string, ps ports) (*emulator, error) {
-	e := &emulator{cmd: exec.Command("qemu-system-x86_64", append(args, portArgs(ps)...)...), gone: make(chan struct{})}
+	e := &emulator{cmd: exec.Command(emulatorName, append(args, portArgs(ps)...)...), gone: make(chan struct{})}
 	e.cmd.Stdout, e.cmd.Stderr = &e.words, &e.words
 	e.cmd.ExtraFiles = ps.handOver()
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -103,7 +103,7 @@ func (r *run) boot(ctx context.Context, im images, baggage string) (Result, erro
 	}
 	defer r.ports.close()
 	r.began = time.Now()
-	if r.emulator, err = startEmulator(emulatorArgs(r.Config, im, baggage), r.ports); err != nil {
+	if r.emulator, err = startEmulator(emulatorArgs(r.Config, im, baggage, ThisHost()), r.ports); err != nil {
 		return Result{}, err
 	}
 	err = r.attend(ctx)

@@ -19,7 +19,7 @@ func Run(t testing.TB, c Config, argv ...string) Result {
 	if err != nil {
 		t.Fatalf("vm, Linux %s, %q: %v", c.Kernel, argv, err)
 	}
-	t.Logf("vm: Linux %s, status %d, command after %.1f s, power off after %.1f s", c.Kernel,
+	t.Logf("vm: Linux %s on %s, status %d, command after %.1f s, power off after %.1f s", c.Kernel, ThisHost(),
 		result.Status, result.Booted.Seconds(), result.Took.Seconds())
 	return result
 }

@@ -30,6 +30,10 @@ func run() int {
 	if err != nil {
 		return fail(exitFailed, err)
 	}
+	if o.accel {
+		fmt.Println(vm.ThisHost())
+		return 0
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	result, err := o.config.Run(ctx, o.argv...)

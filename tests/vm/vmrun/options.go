@@ -23,6 +23,7 @@ type options struct {
 	config vm.Config
 	argv   []string
 	times  bool
+	accel  bool
 }
 
 func parse(args []string) (options, error) {
@@ -43,6 +44,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&udev, "udev", false, "run udev in the guest")
 	flags.BoolVar(&systemd, "systemd", false, "run systemd in the guest")
 	flags.BoolVar(&o.times, "times", false, "say how long it took")
+	flags.BoolVar(&o.accel, "accel", false, "say what machines run on here, and run none")
 	flags.Func("file", "file or folder to take along, `PATH[:NAME]`, as /opt/zqublkd/NAME, which is in PATH; repeatable", list(&c.Files))
 	flags.Func("disk", "raw image `PATH[:ro]` as /dev/vdd, /dev/vde ...; repeatable", list(&c.Disks))
 	flags.Func("env", "`NAME=value` for the command; repeatable", list(&c.Env))
