@@ -26,6 +26,10 @@ type OpenOptions struct {
 	// whatever became of its zone table. Only together with ReadOnly.
 	IgnoreZones bool
 
+	// Snapshot, if given, is the ID or name of an internal snapshot whose disk is to be
+	// read. Only together with ReadOnly.
+	Snapshot string
+
 	// Base is the disk of the backing file the header names, Data the external
 	// data file. Without them an image that names one is refused: whoever opens
 	// it decides whether a name found in an image is followed.
@@ -113,6 +117,9 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 	}
 	i.judgePrivate()
 	i.data.way = storage.NewWay(i.data.File, i.grain())
+	if err := i.showSnapshot(o); err != nil {
+		return nil, err
+	}
 	if o.ReadOnly && o.IgnoreZones {
 		if i.private != nil {
 			i.private.Conditions = nil

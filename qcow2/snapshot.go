@@ -3,7 +3,9 @@
 package qcow2
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"zqublkd/qcow2/format"
@@ -38,6 +40,44 @@ func (i *Image) eachSnapshot(visit func(format.Snapshot) error) (length uint64, 
 		}
 	}
 	return length, nil
+}
+
+// ErrNoSnapshot: the image has no internal snapshot of the name or ID.
+var ErrNoSnapshot = errors.New("the image has no such internal snapshot; zqublkd snapshot list shows those it has")
+
+// showSnapshot makes the disk that of the snapshot that the options name: by ID, or
+// else by name, as qemu-img has it.
+func (i *Image) showSnapshot(o OpenOptions) error {
+	if o.Snapshot == "" || !o.ReadOnly {
+		return nil
+	}
+	var byID, byName *format.Snapshot
+	err := i.EachSnapshot(func(s format.Snapshot) error {
+		if s.ID == o.Snapshot && byID == nil {
+			byID = &s
+		}
+		if s.Name == o.Snapshot && byName == nil {
+			byName = &s
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s := cmp.Or(byID, byName)
+	if s == nil {
+		return fmt.Errorf("snapshot %q: %w", o.Snapshot, ErrNoSnapshot)
+	}
+	h := *i.header
+	h.L1TableOffset, h.L1Size = s.L1Offset, s.L1Size
+	if s.DiskSize != 0 {
+		h.Size = s.DiskSize
+	}
+	if h.Size > format.MaxVirtualSize {
+		return format.Corrupt("snapshot table", i.header.SnapshotsOffset, "says that a disk has %d bytes", h.Size)
+	}
+	i.header, i.size = &h, h.Size
+	return nil
 }
 
 // readSnapshot reads the entry at byte off and returns its padded length.

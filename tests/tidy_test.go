@@ -94,6 +94,7 @@ var mayImport = map[string][]string{
 	"internal/storage/storagetest": {"internal/storage"},
 	"qcow2":                        {"internal/groupcommit", "internal/storage", "qcow2/check", "qcow2/format"},
 	"qcow2/convert":                {"internal/storage", "qcow2", "qcow2/format"},
+	"qcow2/edit":                   {"internal/storage", "qcow2", "qcow2/check", "qcow2/format"},
 	"qcow2/check":                  {"internal/printable", "internal/storage", "qcow2/format"},
 	"qcow2/edit":                   {"internal/storage", "qcow2", "qcow2/check", "qcow2/format"},
 	"qcow2/format":                 {"internal/printable"},

@@ -18,6 +18,7 @@ import (
 	"zqublkd/internal/trace"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/convert"
+	"zqublkd/qcow2/edit"
 	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 )
@@ -73,7 +74,8 @@ func exitCode(err error) int {
 	case errors.Is(err, server.ErrUnclean):
 		return exitUnclean
 	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig),
-		errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone):
+		errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone), errors.Is(err, edit.ErrShrink),
+		errors.Is(err, qcow2.ErrNoSnapshot):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed),
 		errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):

@@ -22,8 +22,8 @@ import (
 )
 
 func newExport() *cobra.Command {
-	var force, share, ignore bool
-	var kind string
+	var force, share, ignore, compress bool
+	var kind, packing, snapshotID string
 	var allow engine.Allow
 	var idle func(string) error
 	var quiet *bool
@@ -36,11 +36,15 @@ Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		Example: "  zqublkd export disk.qcow2 plain.qcow2\n  zqublkd export --format raw disk.qcow2 - | zstd >disk.raw.zst",
 		Args:    exactly("IMAGE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := outputFits(c, kind, args[1]); err != nil {
+			err := outputFits(c, kind, args[1])
+			if err == nil {
+				err = packingFits(c, compress, kind, packing)
+			}
+			if err != nil {
 				return usageError{err}
 			}
 			o := following(allow)
-			o.IgnoreZones = ignore
+			o.IgnoreZones, o.Snapshot = ignore, snapshotID
 			if args[1] != stdoutName {
 				if err := idle(args[1]); err != nil {
 					return err
@@ -56,7 +60,11 @@ Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 			if args[1] == stdoutName {
 				err = convert.ExportRaw(in.Image, convert.RawStream{W: c.OutOrStdout()}, exportOptions(in, p))
 			} else {
-				err = export(in, args[1], kind, force, p)
+				options := exportOptions(in, p)
+				if compress {
+					options.Compress = convert.Packers[packing]
+				}
+				err = export(in, args[1], kind, force, options)
 			}
 			if err != nil {
 				return fmt.Errorf("export of %s: %w", args[0], err)
@@ -71,6 +79,9 @@ Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 	c.Flags().StringVar(&kind, "format", importer.FormatQcow2, "of OUT: qcow2 or raw")
 	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
 	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
+	c.Flags().BoolVarP(&compress, "compress", "c", false, "compress the clusters of OUT, a qcow2 image")
+	c.Flags().StringVar(&packing, "compression-type", "zlib", "how: zlib, which any qemu-img reads, or zstd (qemu-img 5.1 and newer)")
+	c.Flags().StringVarP(&snapshotID, "snapshot-id", "l", "", "an internal snapshot of IMAGE, by ID or name, in place of its disk")
 	idle = addIdle(c)
 	addShare(c, &share)
 	addAllow(c, &allow)
@@ -95,9 +106,22 @@ func outputFits(c *cobra.Command, kind, to string) error {
 	return nil
 }
 
+// packingFits says why what is to be written can't be compressed so.
+func packingFits(c *cobra.Command, compress bool, kind, packing string) error {
+	switch {
+	case convert.Packers[packing] == nil:
+		return fmt.Errorf("--compression-type %q: must be zlib or zstd", packing)
+	case !compress && c.Flags().Changed("compression-type"):
+		return errors.New("--compression-type is for --compress: give that, too")
+	case compress && kind != importer.FormatQcow2:
+		return errors.New("--compress: a raw disk has no compressed clusters: send it through zstd, as the example does")
+	}
+	return nil
+}
+
 // export writes the disk of in to a file that takes the place of OUT when it is
 // complete.
-func export(in *imagefile.Opened, to, kind string, force bool, p *output.Progress) error {
+func export(in *imagefile.Opened, to, kind string, force bool, o convert.ExportOptions) error {
 	out, err := storage.NewDraft(to, force, in.Files()...)
 	if err != nil {
 		return err
@@ -106,7 +130,7 @@ func export(in *imagefile.Opened, to, kind string, force bool, p *output.Progres
 	if kind == importer.FormatRaw {
 		write = exportRaw
 	}
-	if err = write(in.Image, out, exportOptions(in, p)); err == nil {
+	if err = write(in.Image, out, o); err == nil {
 		err = out.Publish()
 	}
 	return errors.Join(err, out.Close())

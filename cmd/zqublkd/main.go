@@ -56,6 +56,7 @@ device of the running kernel, through the ublk driver.
 	root.SetHelpCommand(newHelp())
 	addLogFlags(root)
 	root.AddCommand(newCreate(), newInfo(), newMap(), newReport(), newZones(), newCheck(), newAmend(), newZone(),
+		newResize(), newSnapshots(), newCompact(), newSalvage(),
 		newExport(), newConvert(), newImport(), newCommit(), newRebase(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
 		newMetrics(), newFault(), newPowercut(), newTrace(), newReplay(),

@@ -38,6 +38,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.Int32Var(&o.ID, "id", -1, "device number; -1: the first free one")
 	f.StringVar(&o.Name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.ReadOnly, "read-only", false, "serve it read-only")
+	f.StringVar(&o.SnapshotID, "snapshot-id", "", "serve an internal snapshot of a plain image, by ID or name; with --read-only")
 	f.BoolVar(&o.Force, "force", false, "add a device even to a kernel that is known to crash when one is added")
 	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryReissue), "when the daemon dies: reissue (the device waits for the next one, which add and the unit bring) or off (it goes, its users get errors)")
 	f.StringVar((*string)(&o.Cache), "cache", string(engine.CacheNone), "page cache for data: none or writeback")
@@ -60,6 +61,8 @@ func (o *serveOptions) check() error {
 		return usageError{fmt.Errorf("--depth %d: must be from 1 to 4096", o.Depth)}
 	case o.StopWait < 0:
 		return usageError{fmt.Errorf("--stop-wait %v: must not be negative", o.StopWait)}
+	case o.SnapshotID != "" && !o.ReadOnly:
+		return usageError{fmt.Errorf("--snapshot-id %s: what a snapshot keeps is not written to: give --read-only, too", o.SnapshotID)}
 	case o.Queues > 4096:
 		return usageError{fmt.Errorf("--queues %d: must be at most 4096", o.Queues)}
 	}

@@ -93,6 +93,8 @@ type DiskOptions struct {
 	Compare  storage.Compare
 	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: the default
 
+	SnapshotID string // of an internal snapshot to be read in place of the disk; with ReadOnly
+
 	Allow Allow
 	Log   *logrus.Logger
 }
@@ -102,6 +104,7 @@ func OpenDisk(path string, o DiskOptions) (*Disk, error) {
 	opened, err := imagefile.Open(path, imagefile.Options{
 		Options:      storage.Options{ReadOnly: o.ReadOnly, Direct: o.Direct, Compare: o.Compare},
 		AllowBacking: o.Allow.Backing, AllowOwn: o.Allow.Own, AllowData: o.Allow.Data, CacheBytes: o.L2Cache,
+		Snapshot: o.SnapshotID,
 	})
 	if err != nil {
 		return nil, err

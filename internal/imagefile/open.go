@@ -24,6 +24,7 @@ type Options struct {
 	// Lenient opens what would be refused, for looking at it.
 	Lenient bool
 
+	Snapshot    string // as in qcow2.OpenOptions
 	IgnoreZones bool   // as in qcow2.OpenOptions
 	CacheBytes  uint64 // as in qcow2.OpenOptions
 }
@@ -100,7 +101,7 @@ func (c *chain) openIn(f *storage.OSFile, so storage.Options) (*qcow2.Image, err
 	}
 	o := qcow2.OpenOptions{ReadOnly: so.ReadOnly, IgnoreZones: c.options.IgnoreZones, CacheBytes: c.options.CacheBytes}
 	if len(c.path) == 1 {
-		o.Lenient = c.options.Lenient
+		o.Lenient, o.Snapshot = c.options.Lenient, c.options.Snapshot
 	}
 	if c.options.AllowData && h.Incompatible&format.IncompatDataFile != 0 {
 		if o.Data, err = c.openData(f, h, so); err != nil {

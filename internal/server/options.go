@@ -15,7 +15,10 @@ import (
 type Options struct {
 	Image string `json:"image"`
 	// SnapshotOf is the image that Image is a throw-away overlay of; empty: it is none.
-	SnapshotOf string       `json:"snapshot_of,omitempty"`
+	SnapshotOf string `json:"snapshot_of,omitempty"`
+	// SnapshotID is the ID or name of the internal snapshot of Image that is served, read-only;
+	// empty: the disk as it is.
+	SnapshotID string       `json:"snapshot_id,omitempty"`
 	Name       string       `json:"name"`  // for lists and udev's links; "": the image's file name, or one made of it
 	Allow      engine.Allow `json:"allow"` // names found in the image that are followed
 	ReadOnly   bool         `json:"read_only"`

@@ -16,6 +16,14 @@ type ExportOptions struct {
 	// ClusterSize of the image written, in bytes; 0: 64 KiB.
 	ClusterSize uint64
 
+	// Compress, if set, packs each cluster; one that gets no smaller is stored as it is.
+	Compress Packer
+
+	// Unreadable, if set, is told what of the disk can't be read, in pieces of a cluster and
+	// less, and why; it becomes zeros. Otherwise such an error ends the export, and an image
+	// that open refuses is not begun.
+	Unreadable func(off, n uint64, err error)
+
 	// Progress, if set, is told now and then how many bytes of the virtual
 	// disk, from its start, are done.
 	Progress func(done uint64)
@@ -34,7 +42,7 @@ const exportStep = 1 << 20
 // the image holds there, and an offline zone, which nobody can read, altogether.
 // Nobody may write to src meanwhile.
 func Export(src *qcow2.Image, out storage.File, o ExportOptions) error {
-	if err := src.Refused(qcow2.UseRead); err != nil {
+	if err := src.Refused(qcow2.UseRead); err != nil && o.Unreadable == nil {
 		return err
 	}
 	o.ClusterSize = cmp.Or(o.ClusterSize, qcow2.DefaultClusterSize)
@@ -45,7 +53,9 @@ func Export(src *qcow2.Image, out storage.File, o ExportOptions) error {
 	if src.Zoned() == nil { // its partition table counts in the blocks it was made with
 		w.block = src.LogicalBlockSize()
 	}
-	e := exporter{src: src.ZonedView(), out: w, progress: o.Progress, buf: make([]byte, max(exportStep, o.ClusterSize))}
+	w.pack = o.Compress
+	e := exporter{src: reader{src.ZonedView(), o.Unreadable}, out: w, progress: o.Progress,
+		buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err
 	}
@@ -53,7 +63,7 @@ func Export(src *qcow2.Image, out storage.File, o ExportOptions) error {
 }
 
 type exporter struct {
-	src      *qcow2.ZonedView
+	src      reader
 	out      *plainWriter
 	progress func(uint64)
 	buf      []byte // a multiple of clusters of out

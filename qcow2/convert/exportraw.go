@@ -24,10 +24,10 @@ const rawBlock = 4096
 // ExportRaw gives the virtual disk of src to out byte by byte, by the rules that
 // Export has. Nobody may write to src meanwhile.
 func ExportRaw(src *qcow2.Image, out RawSink, o ExportOptions) error {
-	if err := src.Refused(qcow2.UseRead); err != nil {
+	if err := src.Refused(qcow2.UseRead); err != nil && o.Unreadable == nil {
 		return err
 	}
-	view := src.ZonedView()
+	view := reader{src.ZonedView(), o.Unreadable}
 	buf := make([]byte, exportStep)
 	for off := uint64(0); off < view.VirtualSize(); {
 		next, err := view.NextStored(off)

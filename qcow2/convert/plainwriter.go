@@ -22,6 +22,10 @@ type plainWriter struct {
 	next  uint64   // first cluster of the file not used yet
 	l1    []uint64 // as they will be stored
 
+	pack   Packer            // nil: clusters are stored as they are
+	stream uint64            // byte of the file where the next packed cluster may begin; 0: on a cluster of its own
+	counts map[uint64]uint64 // references of clusters that are not 1
+
 	l2      []byte // the table being filled
 	l2Index uint64 // its place in l1
 	l2Off   uint64 // its byte offset in the file; 0: none yet
@@ -72,6 +76,13 @@ func (w *plainWriter) store(p []byte, off uint64) error {
 	if err := w.openTable(off >> (w.geo.ClusterBits + w.geo.L2Bits)); err != nil {
 		return err
 	}
+	if w.pack != nil {
+		return w.storePacked(p, off)
+	}
+	return w.storePlain(p, off)
+}
+
+func (w *plainWriter) storePlain(p []byte, off uint64) error {
 	host := w.next << w.geo.ClusterBits
 	if _, err := w.f.WriteAt(p, int64(host)); err != nil {
 		return err
@@ -159,7 +170,7 @@ func (w *plainWriter) writeRefcounts() (*format.Header, error) {
 	for k := range blocks {
 		clear(b.Data)
 		for i := uint64(0); i < b.Len() && k<<w.geo.RefBlockBits+i < end; i++ {
-			b.Set(i, 1)
+			b.Set(i, w.references(k<<w.geo.RefBlockBits+i))
 		}
 		words[k] = (w.next + table + k) << w.geo.ClusterBits
 		if _, err := w.f.WriteAt(b.Data, int64(words[k])); err != nil {
@@ -189,6 +200,10 @@ func (w *plainWriter) header(refTable, clusters uint64) *format.Header {
 		RefcountTableOffset:   refTable,
 		RefcountTableClusters: uint32(clusters),
 		RefcountOrder:         uint32(w.geo.RefOrder),
+	}
+	if w.pack != nil && w.pack.Type() != format.CompressionZlib {
+		h.Compression = w.pack.Type()
+		h.Incompatible |= format.IncompatCompression
 	}
 	if w.geo.ClusterSize() > 4096 {
 		h.Extensions = []format.Extension{{Type: format.ExtFeatureNames,

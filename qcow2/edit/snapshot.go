@@ -4,17 +4,14 @@ package edit
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
-
-// ErrNoSnapshot: the image has no snapshot of the name or ID.
-var ErrNoSnapshot = errors.New("the image has no such snapshot")
 
 // maxSnapshotName is in bytes, as QEMU has it.
 const maxSnapshotName = 255
@@ -72,7 +69,7 @@ func find(list []kept, name string) (int, error) {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("snapshot %q: %w", name, ErrNoSnapshot)
+	return 0, fmt.Errorf("snapshot %q: %w", name, qcow2.ErrNoSnapshot)
 }
 
 // writeSnapshots makes list the table of the new header.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/check"
 	"zqublkd/qcow2/edit"
 	"zqublkd/qcow2/format"
@@ -174,8 +175,8 @@ func TestEditRefuses(t *testing.T) {
 	}{
 		"refcounts of one bit": {func(f storage.File) error { return edit.CreateSnapshot(f, "a", time.Now()) }, format.ErrUnsupported},
 		"no name":              {func(f storage.File) error { return edit.CreateSnapshot(f, "", time.Now()) }, format.ErrOption},
-		"no such snapshot":     {func(f storage.File) error { return edit.ApplySnapshot(f, "a") }, edit.ErrNoSnapshot},
-		"none to delete":       {func(f storage.File) error { return edit.DeleteSnapshot(f, "a") }, edit.ErrNoSnapshot},
+		"no such snapshot":     {func(f storage.File) error { return edit.ApplySnapshot(f, "a") }, qcow2.ErrNoSnapshot},
+		"none to delete":       {func(f storage.File) error { return edit.DeleteSnapshot(f, "a") }, qcow2.ErrNoSnapshot},
 		"smaller":              {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 1 << 20}) }, edit.ErrShrink},
 		"odd":                  {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 77}) }, format.ErrOption},
 		"too large":            {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 1 << 62}) }, format.ErrOption},

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zqublkd/internal/bytesize"
+	"zqublkd/internal/imagefile"
+	"zqublkd/internal/storage"
+	"zqublkd/qcow2/edit"
+)
+
+// edited does one thing to an image that nobody else has open.
+func edited(path string, do func(f *storage.OSFile) error) error {
+	f, err := storage.Open(path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := do(f); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func newResize() *cobra.Command {
+	var o edit.ResizeOptions
+	var backing bool
+	c := &cobra.Command{
+		Use:   "resize IMAGE {SIZE | +SIZE}",
+		Short: "Give the disk of an image another size; of a zoned one in whole zones",
+		Long: `Give the disk of an image that is not served another size: SIZE, or +SIZE more
+than it has. What is behind the old end reads as zeros; new zones are empty. A smaller
+disk loses what is behind its new end, and takes --shrink, as with qemu-img. Interrupted
+at any point, the image is the old or the new one.`,
+		Example: "  zqublkd resize disk.qcow2 +16G\n  zqublkd resize --shrink disk.qcow2 4G",
+		Args:    exactly("IMAGE", "SIZE"),
+	}
+	c.Flags().BoolVar(&o.Shrink, "shrink", false, "the disk may become smaller, and what is behind its end is lost")
+	c.Flags().BoolVar(&backing, "allow-backing", false, "look at the size of the backing file that the image names")
+	idle, quiet := addIdle(c), addQuiet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := idle(args[0]); err != nil {
+			return err
+		}
+		old, err := sizes(args[0], backing, &o)
+		if err != nil {
+			return err
+		}
+		text, more := strings.CutPrefix(args[1], "+")
+		if o.Size, err = bytesize.Parse(text); err != nil {
+			return usageError{fmt.Errorf("SIZE: %w", err)}
+		}
+		if more {
+			o.Size += old
+		}
+		if err := edited(args[0], func(f *storage.OSFile) error { return edit.Resize(f, o) }); err != nil {
+			return err
+		}
+		said(c, *quiet, "resized %s: %s became %s", args[0], bytesize.Format(old), bytesize.Format(o.Size))
+		return nil
+	}
+	interruptible(c, "the image has its old size or the new one")
+	return c
+}
+
+// said prints what was done, if that is wanted.
+func said(c *cobra.Command, quiet bool, format string, args ...any) {
+	if !quiet {
+		fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
+	}
+}
+
+// sizes is the size of the disk, and notes that of the backing file.
+func sizes(path string, backing bool, o *edit.ResizeOptions) (uint64, error) {
+	in, err := openFiles(path, false, imagefile.Options{AllowBacking: backing})
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	if in.Image.Header().BackingFile == "" {
+		return in.Image.VirtualSize(), nil
+	}
+	if !backing { // unknown: what may be behind the end may show
+		o.Base = 1<<63 - 1
+	} else if l := in.Layers[len(in.Layers)-2]; l.Image != nil {
+		o.Base = l.Image.VirtualSize()
+	} else {
+		size, err := l.File.Size()
+		if err != nil {
+			return 0, err
+		}
+		o.Base = uint64(size)
+	}
+	return in.Image.VirtualSize(), nil
+}
+
+// snapshotVerbs change the internal snapshots of an image.
+var snapshotVerbs = []struct {
+	name, letter, short, done string
+	do                        func(f storage.File, name string) error
+}{
+	{"create", "c", "Keep the disk as it is now, under a name", "created snapshot %s of %s",
+		func(f storage.File, name string) error { return edit.CreateSnapshot(f, name, time.Now()) }},
+	{"apply", "a", "Make the disk what it was when the snapshot was made; what was written since is lost",
+		"%s is the disk of %s again", edit.ApplySnapshot},
+	{"delete", "d", "Forget a snapshot; the disk stays as it is", "deleted snapshot %s of %s", edit.DeleteSnapshot},
+}
+
+func newSnapshots() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "snapshot",
+		Short: "Internal snapshots of a plain image: list, create, apply, delete",
+		Long: `Internal snapshots of a plain image that is not served, as qemu-img snapshot has
+them. One is named by its ID, or else by its name. Interrupted at any point, the image is
+the old or the new one. (A zoned image has none: an overlay keeps a state of it,
+zqublkd create -b.) -l, -c, -a and -d do the same, as with qemu-img.`,
+		Example: `  zqublkd snapshot create plain.qcow2 before-upgrade
+  zqublkd snapshot list plain.qcow2
+  zqublkd add --snapshot-id before-upgrade --read-only plain.qcow2
+  zqublkd snapshot apply plain.qcow2 before-upgrade`,
+	}
+	c.AddCommand(newSnapshotList())
+	for _, v := range snapshotVerbs {
+		c.AddCommand(newSnapshotVerb(v.name, v.short, v.done, v.do))
+	}
+	group(c)
+	asQemuImg(c)
+	return c
+}
+
+func newSnapshotVerb(name, short, done string, do func(f storage.File, name string) error) *cobra.Command {
+	c := &cobra.Command{Use: name + " IMAGE NAME", Short: short, Args: exactly("IMAGE", "NAME"),
+		Example: "  zqublkd snapshot " + name + " plain.qcow2 before-upgrade"}
+	idle, quiet := addIdle(c), addQuiet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := idle(args[0]); err != nil {
+			return err
+		}
+		if err := edited(args[0], func(f *storage.OSFile) error { return do(f, args[1]) }); err != nil {
+			return err
+		}
+		said(c, *quiet, done, args[1], args[0])
+		return nil
+	}
+	interruptible(c, "the image is the old one or the new one")
+	return c
+}
+
+// asQemuImg lets letters stand for the verbs, as in qemu-img snapshot -c NAME IMAGE.
+func asQemuImg(c *cobra.Command) {
+	unknown := c.RunE
+	var list bool
+	names := make([]string, len(snapshotVerbs))
+	c.Flags().BoolVarP(&list, "list", "l", false, "list IMAGE's snapshots")
+	for k, v := range snapshotVerbs {
+		c.Flags().StringVarP(&names[k], v.name, v.letter, "", v.name+" the snapshot of that name")
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var verb []string
+		if list {
+			verb = append(verb, "list")
+		}
+		for k, v := range snapshotVerbs {
+			if c.Flags().Changed(v.name) {
+				verb, args = append(verb, v.name), append(args, names[k])
+			}
+		}
+		if len(verb) != 1 {
+			return unknown(c, args)
+		}
+		for _, sub := range c.Commands() {
+			if sub.Name() == verb[0] {
+				if err := sub.ValidateArgs(args); err != nil {
+					return err
+				}
+				return sub.RunE(sub, args)
+			}
+		}
+		return unknown(c, args)
+	}
+}
+
+func newCompact() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "compact IMAGE",
+		Short: "Make the file of an image as short as what it holds lets it be",
+		Long: `Make the file of an image that is not served as short as what it holds lets it
+be: clusters at its end move into holes, space that was set aside above write pointers
+is given back, and so is the end of the file. The disk stays as it is. Interrupted at
+any point, the image is whole.`,
+		Example: "  zqublkd compact disk.qcow2",
+		Args:    exactly("IMAGE"),
+	}
+	idle, quiet := addIdle(c), addQuiet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := idle(args[0]); err != nil {
+			return err
+		}
+		return edited(args[0], func(f *storage.OSFile) error {
+			done, err := edit.Compact(f)
+			if err == nil {
+				said(c, *quiet, "compacted %s: a file of %s became one of %s", args[0],
+					bytesize.Format(uint64(done.Before)), bytesize.Format(uint64(done.After)))
+			}
+			return err
+		})
+	}
+	interruptible(c, "the image is whole, and may be shorter")
+	return c
+}
