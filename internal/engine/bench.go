@@ -38,7 +38,7 @@ type BenchResult struct {
 	Enters   uint64        `json:"enters"`          // times the kernel was entered for I/O
 }
 
-// ErrBench is an image or choice that can't be drilled.
+// ErrBench is an image or choice that can't be measured.
 var ErrBench = errors.New("can't be measured")
 
 // Run opens the image and sends Count requests. Writes to a zoned image go to

@@ -12,11 +12,11 @@ import (
 	"zqublkd/ublk"
 )
 
-// TestBench: what a drill writes is there, where the rules put it.
+// TestBench: what a bench writes is there, where the rules put it.
 func TestBench(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		drill Bench
+		bench Bench
 		wp    uint64 // of the first sequential zone, bytes from its start
 		err   error
 	}{
@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := newImage(t, qcow2.CreateOptions{Size: 64 << 20, Zone: &qcow2.ZoneOptions{Size: 8 << 20, Conventional: 1}})
-			d := c.drill
+			d := c.bench
 			d.Image, d.Log = path, silent()
 			if d.Cache == "" {
 				d.Cache = CacheNone

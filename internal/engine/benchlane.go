@@ -41,7 +41,7 @@ func newBenchLane(d *Disk, id int, depth uint16, block uint32) (l *benchLane, er
 	l.ring, err = uring.New(uring.Options{Entries: 2*uint32(depth) + 2,
 		Flags: uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupCoopTaskrun | uring.SetupClamp})
 	if err == nil {
-		l.tellRing()
+		l.registerRing()
 		l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
 	}
 	if err == nil {
@@ -53,8 +53,8 @@ func newBenchLane(d *Disk, id int, depth uint16, block uint32) (l *benchLane, er
 	return l, nil
 }
 
-// tellRing tells the ring what a queue of the driver tells its own.
-func (l *benchLane) tellRing() {
+// registerRing tells the ring what a queue of the driver tells its own.
+func (l *benchLane) registerRing() {
 	_ = l.ring.RegisterFixedFiles(l.q.disk.descriptors()...)
 	if l.ring.RegisterSparseBuffers(1) == nil {
 		_ = l.ring.RegisterFixedBuffer(l.q.bufs.small.Bytes(), 0)

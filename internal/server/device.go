@@ -109,7 +109,7 @@ func (d *Device) serve(ctx context.Context, ready func(Record)) error {
 	case <-d.stopping:
 	case <-ctx.Done():
 		ending()
-		if d.handable() == nil && d.cfg.NextComes != nil && d.cfg.NextComes() {
+		if d.canHandOver() == nil && d.cfg.NextComes != nil && d.cfg.NextComes() {
 			return d.handOver()
 		}
 		if err := d.waitForUsers(); err != nil {

@@ -19,8 +19,8 @@ var ErrHandOver = errors.New("the device waits for the next daemon")
 // then is sent again to the next daemon, as after a sudden death.
 const pauseTimeout = 10 * time.Second
 
-// handable says why the device can't be handed over, nil if it can.
-func (d *Device) handable() error {
+// canHandOver says why the device can't be handed over, nil if it can.
+func (d *Device) canHandOver() error {
 	switch {
 	case d.cfg.Recovery != RecoveryReissue:
 		return noRecovery(d.record)
@@ -39,7 +39,7 @@ func (d *Device) mayHandOver(version int) error {
 		return fmt.Errorf("%s: %w: its daemon keeps state of version %d, the program that asks reads version %d; delete the device and add its image again",
 			d.record.Node, ErrRecover, statefile.Version, version)
 	}
-	return d.handable()
+	return d.canHandOver()
 }
 
 // handOver stops beginning requests, waits for those in flight and makes the

@@ -73,7 +73,7 @@ func TestPowerCutByCommand(t *testing.T) {
 			if s, err := AskStatus(w.run, d.info.ID); err != nil || !strings.Contains(s.Failure, "power was cut") {
 				t.Errorf("status: %+v, %v", s, err)
 			}
-			if err := d.handable(); err == nil {
+			if err := d.canHandOver(); err == nil {
 				t.Error("it would be handed over")
 			}
 			end(w, d)

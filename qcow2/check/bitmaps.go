@@ -41,7 +41,7 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 		c.damage(off, "the bitmap directory has %d entries in %d bytes, which is too much", count, n)
 		return nil
 	}
-	if !c.countAligned(useOther, off, n, 1, "bitmap directory") {
+	if !c.countAligned(kindOther, off, n, 1, "bitmap directory") {
 		return nil
 	}
 	dir := make([]byte, n)
@@ -101,7 +101,7 @@ func (c *checker) checkBitmap(e format.BitmapEntry) error {
 		c.damage(e.At, "the bitmap %q has a table of %d entries at %#x; 1 to %d are allowed, and not at 0", e.Name, e.Entries, off, format.MaxBitmapTable/8)
 		return nil
 	}
-	if !c.spend(uint64(e.Entries)) || !c.countAligned(useOther, off, n, 1, "bitmap table") || c.hole(off, n) {
+	if !c.spend(uint64(e.Entries)) || !c.countAligned(kindOther, off, n, 1, "bitmap table") || c.hole(off, n) {
 		return nil
 	}
 	raw := make([]byte, n)
@@ -115,7 +115,7 @@ func (c *checker) checkBitmap(e format.BitmapEntry) error {
 			c.corruption(at, "the entry at %#x of the table of bitmap %q has reserved bits set: %#x", at, e.Name, word)
 		}
 		if data != 0 {
-			c.countAligned(useOther, data, c.g.ClusterSize(), 1, "bitmap data")
+			c.countAligned(kindOther, data, c.g.ClusterSize(), 1, "bitmap data")
 		}
 	}
 	return nil

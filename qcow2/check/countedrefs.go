@@ -28,7 +28,7 @@ func (t refCount) saturated() bool    { return t&tallyMax == tallyMax }
 
 // misused tells if the cluster serves as two things that can't share it.
 func (t refCount) misused() bool {
-	return bits.OnesCount8(uint8(t.uses())) > 1 || t.uses()&^useShared != 0 && t.references() > 1
+	return bits.OnesCount8(uint8(t.uses())) > 1 || t.uses()&^kindShared != 0 && t.references() > 1
 }
 
 // asWhat continues a sentence with the uses, if there are any.

@@ -10,10 +10,10 @@ import (
 
 func TestTally(t *testing.T) {
 	u := newRefCounts(1 << 20)
-	u.add(5, 1, useL2, 1)
-	u.add(5, 1, useData, 1<<40)
+	u.add(5, 1, kindL2, 1)
+	u.add(5, 1, kindData, 1<<40)
 	got := u.get(5)
-	if !got.saturated() || got.uses() != useL2|useData || !got.misused() {
+	if !got.saturated() || got.uses() != kindL2|kindData || !got.misused() {
 		t.Errorf("%#x", got)
 	}
 	if got.uses().String() != "L2 table and guest data" {

@@ -98,12 +98,12 @@ func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint6
 		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, format.MaxL1Bytes/8)
 		return nil
 	}
-	if !c.spend(uint64(t.entries)) || !c.countAligned(useL1, t.off, uint64(t.entries)*8, uint64(times), what) {
+	if !c.spend(uint64(t.entries)) || !c.countAligned(kindL1, t.off, uint64(t.entries)*8, uint64(times), what) {
 		return nil
 	}
 	return c.readL1(t.off, t.entries, func(at uint64, e format.L1Entry) error {
 		clean := uint64(e) &^ e.Reserved()
-		if c.fix&fixEntries == 0 || uint64(e) == clean || !c.sane(e.Offset(), useL2) {
+		if c.fix&fixEntries == 0 || uint64(e) == clean || !c.sane(e.Offset(), kindL2) {
 			return visit(at, e)
 		}
 		if err := c.put(at, clean); err != nil {
@@ -160,7 +160,7 @@ func (c *checker) checkL1Entry(at uint64, e format.L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
 	}
-	if off := e.Offset(); off != 0 && c.countAligned(useL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
+	if off := e.Offset(); off != 0 && c.countAligned(kindL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
 		c.tables.add(off, times)
 	}
 }

@@ -79,7 +79,7 @@ func (c *checker) readRefcountTable() error {
 		c.breaks(off, "the refcount table at %#x (%d bytes) lies past the end of the file", off, n)
 		return nil
 	}
-	c.count(useRefTable, off, n, 1, "refcount table")
+	c.count(kindRefTable, off, n, 1, "refcount table")
 	c.refs.unread = false
 	raw := make([]byte, n)
 	if err := c.read(raw, off); err != nil {
@@ -107,7 +107,7 @@ func (c *checker) countBlock(i int, e format.RefcountTableEntry, seen map[uint64
 		c.breaks(at, "refcount block %d at %#x lies past the end of the file", i, off)
 		return false
 	}
-	c.count(useRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
+	c.count(kindRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
 	if seen[off] {
 		c.breaks(at, "refcount block %d at %#x also serves as another one", i, off)
 		return false
@@ -278,6 +278,6 @@ func (c *checker) judgeUses(found refCount) {
 	if !found.misused() {
 		return
 	}
-	c.damaged = c.damaged || found.uses()&useReferring != 0
-	c.refs.rebuild = c.refs.rebuild || found.uses()&useRefcounts != 0
+	c.damaged = c.damaged || found.uses()&kindReferring != 0
+	c.refs.rebuild = c.refs.rebuild || found.uses()&kindRefcounts != 0
 }

@@ -9,30 +9,30 @@ import "strings"
 type refKind uint8
 
 const (
-	useHeader refKind = 1 << iota
-	useRefTable
-	useRefBlock
-	useL1
-	useL2
-	useZones
-	useOther // snapshot table, bitmaps, encryption header
-	useData
+	kindHeader refKind = 1 << iota
+	kindRefTable
+	kindRefBlock
+	kindL1
+	kindL2
+	kindZones
+	kindOther // snapshot table, bitmaps, encryption header
+	kindData
 
-	useRefcounts = useRefTable | useRefBlock
+	kindRefcounts = kindRefTable | kindRefBlock
 
-	// useReferring holds references to other clusters.
-	useReferring = useHeader | useL1 | useL2 | useOther
+	// kindReferring are those that hold references to other clusters.
+	kindReferring = kindHeader | kindL1 | kindL2 | kindOther
 
-	// useShared may rightly be referenced more than once.
-	useShared = useL2 | useData
+	// kindShared are those that may rightly be referenced more than once.
+	kindShared = kindL2 | kindData
 )
 
-var useNames = [8]string{"header", "refcount table", "refcount block", "L1 table",
+var kindNames = [8]string{"header", "refcount table", "refcount block", "L1 table",
 	"L2 table", "zone table", "snapshot, bitmap or encryption metadata", "guest data"}
 
 func (u refKind) String() string {
 	var names []string
-	for i, name := range useNames {
+	for i, name := range kindNames {
 		if u>>i&1 != 0 {
 			names = append(names, name)
 		}

@@ -37,7 +37,7 @@ func (c *checker) checkSnapshots() error {
 		}
 		off += n
 	}
-	c.countAligned(useOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
+	c.countAligned(kindOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
 	return c.checkSnapshotL1(tables)
 }
 

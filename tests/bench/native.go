@@ -115,11 +115,11 @@ func warm(image, cache string) error {
 
 func ourEngine(queues int) func(e engine, n int, image, cache string, write bool) (measurement, error) {
 	return func(_ engine, n int, image, cache string, write bool) (measurement, error) {
-		return drill(queues, n, image, cache, write)
+		return benchEngine(queues, n, image, cache, write)
 	}
 }
 
-func drill(queues, n int, image, cache string, write bool) (m measurement, err error) {
+func benchEngine(queues, n int, image, cache string, write bool) (m measurement, err error) {
 	args := []string{"bench", "--json", "--queues=" + strconv.Itoa(queues), "--depth=32", "--block=4K",
 		"--count=" + strconv.Itoa(n), "--cache=" + cache, image}
 	if write {
