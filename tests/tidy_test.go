@@ -96,7 +96,6 @@ var mayImport = map[string][]string{
 	"qcow2/convert":                {"internal/storage", "qcow2", "qcow2/format"},
 	"qcow2/edit":                   {"internal/storage", "qcow2", "qcow2/check", "qcow2/format"},
 	"qcow2/check":                  {"internal/printable", "internal/storage", "qcow2/format"},
-	"qcow2/edit":                   {"internal/storage", "qcow2", "qcow2/check", "qcow2/format"},
 	"qcow2/format":                 {"internal/printable"},
 	"qcow2/qcow2test":              {"internal/storage", "internal/storage/storagetest", "qcow2/check", "qcow2/format"},
 	"ublk":                         {"uring"},
