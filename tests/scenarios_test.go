@@ -70,6 +70,8 @@ var scenarios = []scenario{
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
+	{name: "powercuts", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute, allow: doubleFinish},
+	{name: "ci", kernels: bothKernels, small: vm.Linux6_12, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
 	{name: "clones", kernels: bothKernels, small: vm.Linux7_3, limit: 10 * time.Minute},
 	{name: "profiles", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},

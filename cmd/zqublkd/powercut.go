@@ -31,7 +31,8 @@ pointer is where a flush has covered it, or anywhere from there to what was
 written. The same requests and the same seed leave the same image. Prints the
 seed.
 
-Writes to conventional zones and to plain images are not lost.
+Writes to conventional zones and to plain images are lost if the device was added
+with --volatile-cache, sector by sector.
 
 ` + deviceHelp,
 		Example: "  zqublkd powercut /dev/ublkb0 --seed 7; umount /mnt; zqublkd del 0; zqublkd add disk.qcow2",

@@ -39,6 +39,7 @@ func (o *serveOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.Name, "name", "", "name of the device, in lists and udev's links (default: the image's file name)")
 	f.BoolVar(&o.ReadOnly, "read-only", false, "serve it read-only")
 	f.StringVar(&o.SnapshotID, "snapshot-id", "", "serve an internal snapshot of a plain image, by ID or name; with --read-only")
+	f.BoolVar(&o.Volatile, "volatile-cache", false, "for powercut: it takes what no flush has covered of conventional zones and plain images, too; a write there waits for a read")
 	f.BoolVar(&o.Force, "force", false, "add a device even to a kernel that is known to crash when one is added")
 	f.StringVar((*string)(&o.Recovery), "recovery", string(server.RecoveryReissue), "when the daemon dies: reissue (the device waits for the next one, which add and the unit bring) or off (it goes, its users get errors)")
 	f.StringVar((*string)(&o.Cache), "cache", string(engine.CacheNone), "page cache for data: none or writeback")

@@ -86,6 +86,10 @@ func (q *Queue) beginWrite(s *slot) {
 			Kind: s.op.Kind, Zone: s.op.Zone, Start: s.off - s.writtenBefore, Length: s.desc.Bytes(),
 		})
 	}
+	if q.disk.volatile != nil && q.disk.geo.IsConventional(s.op.Zone) {
+		q.hand(s, stepRemember)
+		return
+	}
 	if q.disk.ahead.short(s.op.Zone, s.op.Start+n) {
 		q.hand(s, stepReserve)
 		return

@@ -47,7 +47,9 @@ type Disk struct {
 	failure atomic.Pointer[error] // how the image has failed
 	pause   pause
 	faults  faults
-	tracer  atomic.Pointer[trace.Tracer] // nil: nobody looks
+
+	volatile *volatile                    // nil: what is written is kept, also without a flush
+	tracer   atomic.Pointer[trace.Tracer] // nil: nobody looks
 
 	changing sync.Mutex // zones, or the power, from outside of requests
 	closed   bool
@@ -89,6 +91,7 @@ type Allow struct {
 // DiskOptions say how an image is opened.
 type DiskOptions struct {
 	ReadOnly bool
+	Volatile bool // a power cut takes writes to conventional zones, too
 	Direct   bool // file I/O past the page cache where the file can
 	Compare  storage.Compare
 	L2Cache  uint64 // bytes of L2 tables in memory, of each image; 0: the default
@@ -128,6 +131,9 @@ func newDisk(file storage.File, files io.Closer, img *qcow2.Image, o DiskOptions
 		d.layers = append(d.layers, newLayer(img.File(uint8(k))))
 	}
 	d.frozen.Store(o.ReadOnly)
+	if o.Volatile && !o.ReadOnly {
+		d.volatile = newVolatile()
+	}
 	var err error
 	d.zeros, err = unix.Mmap(-1, 0, ublk.MaxZonedSectors*ublk.SectorBytes, unix.PROT_READ,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
@@ -213,7 +219,10 @@ func (d *Disk) flushAll() (err error) {
 			err = d.panicked(v)
 		}
 	}()
-	return d.durability.flush()
+	d.volatile.beginFlush()
+	err = d.durability.flush()
+	d.volatile.endFlush(err)
+	return err
 }
 
 // Direct reports whether the data of the image itself can pass the page cache.

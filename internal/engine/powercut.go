@@ -43,6 +43,9 @@ func (d *Disk) PowerCut(queues []*Queue, c Cut) error {
 	if !d.quiet(queues, cutPatience) {
 		err = fmt.Errorf("requests are in flight for more than %v: what no flush has covered is lost", cutPatience)
 	}
+	if err == nil && !d.frozen.Load() {
+		err = d.volatile.cut(d, c)
+	}
 	if err == nil && !c.Lose && !d.frozen.Load() && d.img.Zoned() != nil {
 		err = d.durability.cut(c.Seed, uint64(d.img.LogicalBlockSize()))
 	}

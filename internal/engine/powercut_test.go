@@ -29,12 +29,15 @@ func TestPowerCutKeepsPromises(t *testing.T) {
 	for _, w := range workloads {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			for _, c := range []Cut{{Lose: true}, {Seed: *crashSeed}, {Seed: *crashSeed + 1}} {
+			for k, c := range []Cut{{Lose: true}, {Seed: *crashSeed}, {Seed: *crashSeed + 1}, {Lose: true}, {Seed: *crashSeed}, {Seed: *crashSeed + 1}} {
 				rec := storagetest.NewRecorder(w.image(t))
 				if silent, ok := pastCache[w.name]; ok {
 					rec.PassCache(512, silent)
 				}
 				r := newCrashRunIn(t, rec, *crashSeed)
+				if k >= 3 {
+					r.s.disk.volatile = newVolatile()
+				}
 				w.do(r)
 				if err := r.s.cut(c); err != nil {
 					t.Fatal(err)

@@ -28,12 +28,13 @@ const (
 
 // Steps of a worker: all that may block.
 const (
-	stepResolve step = iota + stepAnswerFailed + 1 // load the tables of its range
-	stepEnsure                                     // take space for its range
-	stepReserve                                    // the same, and host space for what the zone gets next
-	stepRest                                       // read or write all that is left of it
-	stepDiscard                                    // give the space of its range back
-	stepZero                                       // make its range zeros
+	stepResolve  step = iota + stepAnswerFailed + 1 // load the tables of its range
+	stepEnsure                                      // take space for its range
+	stepReserve                                     // the same, and host space for what the zone gets next
+	stepRemember                                    // keep what its range was, for a power cut
+	stepRest                                        // read or write all that is left of it
+	stepDiscard                                     // give the space of its range back
+	stepZero                                        // make its range zeros
 	stepFlush
 	stepReset
 	stepFinish

@@ -92,14 +92,24 @@ func (d *Disk) move(s *slot, at step) (step, error) {
 		return stepTransfer, d.ensure(off, s.left())
 	case stepReserve:
 		return stepStart, d.reserveAhead(s.op.Zone, off, s.desc.Bytes())
+	case stepRemember:
+		return stepStart, d.remember(off, s.desc.Bytes())
 	case stepRest:
 		return stepEnd, s.operation.data.rest(d, s, off)
 	case stepDiscard:
-		return stepEnd, d.img.Discard(s.desc.Offset(), s.desc.Bytes())
+		return stepEnd, d.remembered(s, d.img.Discard)
 	case stepZero:
-		return stepEnd, d.img.MakeZero(s.desc.Offset(), s.desc.Bytes())
+		return stepEnd, d.remembered(s, d.img.MakeZero)
 	}
 	return stepEnd, fmt.Errorf("step %d: none of a worker", at)
+}
+
+// remembered changes the range of a request, once what it was is kept.
+func (d *Disk) remembered(s *slot, change func(off, n uint64) error) error {
+	if err := d.remember(s.desc.Offset(), s.desc.Bytes()); err != nil {
+		return err
+	}
+	return change(s.desc.Offset(), s.desc.Bytes())
 }
 
 // readRest reads all that is left, from byte off of the disk on, whatever its

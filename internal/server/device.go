@@ -181,7 +181,8 @@ func (d *Device) takeDown() error {
 }
 
 func (d *Device) openDisk() (err error) {
-	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.allow(),
+	o := engine.DiskOptions{ReadOnly: d.cfg.ReadOnly, Volatile: d.cfg.Volatile,
+		Direct: d.cfg.Cache == engine.CacheNone, Allow: d.cfg.allow(),
 		L2Cache: d.cfg.L2Cache, SnapshotID: d.cfg.SnapshotID, Log: d.log}
 	if d.keep {
 		d.disk, err = engine.OpenTaken(d.cfg.Image, d.dir.path(stateName), o)

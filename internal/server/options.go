@@ -22,11 +22,13 @@ type Options struct {
 	Name       string       `json:"name"`  // for lists and udev's links; "": the image's file name, or one made of it
 	Allow      engine.Allow `json:"allow"` // names found in the image that are followed
 	ReadOnly   bool         `json:"read_only"`
-	Recovery   Recovery     `json:"recovery"`
-	Cache      engine.Cache `json:"cache"`
-	ZeroCopy   ZeroCopy     `json:"zero_copy_choice"`
-	Queues     uint16       `json:"queues"` // 0: one for each CPU
-	Depth      uint16       `json:"depth"`  // tags of a queue
+	// Volatile: a power cut takes what no flush has covered of conventional zones, too.
+	Volatile bool         `json:"volatile_cache,omitempty"`
+	Recovery Recovery     `json:"recovery"`
+	Cache    engine.Cache `json:"cache"`
+	ZeroCopy ZeroCopy     `json:"zero_copy_choice"`
+	Queues   uint16       `json:"queues"` // 0: one for each CPU
+	Depth    uint16       `json:"depth"`  // tags of a queue
 	// bytes of L2 tables in memory, of each image; 0: as many as map 512 GiB with clusters of 64
 	// KiB
 	L2Cache uint64 `json:"l2_cache,omitempty"`

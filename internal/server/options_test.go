@@ -41,7 +41,7 @@ func TestOldRecordIsRead(t *testing.T) {
 // Each option comes back from the record, a zero of it too.
 func TestOptionsAreRecorded(t *testing.T) {
 	want := Options{
-		Image: "/a", SnapshotOf: "/s", Name: "b", Allow: engine.Allow{Data: true}, ReadOnly: true, Recovery: RecoveryReissue, Cache: engine.CacheNone,
+		Image: "/a", SnapshotOf: "/s", Name: "b", Allow: engine.Allow{Data: true}, ReadOnly: true, Volatile: true, Recovery: RecoveryReissue, Cache: engine.CacheNone,
 		ZeroCopy: ZeroCopyOff, Queues: 3, Depth: 5, L2Cache: 7, RunDir: "/r", StopWait: 9 * time.Second,
 		WatchGroup: "g", Metrics: true,
 	}

@@ -51,10 +51,11 @@ func (d *Device) trouble(cmd command) (r reply) {
 // cutNotes says what a power cut leaves that a drive's might not.
 func cutNotes(d *engine.Disk) []string {
 	switch {
+	case d.Volatile():
 	case d.Image().Zoned() == nil:
-		return []string{"this is a plain image: its writes are not lost, it keeps them all"}
+		return []string{"this is a plain image: its writes are not lost, it keeps them all; add --volatile-cache loses them"}
 	case d.Geometry().Conventional > 0:
-		return []string{"writes to conventional zones are not lost, they keep them all"}
+		return []string{"writes to conventional zones are not lost, they keep them all; add --volatile-cache loses them"}
 	}
 	return nil
 }

@@ -113,7 +113,10 @@ for fs in btrfs f2fs; do
 		del
 	done
 	add "golden/two-$fs.qcow2" --allow-backing
-	change "$dev" over kept2
+	mount -t "$fs" "$dev" over
+	has over kept
+	files over kept2 6
+	umount over
 	del
 	zqublkd rebase -q --allow-backing -b $fs.qcow2 "golden/two-$fs.qcow2"
 	rm "golden/one-$fs.qcow2"
