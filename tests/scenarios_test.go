@@ -30,6 +30,9 @@ type scenario struct {
 // doubleFinish is a warning of btrfs about its own work: see no_io_errors.
 const doubleFinish = `^WARNING: .*btrfs_schedule_zone_finish_bg`
 
+// abortedTransaction is what file systems say of errors that a scenario lets them meet.
+const abortedTransaction = `^WARNING: .*(btrfs|f2fs)`
+
 var bothKernels = []string{vm.Linux6_12, vm.Linux7_3}
 
 // scenarios lists every script; one that is missing here fails TestListed.
@@ -70,6 +73,7 @@ var scenarios = []scenario{
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
+	{name: "faultfs", kernels: bothKernels, small: vm.Linux6_12, limit: 10 * time.Minute, allow: abortedTransaction},
 	{name: "powercuts", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute, allow: doubleFinish},
 	{name: "ci", kernels: bothKernels, small: vm.Linux6_12, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
 	{name: "clones", kernels: bothKernels, small: vm.Linux7_3, limit: 10 * time.Minute},

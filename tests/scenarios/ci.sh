@@ -36,7 +36,7 @@ zoned_run "${options[@]}" sh -c 'zqublkd list --json --run-dir $ZONED_RUN_DIR | 
 clean
 pass "a test that hangs, and daemons that die"
 
-zoned_run "${options[@]}" sleep 1000 >out 2>&1 &
+bash "$here/zoned-run" --native "${options[@]}" sleep 1000 >out 2>&1 &
 script=$!
 until_ok test -b /dev/ublkb2
 kill -9 $script
