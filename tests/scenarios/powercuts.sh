@@ -22,9 +22,9 @@ safe_and_lost() {
 	[ $((RANDOM % 2)) = 0 ] || dd if=/dev/urandom of="$mnt/safe$1.more" bs=4k count=$((RANDOM % 64)) oflag=direct status=none 2>/dev/null || true
 }
 
-# cut NAME OPTIONS: power cuts one after another, of a file system that is made once. Its
+# cuts_of NAME OPTIONS: power cuts one after another, of a file system that is made once. Its
 # functions are make_, mount_ and check_NAME; with a journal it is checked after a mount.
-cut() {
+cuts_of() {
 	local name=$1 k j seed
 	zqublkd create --force -q -o "$2" disk.qcow2
 	add disk.qcow2 --volatile-cache
@@ -103,15 +103,15 @@ once() {
 	add disk.qcow2 --volatile-cache --queues 1
 	local at
 	for at in 0 1 8 12 16; do
-		yes "first $at" | dd of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
+		dd if=<(yes "first $at") of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
 	done
 	blockdev --flushbufs "$dev"
 	sync "$dev"
 	for at in 0 1; do
-		yes "second $at" | dd of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
+		dd if=<(yes "second $at") of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
 	done
 	for at in 8 12 16; do
-		yes "second $at" | dd of="$dev" bs=64k count=8 iflag=fullblock oflag=direct,seek_bytes seek=$(((at << 20) + (256 << 10))) conv=notrunc status=none
+		dd if=<(yes "second $at") of="$dev" bs=64k count=8 iflag=fullblock oflag=direct,seek_bytes seek=$(((at << 20) + (256 << 10))) conv=notrunc status=none
 	done
 	zqublkd powercut "$dev" --seed "$1" >/dev/null
 	del
@@ -120,11 +120,11 @@ once() {
 }
 
 modprobe -a btrfs f2fs ext4 zonefs
-cut btrfs "$zoned"
-cut f2fs "$zoned"
-cut ext4 size=256M
+cuts_of btrfs "$zoned"
+cuts_of f2fs "$zoned"
+cuts_of ext4 size=256M
 cut_zonefs
-case $kernel in 6.*) ;; *) modprobe xfs && cut xfs "$zoned" ;; esac
+case $kernel in 6.*) ;; *) modprobe xfs && cuts_of xfs "$zoned" ;; esac
 first=$(once 7) again=$(once 7) other=$(once 8)
 equal "the disk after the same cut" "$again" "$first"
 [ "$other" != "$first" ] || die "another seed leaves the same"
