@@ -10,7 +10,7 @@ export ZQUBLKD_BIN=${here%/scenarios/..}
 zoned_run() { bash "$here/zoned-run" --native "$@"; }
 clean() {
 	leftovers
-	equal "run directories and overlays" "$(ls -d /run/zqublkd-ci.* /var/tmp/zqublkd-ci.* 2>/dev/null | wc -l)" 0
+	equal "run directories and overlays" "$({ ls -d /run/zqublkd-ci.* /var/tmp/zqublkd-ci.* 2>/dev/null || true; } | wc -l)" 0
 	equal "mounts" "$(grep -c ublkb /proc/mounts || true)" 0
 }
 
