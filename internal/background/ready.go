@@ -23,12 +23,15 @@ const readyFD = 3
 func KeepReady() { unix.CloseOnExec(readyFD) }
 
 // Detach tells add, and leaves its terminal for a log: the journal, or where
-// there is none a file beside the record.
+// there is none syslogd and a file beside the record.
 func Detach(runDir string, r server.Record) error {
 	log, err := unit.OpenJournal()
 	if err == nil {
 		logrus.SetFormatter(unit.JournalFormatter())
 	} else {
+		// syslogd keeps what is said longer than the device lasts; the file also has what Go itself
+		// says of a crash. Without syslogd there is the file alone.
+		_, _ = unit.LogToSyslog(logrus.StandardLogger(), "", "")
 		log, err = os.OpenFile(server.LogPath(runDir, r.ID), os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_CLOEXEC,
 			0o600)
 	}
