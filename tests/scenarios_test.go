@@ -65,6 +65,7 @@ var scenarios = []scenario{
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
 	{name: "zonefs", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "fio", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
+	{name: "share", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, allow: doubleFinish},
 	{name: "append", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "zonemap", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "trace", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
@@ -155,7 +156,7 @@ func size() string {
 
 // TestListed keeps scripts from being forgotten.
 func TestListed(t *testing.T) {
-	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true, "soak": true, "install": true}
+	listed := map[string]bool{"lib": true, "fs": true, "zones": true, "death": true, "nvmet": true, "initiator": true, "soak": true, "install": true}
 	for _, s := range scenarios {
 		listed[s.name] = true
 	}

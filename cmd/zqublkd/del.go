@@ -58,7 +58,14 @@ stopped at once; all are named before any is stopped.
 // deleteOne stops one device; one whose node somebody still has open has
 // stopped all the same.
 func deleteOne(c *cobra.Command, runDir string, id uint32, force, dead bool) error {
-	remove := func() error { return server.Delete(runDir, id, force) }
+	remove := func() error {
+		if force {
+			if err := endShare(runDir, id); err != nil {
+				return err
+			}
+		}
+		return server.Delete(runDir, id, force)
+	}
 	if dead {
 		remove = func() error { return server.Abandon(runDir, id) }
 	}

@@ -12,6 +12,7 @@ import (
 	"zqublkd/internal/background"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/importer"
+	"zqublkd/internal/nvmet"
 	"zqublkd/internal/replay"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
@@ -75,18 +76,19 @@ func exitCode(err error) int {
 		return exitUnclean
 	case errors.As(err, &usage), errors.Is(err, format.ErrOption), errors.Is(err, server.ErrConfig),
 		errors.Is(err, storage.ErrSource), errors.Is(err, engine.ErrZone), errors.Is(err, edit.ErrShrink),
-		errors.Is(err, qcow2.ErrNoSnapshot):
+		errors.Is(err, qcow2.ErrNoSnapshot), errors.Is(err, nvmet.ErrSpec):
 		return exitUsage
 	case errors.Is(err, storage.ErrInUse), errors.As(err, &held), errors.Is(err, server.ErrServed),
-		errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed):
+		errors.Is(err, server.ErrNameTaken), errors.Is(err, unix.EEXIST), errors.Is(err, ublk.ErrServed),
+		errors.Is(err, nvmet.ErrShared):
 		return exitInUse
 	case errors.Is(err, ublk.ErrNoDriver), errors.Is(err, ublk.ErrIOUringDisabled), errors.As(err, &missing),
-		errors.As(err, &bad), errors.Is(err, server.ErrKernel):
+		errors.As(err, &bad), errors.Is(err, server.ErrKernel), errors.Is(err, nvmet.ErrKernel):
 		return exitKernel
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ublk.ErrPermission), errors.Is(err, server.ErrRunDir):
 		return exitPermission
 	case errors.Is(err, format.ErrCorrupt), errors.Is(err, format.ErrUnsupported), errors.Is(err, qcow2.ErrNotFollowed),
-		errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
+		errors.Is(err, nvmet.ErrDisk), errors.Is(err, server.ErrNotServable), errors.Is(err, engine.ErrManage),
 		errors.Is(err, format.ErrNotQcow2), errors.Is(err, format.ErrTruncated), errors.Is(err, qcow2.ErrDirty),
 		errors.Is(err, qcow2.ErrWrapped), errors.Is(err, convert.ErrContent), errors.Is(err, importer.ErrDump),
 		errors.Is(err, trace.ErrFormat), errors.Is(err, replay.ErrTrace),

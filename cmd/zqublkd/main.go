@@ -59,6 +59,7 @@ device of the running kernel, through the ublk driver.
 		newResize(), newSnapshots(), newCompact(), newSalvage(),
 		newExport(), newConvert(), newImport(), newCommit(), newRebase(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
+		newShare(), newUnshare(),
 		newMetrics(), newFault(), newPowercut(), newTrace(), newReplay(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {

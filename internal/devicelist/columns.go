@@ -34,6 +34,7 @@ var Columns = []Column{
 	{"recovery", "what happens when its daemon dies: reissue or off", true, func(d Device) string { return string(d.Recovery) }},
 	{"holders", "mounts, swap and devices on top of it", true,
 		func(d Device) string { return strings.Join(d.Holders, ", ") }},
+	{"share", "how it is shared with other machines: transport, address, hosts", false, shareColumn},
 	{"pid", "process of its daemon", true, func(d Device) string { return strconv.Itoa(d.PID) }},
 	{"image", "the image; (deleted) if it is there no more, (snapshot) if it is not written to", true, imageColumn},
 	{"cache", "page cache for data: none or writeback", false, func(d Device) string { return string(d.Cache) }},
@@ -50,6 +51,13 @@ func stateColumn(d Device) string {
 		return d.State + " (" + d.Reason + ")"
 	}
 	return d.State
+}
+
+func shareColumn(d Device) string {
+	if d.Share == nil {
+		return ""
+	}
+	return d.Share.String() + " (" + d.Share.Audience() + ")"
 }
 
 func imageColumn(d Device) string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"zqublkd/internal/nvmet"
 	"zqublkd/internal/server"
 	"zqublkd/ublk"
 )
@@ -25,12 +26,17 @@ type Device struct {
 	Zones   uint64   `json:"zones"`            // of a zoned one
 	Holders []string `json:"holders"`          // who has mounted or stacked something on it
 	Gone    bool     `json:"image_deleted"`
+
+	Share *nvmet.Share `json:"share,omitempty"` // with other machines
 }
 
 // Look finds out how a device stands now.
 func Look(runDir string, r server.Record) Device {
 	d := Device{Record: r, Kind: "plain", Holders: server.Claims(r.ID), Gone: r.ImageGone()}
 	d.State, d.Reason = stateOf(runDir, r)
+	if shares := nvmet.Kernel().Shares(r.Node); len(shares) > 0 {
+		d.Share = &shares[0]
+	}
 	if d.Holders == nil {
 		d.Holders = []string{}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/nvmet"
 	"zqublkd/internal/printable"
 	"zqublkd/ublk"
 )
@@ -56,19 +57,18 @@ func isNode(id uint32, path string) bool {
 
 // exportsOf finds enabled nvmet namespaces on the device.
 func exportsOf(id uint32) []string {
-	var names []string
-	enabled, _ := filepath.Glob("/sys/kernel/config/nvmet/subsystems/*/namespaces/*/enable")
-	for _, f := range enabled {
-		dir := filepath.Dir(f)
-		on, _ := os.ReadFile(f)
-		path, _ := os.ReadFile(filepath.Join(dir, "device_path"))
-		node, err := filepath.EvalSymlinks(strings.TrimSpace(string(path)))
-		if err == nil && isNode(id, node) && strings.TrimSpace(string(on)) == "1" {
-			subsystem := filepath.Base(filepath.Dir(filepath.Dir(dir)))
-			names = append(names, fmt.Sprintf("nvmet namespace %s/%s", subsystem, filepath.Base(dir)))
+	var list []string
+	for _, e := range nvmet.Exports(nvmet.Root) {
+		node, err := filepath.EvalSymlinks(e.Path)
+		switch {
+		case err != nil || !isNode(id, node):
+		case strings.HasPrefix(e.Subsystem, nvmet.Prefix):
+			list = append(list, fmt.Sprintf("shared with NVMe hosts, which `zqublkd unshare %d` ends", id))
+		default:
+			list = append(list, fmt.Sprintf("nvmet namespace %s/%s", e.Subsystem, e.Namespace))
 		}
 	}
-	return names
+	return list
 }
 
 // Openers names the processes that have the node of a device open.

@@ -9,6 +9,12 @@ zqublkd create -o size=400M /srv/data.qcow2 >/dev/null
 zqublkd create -o size=64M,zone.mode=host-managed,zone.size=8M /srv/other.qcow2 >/dev/null
 zqublkd create -o size=64M /srv/third.qcow2 >/dev/null
 
+# The page's other machine is this one.
+ip address add 10.0.0.1/24 dev lo
+mkdir -p /etc/nvme
+echo 4c1c7e7e-6a5b-4d0f-9c3a-0d5f9a3b7e11 >/etc/nvme/hostid
+echo "nqn.2014-08.org.nvmexpress:uuid:$(</etc/nvme/hostid)" >/etc/nvme/hostnqn
+
 page=/opt/zqublkd/operate.md
 ran=0
 while IFS= read -r command; do
@@ -18,6 +24,10 @@ while IFS= read -r command; do
 	*)
 		say "$command"
 		eval "$command" >out 2>&1 </dev/null || die "$command: $(<out)"
+		case $command in
+		"nvme connect-all"*) eventually 30 test -b /dev/nvme0n1 ;;
+		"zqublkd list -o node,share") grep -q "nvme-tcp 10.0.0.1:4420 (nqn" out || die "$(<out)" ;;
+		esac
 		ran=$((ran + 1))
 		;;
 	esac
