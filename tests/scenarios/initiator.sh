@@ -10,11 +10,12 @@ modprobe nvme_core multipath=N
 # namespace_of NQN: sets nvme to the block device of the subsystem.
 namespace_of() {
 	local dir
-	for dir in /sys/class/nvme-subsystem/*; do
+	for dir in /sys/class/nvme-subsystem/* /sys/class/nvme/*; do # with multipath, and without
 		[ "$(cat "$dir/subsysnqn" 2>/dev/null)" = "$1" ] || continue
-		nvme=$(basename "$(echo "$dir"/nvme*n1)")
-		nvme=/dev/$nvme
-		[ -b "$nvme" ] && return
+		for nvme in "$dir"/nvme*n1; do
+			nvme=/dev/${nvme##*/}
+			[ ! -b "$nvme" ] || return 0
+		done
 	done
 	return 1
 }
