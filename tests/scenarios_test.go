@@ -60,6 +60,7 @@ var scenarios = []scenario{
 	{name: "names", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "apart", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "operate", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd", "../docs/operate.md"}},
+	{name: "cookbook", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, files: []string{"../docs/cookbook.md"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},

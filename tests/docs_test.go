@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// command is a line of a page that a user may type.
+var command = regexp.MustCompile(`^    #? ?(?:(\S+=\S+ )*)zqublkd ([a-z][a-z-]*)`)
+
+// TestVerbsOfPages: every verb that a page shows is one, as its --help is kept.
+func TestVerbsOfPages(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatal(pages, err)
+	}
+	found := 0
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, line := range strings.Split(string(text), "\n") {
+			m := command.FindStringSubmatch(line)
+			if m == nil {
+				continue
+			}
+			found++
+			if _, err := os.Stat("../cmd/zqublkd/testdata/help/zqublkd-" + m[2] + ".txt"); err != nil {
+				t.Errorf("%s:%d: no verb %q", page, k+1, m[2])
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d commands", found)
+	}
+}
+
+// span is what a page shows as it is printed.
+var span = regexp.MustCompile("`([^`]+)`")
+
+// TestMessages: the messages that troubleshooting.md explains are those of the program.
+func TestMessages(t *testing.T) {
+	var source strings.Builder
+	for _, root := range []string{"../cmd", "../internal", "../qcow2", "../ublk", "../uring", "../zoned"} {
+		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+				var text []byte
+				text, err = os.ReadFile(path)
+				source.Write(text)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile("../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, _, _ := strings.Cut(string(page), "## A request of a device that failed")
+	found := 0
+	for k, line := range strings.Split(ours, "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, m := range span.FindAllStringSubmatch(cells[1], -1) {
+			found++
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(m[1]), " N", " %[a-z]")
+			if !regexp.MustCompile(pattern).MatchString(source.String()) {
+				t.Errorf("line %d: nothing says %q", k+1, m[1])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d messages", found)
+	}
+}
