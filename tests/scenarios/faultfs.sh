@@ -69,7 +69,7 @@ for fs in btrfs f2fs; do
 			"check_$fs" "$dev" >out 2>&1 || die "$fs after ${ten[k]}: $(<out)"
 		done
 	done
-	[ "$hits" -gt 20 ] || die "$fs: the faults have met $hits requests"
+	[ "$hits" -gt 8 ] || die "$fs: the faults have met $hits requests"
 	del
 	verify_image disk.qcow2
 	rm -f safe*
