@@ -21,12 +21,17 @@ import (
 	"zqublkd/qcow2/format"
 )
 
+// exportVerb are the flags of export.
+type exportVerb struct {
+	force, share, ignore, compress bool
+	kind, packing, snapshotID      string
+	allow                          engine.Allow
+	idle                           func(string) error
+	quiet                          *bool
+}
+
 func newExport() *cobra.Command {
-	var force, share, ignore, compress bool
-	var kind, packing, snapshotID string
-	var allow engine.Allow
-	var idle func(string) error
-	var quiet *bool
+	var v exportVerb
 	c := &cobra.Command{
 		Use:   "export IMAGE {OUT | -}",
 		Short: "Write the disk of an image as a plain qcow2 that any qemu-img reads, or as a raw disk",
@@ -35,57 +40,60 @@ func newExport() *cobra.Command {
 Offline zones, which can't be read, become zeros; their data stays in IMAGE.`,
 		Example: "  zqublkd export disk.qcow2 plain.qcow2\n  zqublkd export --format raw disk.qcow2 - | zstd >disk.raw.zst",
 		Args:    exactly("IMAGE", "OUT"),
-		RunE: func(c *cobra.Command, args []string) error {
-			err := outputFits(c, kind, args[1])
-			if err == nil {
-				err = packingFits(c, compress, kind, packing)
-			}
-			if err != nil {
-				return usageError{err}
-			}
-			o := following(allow)
-			o.IgnoreZones, o.Snapshot = ignore, snapshotID
-			if args[1] != stdoutName {
-				if err := idle(args[1]); err != nil {
-					return err
-				}
-			}
-			in, err := openFiles(args[0], share, o)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			p := output.NewProgress(c.ErrOrStderr(), "export", *quiet)
-			defer p.End()
-			if args[1] == stdoutName {
-				err = convert.ExportRaw(in.Image, convert.RawStream{W: c.OutOrStdout()}, exportOptions(in, p))
-			} else {
-				options := exportOptions(in, p)
-				if compress {
-					options.Compress = convert.Packers[packing]
-				}
-				err = export(in, args[1], kind, force, options)
-			}
-			if err != nil {
-				return fmt.Errorf("export of %s: %w", args[0], err)
-			}
-			p.End()
-			noteOffline(c, in.Image)
-			return nil
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return v.run(c, args[0], args[1]) },
 	}
 	interruptible(c, "no image was made")
-	quiet = addQuiet(c)
-	c.Flags().StringVar(&kind, "format", importer.FormatQcow2, "of OUT: qcow2 or raw")
-	c.Flags().BoolVar(&force, "force", false, "replace an existing file, once the new one is complete")
-	c.Flags().BoolVar(&ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
-	c.Flags().BoolVarP(&compress, "compress", "c", false, "compress the clusters of OUT, a qcow2 image")
-	c.Flags().StringVar(&packing, "compression-type", "zlib", "how: zlib, which any qemu-img reads, or zstd (qemu-img 5.1 and newer)")
-	c.Flags().StringVarP(&snapshotID, "snapshot-id", "l", "", "an internal snapshot of IMAGE, by ID or name, in place of its disk")
-	idle = addIdle(c)
-	addShare(c, &share)
-	addAllow(c, &allow)
+	v.quiet = addQuiet(c)
+	c.Flags().StringVar(&v.kind, "format", importer.FormatQcow2, "of OUT: qcow2 or raw")
+	c.Flags().BoolVar(&v.force, "force", false, "replace an existing file, once the new one is complete")
+	c.Flags().BoolVar(&v.ignore, "ignore-zones", false, "take a zoned image for a plain one: all that is stored, whatever its zone table says; for one whose table is lost")
+	c.Flags().BoolVarP(&v.compress, "compress", "c", false, "compress the clusters of OUT, a qcow2 image")
+	c.Flags().StringVar(&v.packing, "compression-type", "zlib", "how: zlib, which any qemu-img reads, or zstd (qemu-img 5.1 and newer)")
+	c.Flags().StringVarP(&v.snapshotID, "snapshot-id", "l", "", "an internal snapshot of IMAGE, by ID or name, in place of its disk")
+	v.idle = addIdle(c)
+	addShare(c, &v.share)
+	addAllow(c, &v.allow)
 	return c
+}
+
+// run writes the disk of an image to what is named to.
+func (v *exportVerb) run(c *cobra.Command, image, to string) error {
+	err := outputFits(c, v.kind, to)
+	if err == nil {
+		err = packingFits(c, v.compress, v.kind, v.packing)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	o := following(v.allow)
+	o.IgnoreZones, o.Snapshot = v.ignore, v.snapshotID
+	if to != stdoutName {
+		if err := v.idle(to); err != nil {
+			return err
+		}
+	}
+	in, err := openFiles(image, v.share, o)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	p := output.NewProgress(c.ErrOrStderr(), "export", *v.quiet)
+	defer p.End()
+	options := exportOptions(in, p)
+	if to == stdoutName {
+		err = convert.ExportRaw(in.Image, convert.RawStream{W: c.OutOrStdout()}, options)
+	} else {
+		if v.compress {
+			options.Compress = convert.Packers[v.packing]
+		}
+		err = export(in, to, v.kind, v.force, options)
+	}
+	if err != nil {
+		return fmt.Errorf("export of %s: %w", image, err)
+	}
+	p.End()
+	noteOffline(c, in.Image)
+	return nil
 }
 
 // stdoutName stands for standard output.
