@@ -133,7 +133,7 @@ func addCompletions(root *cobra.Command) {
 					completeFlag(sub, "op", strings.Split(joined(fault.Ops), ", ")...)
 				}
 			}
-		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "powercut", "trace", "share",
+		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "top", "powercut", "trace", "share",
 			"unshare":
 			c.ValidArgsFunction = completeDevices
 		case "features":

@@ -60,7 +60,7 @@ device of the running kernel, through the ublk driver.
 		newExport(), newConvert(), newImport(), newCommit(), newRebase(), newBench(),
 		newAdd(), newServe(), newList(), newDel(), newResetToBase(), newRecover(), newUpgrade(), newErrors(),
 		newShare(), newUnshare(),
-		newMetrics(), newFault(), newPowercut(), newTrace(), newReplay(),
+		newMetrics(), newTop(), newFault(), newPowercut(), newTrace(), newReplay(),
 		newFeatures(), newGenerate(), newUdev(), newSupervise(), newStarter(), newGiveUp())
 	for _, verb := range extraVerbs {
 		root.AddCommand(verb())

@@ -7,7 +7,8 @@
 // # How it is used
 //
 //	l, err := metrics.Listen("127.0.0.1:9813")
-//	err = metrics.Serve(ctx, l, metrics.Handler(metrics.FromRunDir(dir, true)))
+//	source := metrics.FromRunDir(dir, server.StatsQuery{Meter: true})
+//	err = metrics.Serve(ctx, l, metrics.Handler(source))
 //
 // # Invariants
 //

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"zqublkd/internal/server"
 	"zqublkd/internal/tally"
 )
 
@@ -103,7 +104,7 @@ func TestScrapeWithoutRunDir(t *testing.T) {
 	if code != 500 || !strings.Contains(text, "not ours") {
 		t.Error(code, text)
 	}
-	if code, text = scrape(t, Handler(FromRunDir(filepath.Join(t.TempDir(), "none"), true))); code != 200 || text != "" {
+	if code, text = scrape(t, Handler(FromRunDir(filepath.Join(t.TempDir(), "none"), server.StatsQuery{}))); code != 200 || text != "" {
 		t.Error(code, text)
 	}
 }

@@ -26,9 +26,9 @@ type Source func() ([]Device, error)
 // patience is how long a daemon may take to answer.
 const patience = 2 * time.Second
 
-// FromRunDir is the source of the devices in a run directory. With meter the daemons
-// measure latencies as long as somebody asks.
-func FromRunDir(runDir string, meter bool) Source {
+// FromRunDir is the source of the devices in a run directory. q says what of; with
+// Meter the daemons measure latencies as long as somebody asks.
+func FromRunDir(runDir string, q server.StatsQuery) Source {
 	return func() ([]Device, error) {
 		records, err := server.Records(runDir)
 		if err != nil {
@@ -37,14 +37,14 @@ func FromRunDir(runDir string, meter bool) Source {
 		list := make([]Device, len(records))
 		var all sync.WaitGroup
 		for k, r := range records {
-			all.Go(func() { list[k] = lookAt(runDir, r, meter) })
+			all.Go(func() { list[k] = lookAt(runDir, r, q) })
 		}
 		all.Wait()
 		return list, nil
 	}
 }
 
-func lookAt(runDir string, r server.Record, meter bool) Device {
+func lookAt(runDir string, r server.Record, q server.StatsQuery) Device {
 	d := Device{Node: "ublkb" + strconv.FormatUint(uint64(r.ID), 10), Name: r.Name, Image: r.Image, Zoned: r.Zoned}
 	switch {
 	case r.Unknown:
@@ -59,7 +59,7 @@ func lookAt(runDir string, r server.Record, meter bool) Device {
 	if d.State != "" {
 		return d
 	}
-	s, err := server.AskStats(runDir, r.ID, server.StatsQuery{Meter: meter}, patience)
+	s, err := server.AskStats(runDir, r.ID, q, patience)
 	switch {
 	case errors.Is(err, server.ErrHung):
 		d.State = "hung"
