@@ -103,15 +103,15 @@ once() {
 	add disk.qcow2 --volatile-cache --queues 1
 	local at
 	for at in 0 1 8 12 16; do
-		dd if=<(yes "first $at") of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
+		dd if=<(yes "first $at" || true) of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
 	done
 	blockdev --flushbufs "$dev"
 	sync "$dev"
 	for at in 0 1; do
-		dd if=<(yes "second $at") of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
+		dd if=<(yes "second $at" || true) of="$dev" bs=64k count=4 iflag=fullblock oflag=direct,seek_bytes seek=$((at << 20)) conv=notrunc status=none
 	done
 	for at in 8 12 16; do
-		dd if=<(yes "second $at") of="$dev" bs=64k count=8 iflag=fullblock oflag=direct,seek_bytes seek=$(((at << 20) + (256 << 10))) conv=notrunc status=none
+		dd if=<(yes "second $at" || true) of="$dev" bs=64k count=8 iflag=fullblock oflag=direct,seek_bytes seek=$(((at << 20) + (256 << 10))) conv=notrunc status=none
 	done
 	zqublkd powercut "$dev" --seed "$1" >/dev/null
 	del
