@@ -9,10 +9,11 @@ ip address add 10.0.0.1/24 dev eth0
 load_driver
 zqublkd create -o size=512M,zone.mode=host-managed,zone.size=8M,zone.max_open_zones=12,zone.max_active_zones=14 disk.qcow2 >/dev/null
 add disk.qcow2 --recovery=reissue --recovery-limit=0
+coproc orders { python3 /opt/zqublkd/across/orders.py; }
+server=$orders_PID
 zqublkd share "$dev" --nvme-tcp 10.0.0.1:4420 --host "$hostnqn" >/dev/null
 pass "shared: $(zqublkd list -n -o share)"
 
-coproc orders { python3 /opt/zqublkd/across/orders.py; }
 while read -r order <&"${orders[0]}"; do
 	[ "$order" = kill ] || break
 	death
@@ -21,7 +22,7 @@ done
 equal "the last order" "$order" done
 ((deaths >= 2 * KILLS)) || die "only $deaths deaths"
 echo ok >&"${orders[1]}"
-wait "$orders_PID"
+wait "$server"
 no_io_errors
 zqublkd unshare "$dev"
 equal "left by unshare" "$(ls /sys/kernel/config/nvmet/{ports,hosts})" "$(printf '%s:\n\n%s:' /sys/kernel/config/nvmet/{hosts,ports})"
