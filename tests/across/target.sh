@@ -11,6 +11,8 @@ zqublkd create -o size=512M,zone.mode=host-managed,zone.size=8M,zone.max_open_zo
 add disk.qcow2 --recovery=reissue --recovery-limit=0
 coproc orders { python3 /opt/zqublkd/across/orders.py; }
 server=$orders_PID
+read -r order <&"${orders[0]}"
+equal "the first word" "$order" ready
 zqublkd share "$dev" --nvme-tcp 10.0.0.1:4420 --host "$hostnqn" >/dev/null
 pass "shared: $(zqublkd list -n -o share)"
 
