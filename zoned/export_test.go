@@ -197,3 +197,9 @@ func (l *opList) ops() []*Op {
 
 // HoldersListed is how many zones are looked at to find those with slots.
 func (d *Device) HoldersListed() int { return len(d.holders.list) }
+
+// HoldZone keeps everybody else from zone i until release is called.
+func (d *Device) HoldZone(i uint32) (release func()) {
+	d.zones[i].mu.Lock()
+	return d.zones[i].mu.Unlock
+}

@@ -147,3 +147,28 @@ func TestWritesDoNotAllocateForHolders(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestHoldersWaitForNobody: whoever takes a slot does not wait for a zone that is busy
+// to see whether it still has its own.
+func TestHoldersWaitForNobody(t *testing.T) {
+	r := newHoldersRig(t, 200, zoned.Limits{})
+	fill := func(zone uint64) {
+		for b := range uint64(8) {
+			if err := r.write(zone*8 + b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill(0)
+	release := r.HoldZone(0)
+	for zone := range uint64(199) {
+		fill(zone + 1)
+	}
+	release()
+	if n := r.HoldersListed(); n > 100 {
+		t.Errorf("%d zones are listed", n)
+	}
+	if got := r.Holders(); len(got) != 0 {
+		t.Errorf("%v hold slots", got)
+	}
+}
