@@ -29,12 +29,13 @@ func Create(f storage.File, o CreateOptions) error {
 }
 
 // builder lays out a new image. Places and sizes are clusters of the file, in
-// this order: header, refcount table, refcount blocks, zone table, L1 table.
+// this order: header, refcount table, refcount blocks, zone table, counter table, L1
+// table.
 type builder struct {
 	options CreateOptions
 	geo     format.Geometry
 
-	refTable, refBlocks, zoneTable, l1Table run
+	refTable, refBlocks, zoneTable, counters, l1Table run
 }
 
 // arrange finds out how many refcount blocks count everything, themselves
@@ -42,6 +43,9 @@ type builder struct {
 func (b *builder) arrange() {
 	if b.options.Zone != nil {
 		b.zoneTable.n = b.geo.Clusters(b.zoneTableBytes())
+		if b.options.Zone.Counters {
+			b.counters.n = b.geo.Clusters(b.zoneTableBytes() / format.ZoneEntrySize * format.CounterBytes)
+		}
 	}
 	b.l1Table.n = b.geo.Clusters(b.geo.L1Needed(b.options.Size) * 8)
 	for b.refBlocks.n = 1; ; b.refBlocks.n++ {
@@ -49,7 +53,8 @@ func (b *builder) arrange() {
 		b.refTable.first = 1
 		b.refBlocks.first = b.refTable.end()
 		b.zoneTable.first = b.refBlocks.end()
-		b.l1Table.first = b.zoneTable.end()
+		b.counters.first = b.zoneTable.end()
+		b.l1Table.first = b.counters.end()
 		if b.refBlocks.n<<b.geo.RefBlockBits >= b.l1Table.end() {
 			return
 		}
@@ -84,6 +89,9 @@ func (b *builder) header() ([]byte, error) {
 	private := format.PrivateExtension{LogicalBlockSize: o.LogicalBlockSize}
 	if base := o.baseImage(); base != nil {
 		private.Conditions = base.ZoneConditions()
+	}
+	if b.counters.n > 0 { // whose clusters are zeros: nothing is counted yet
+		private.Counters = b.offset(b.counters)
 	}
 	h.Extensions = append(h.Extensions, format.Extension{Type: format.ExtPrivate, Data: private.Encode()})
 	if o.Backing != nil {

@@ -30,6 +30,7 @@ type ZoneOptions struct {
 	MaxOpen        uint32 // zones, 0: no limit
 	MaxActive      uint32 // zones, 0: no limit
 	MaxAppendBytes uint32 // 0: no limit
+	Counters       bool   // keep counters of what is done to each zone
 }
 
 // Defaults of CreateOptions and ZoneOptions.

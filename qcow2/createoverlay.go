@@ -78,9 +78,9 @@ func (i *Image) mayBack() error {
 func (o CreateOptions) OverZones(base *Image) (CreateOptions, error) {
 	z, next := base.zones, ZoneOptions{}
 	if o.Zone != nil {
-		next.Revision = o.Zone.Revision
+		next.Revision, next.Counters = o.Zone.Revision, o.Zone.Counters
 		if *o.Zone != next {
-			return o, &format.OptionError{Option: "zone.size", Value: o.Zone.Size, Rule: "zones and limits are those of the zoned image it is made of: of the zone options give zone.revision only"}
+			return o, &format.OptionError{Option: "zone.size", Value: o.Zone.Size, Rule: "zones and limits are those of the zoned image it is made of: of the zone options give zone.revision and zone.counters only"}
 		}
 	}
 	setDefault(&o.Size, base.size)

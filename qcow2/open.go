@@ -130,6 +130,7 @@ func load(f storage.File, o OpenOptions) (*Image, error) {
 		return nil, err
 	}
 	i.judgeConditions()
+	i.judgeCounters()
 	i.judgeBase()
 	if !o.ReadOnly || o.Lenient {
 		if err := i.judgeTableClusters(); err != nil {

@@ -51,6 +51,9 @@ func (i *Image) enterRegions() {
 	if i.zones != nil {
 		i.enter(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
 	}
+	if i.HasCounters() {
+		i.enter(regionCounters, i.counterTable(), uint64(i.zones.Zones)*format.CounterBytes)
+	}
 	for k := range i.l1 {
 		e := format.L1Entry(i.l1[k].entry.Load())
 		if e == 0 {

@@ -20,12 +20,13 @@ const (
 	regionRefTable
 	regionRefBlock
 	regionZoneTable
+	regionCounters
 	regionSnapshots
 	regionBitmaps
 )
 
 var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block",
-	"zone table", "snapshots", "bitmaps"}
+	"zone table", "counter table", "snapshots", "bitmaps"}
 
 func (k regionKind) String() string { return regionNames[k] }
 

@@ -43,17 +43,9 @@ func (i *Image) judgeTableClusters() error {
 		return err
 	}
 	refs := newRefcounts(i, table)
-	first := i.zones.TableOffset >> i.geo.ClusterBits
-	for c := range i.geo.Clusters(i.zones.TableSize()) {
-		n, err := refs.get(first + c)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			i.refuse(UseWrite, format.Corrupt("zone table", i.zones.TableOffset,
-				"counts as free, as `qemu-img check -r leaks` leaves one it does not know: run zqublkd check --repair all before anything else writes to it"))
-			return nil
-		}
+	err = i.judgeTable(refs, "zone table", i.zones.TableOffset, i.zones.TableSize())
+	if err != nil || !i.HasCounters() {
+		return err
 	}
-	return nil
+	return i.judgeTable(refs, "counter table", i.counterTable(), uint64(i.zones.Zones)*format.CounterBytes)
 }

@@ -70,6 +70,7 @@ var scenarios = []scenario{
 	{name: "append", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "zonemap", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "trace", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
+	{name: "wear", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "zerocopy", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},

@@ -86,6 +86,8 @@ type Device struct {
 
 	open, active, implicitOpen atomic.Int64
 
+	counts []Counts // by zone, each under its lock; nil: not kept
+
 	turns atomic.Pointer[atomic.Uint64] // nil: not counted
 }
 

@@ -30,6 +30,7 @@ func (d *Device) evict(i uint32, stamp uint64, z *zone) {
 	now := d.clock.Add(1)
 	if victim.stamp.Load() == stamp && d.openFull() {
 		z.stamp.Store(now)
+		d.evicted(i)
 		d.close(i, victim, cells[OpEvict][victim.cond])
 	}
 }

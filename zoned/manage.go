@@ -127,6 +127,7 @@ func (d *Device) endOwned(i uint32, op *Op, err error, out *answers) {
 		d.turn(op)
 	}
 	if err == nil {
+		d.ended(i, op.Kind)
 		z.done = 0
 		if op.Kind == OpFinish {
 			z.done = d.geo.Capacity(i)

@@ -158,6 +158,7 @@ func (d *Device) advance(z *zone, i uint32, out *answers) {
 	for o := z.inflight.first(); o != nil && o.landed; o = z.inflight.first() {
 		z.inflight.pop()
 		z.done += o.Length
+		d.acknowledged(i, o)
 		out.add(o, Acknowledged, nil)
 	}
 	if z.done == before {

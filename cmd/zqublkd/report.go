@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -13,19 +14,26 @@ import (
 	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 	"zqublkd/ublk"
 	"zqublkd/zoned"
 )
 
 func newReport() *cobra.Command {
-	var asJSON, share bool
+	var asJSON, share, wear bool
 	c := &cobra.Command{
 		Use:   "report IMAGE",
 		Short: "List the zones of an image, in the format of blkzone report",
 		Long: `List the zones of an image, in the format of blkzone report: positions and
-lengths in 512-byte sectors, the write pointer from the start of its zone.`,
+lengths in 512-byte sectors, the write pointer from the start of its zone.
+
+--wear lists instead what has been done to each zone since the image was made, if
+it keeps counters (zone.counters=on).`,
 		Args: exactly("IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if wear {
+				return reportWear(c.OutOrStdout(), args[0], share, asJSON)
+			}
 			zones, doubt, err := doubtfulZones(args[0], share)
 			if err != nil {
 				return err
@@ -41,6 +49,7 @@ lengths in 512-byte sectors, the write pointer from the start of its zone.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, sizes in bytes")
+	c.Flags().BoolVar(&wear, "wear", false, "list the counters of zones that were ever used, and their sum")
 	addShare(c, &share)
 	return c
 }
@@ -130,4 +139,47 @@ func printZonesJSON(w io.Writer, zones *zoned.Device) error {
 		}
 	}
 	return list.End()
+}
+
+// wearLine is what has been done to a zone.
+type wearLine struct {
+	Zone int `json:"zone"`
+	format.ZoneCounters
+}
+
+// reportWear prints the counters of an image's zones.
+func reportWear(w io.Writer, path string, share, asJSON bool) error {
+	img, f, err := openImage(path, share)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !img.HasCounters() {
+		return fmt.Errorf("%s keeps no counters of zones: an image does that is made with -o zone.counters=on", path)
+	}
+	all, err := img.Counters()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var sum format.ZoneCounters
+	used := []wearLine{}
+	for k, c := range all {
+		if c != (format.ZoneCounters{}) {
+			used = append(used, wearLine{k, c})
+			sum.Add(c)
+		}
+	}
+	if asJSON {
+		return output.JSON(w, used)
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	row := func(zone string, c format.ZoneCounters) {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", zone, c.Resets, c.Finishes, c.Bytes, c.Appends, c.Evictions)
+	}
+	fmt.Fprintln(t, "zone\tresets\tfinishes\tbytes\tappends\tevictions\t")
+	for _, l := range used {
+		row(fmt.Sprint(l.Zone), l.ZoneCounters)
+	}
+	row("all", sum)
+	return t.Flush()
 }

@@ -58,6 +58,8 @@ var All = []Option{
 		numberInto(func(o *qcow2.CreateOptions, n uint32) { zone(o).MaxActive = n })},
 	{"zone.max_append_bytes", "zone-max-append-bytes", "size", "largest append; 0: as large as a request", "0", nil,
 		sizeInto(func(o *qcow2.CreateOptions, n uint64) { zone(o).MaxAppendBytes = uint32(min(n, 1<<32-1)) })},
+	{"zone.counters", "zone-counters", "on or off", "keep counters of what is done to each zone, for report --wear; programs that don't know them can't write to the image", "off",
+		[]string{"on", "off"}, setCounters},
 	{"backing_file", "backing", "path", "make an overlay of this file; a relative path starts at the folder of IMAGE", "", nil,
 		func(o *qcow2.CreateOptions, s string) error { backing(o).Name = s; return nil }},
 	{"backing_fmt", "backing-format", "name", "format of the backing file", "qcow2, if it is one that names no other file", []string{"qcow2", "raw"},
@@ -130,12 +132,16 @@ func numberInto(f func(*qcow2.CreateOptions, uint32)) func(*qcow2.CreateOptions,
 	}
 }
 
-func setExtendedL2(o *qcow2.CreateOptions, s string) error {
+func setExtendedL2(o *qcow2.CreateOptions, s string) error { return setSwitch(&o.ExtendedL2, s) }
+
+func setCounters(o *qcow2.CreateOptions, s string) error { return setSwitch(&zone(o).Counters, s) }
+
+func setSwitch(on *bool, s string) error {
 	switch s {
 	case "on", "true", "yes":
-		o.ExtendedL2 = true
+		*on = true
 	case "off", "false", "no":
-		o.ExtendedL2 = false
+		*on = false
 	default:
 		return fmt.Errorf("%q is neither on nor off", s)
 	}

@@ -82,6 +82,11 @@ const above = 256 << 10
 
 func (r *crashRun) judgeSequential(s *sim, v view, z uint32) error {
 	start, wp := r.geo.Start(z), s.disk.zones.State(z).WP
+	if s.disk.img.HasCounters() {
+		if err := v.judgeCounts(z, s.disk.zones.Counts(z)); err != nil {
+			return err
+		}
+	}
 	if !r.touched(z) {
 		if wp != start {
 			return fmt.Errorf("write pointer %d, but nothing was written", wp)

@@ -93,6 +93,11 @@ var workloads = []workload{
 	{"overlay of compressed clusters", false, over(4096, foreign(zones(qcow2.CreateOptions{ClusterSize: 4096}))), mix},
 	{"overlay, killed", false, over(16<<10, zones(qcow2.CreateOptions{ClusterSize: 4096})), killedNowAndThen},
 	{"overlay, syncs fail", false, over(4096, zones(qcow2.CreateOptions{ClusterSize: 4096})), syncsFail},
+	{"reset and rewrite, counted", true, zones(qcow2.CreateOptions{LogicalBlockSize: 512}, counted), resetAndRewrite},
+	{"finish of part-written zones, counted", true, zones(qcow2.CreateOptions{ClusterSize: 8192, LogicalBlockSize: 512}, counted), finishes},
+	{"reset all, counted", true, zones(qcow2.CreateOptions{ClusterSize: 512, LogicalBlockSize: 512}, counted), resetEverything},
+	{"mix, counted", false, zones(qcow2.CreateOptions{ClusterSize: 4096}, counted), mix},
+	{"everything at once, counted", false, zones(qcow2.CreateOptions{ClusterSize: 4096, Size: 9 * 256 << 10}, counted), atOnce},
 	{"btrfs", false, zones(qcow2.CreateOptions{Size: 256 << 20}, func(z *qcow2.ZoneOptions) {
 		z.Size, z.Capacity, z.Conventional, z.MaxOpen, z.MaxActive = 4<<20, 3<<20, 0, 12, 14
 	}), replay("btrfs")},

@@ -186,6 +186,9 @@ func (d *Disk) Start(tags int, state *statefile.File) error {
 	}
 	d.ahead = newReserve(d.geo)
 	d.durability = newDurability(d.img, zones, t, d.ahead, saved)
+	if d.durability.counters, err = loadCounters(d.img, zones); err != nil {
+		return err
+	}
 	d.flush = d.flushWith(groupcommit.New(d.flushAll))
 	if err := errors.Join(d.completeResets(state, saved), d.sweep()); err != nil {
 		return fmt.Errorf("clean up above the write pointers: %w", err)

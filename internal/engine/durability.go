@@ -23,8 +23,10 @@ type durability struct {
 	saved savedPointers // what the slots of the image hold
 	sum   uint64        // of saved
 
-	resets map[uint32]bool // zones whose slots a reset has emptied, and that still show their old state
-	part   int             // zones whose slot says they are part-written, which is active
+	resets   map[uint32]bool // zones whose slots a reset has emptied, and that still show their old state
+	counters zoneCounters
+
+	part int // zones whose slot says they are part-written, which is active
 }
 
 // newDurability returns the order of a disk whose slots hold what is saved.
@@ -69,6 +71,7 @@ func (t *durability) flush() error {
 			}
 		}
 	}()
+	t.counters.flush(t.stale.mark)
 	err := t.img.Sync()
 	if err == nil {
 		err = t.writeInOrder(slots)
@@ -93,6 +96,7 @@ func (t *durability) moved(slots []format.ZoneSlot) []format.ZoneSlot {
 		if t.img.Zoned() == nil || t.resets[i] {
 			return
 		}
+		t.counters.changed(i)
 		wp := t.zones.State(i).WP
 		if k := slices.IndexFunc(slots[:before], func(s format.ZoneSlot) bool { return s.Zone == i }); k >= 0 {
 			slots[k].WP = wp
@@ -195,6 +199,7 @@ func (t *durability) emptySlots(own []uint32) error {
 	for k, i := range own {
 		slots[k] = format.ZoneSlot{Zone: i, WP: t.zones.Geometry().Start(i)}
 		t.resets[i] = true
+		t.counters.ahead(i, zoned.OpReset)
 	}
 	t.stale.resetting(own, true)
 	return t.writeSlots(slots)
@@ -224,6 +229,8 @@ func (t *durability) finish(op *zoned.Op) *zoned.Op {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.counters.ahead(i, zoned.OpFinish)
+	defer t.stale.mark(i)
 	if err := t.img.Sync(); err != nil {
 		return t.zones.EndFinish(op, err)
 	}

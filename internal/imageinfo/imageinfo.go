@@ -67,6 +67,8 @@ type zonedInfo struct {
 	MaxAppendBytes uint32         `json:"max_append_bytes"`
 	Conditions     map[string]int `json:"conditions"`
 	TableOffset    uint64         `json:"zone_table_offset"`
+
+	Counters *format.ZoneCounters `json:"counters,omitempty"` // of all zones together
 }
 
 func describe(path string, img *qcow2.Image) Info {
@@ -83,7 +85,7 @@ func describe(path string, img *qcow2.Image) Info {
 			Mode: "host-managed", Revision: z.Revision, Zones: z.Zones, ZoneSize: z.ZoneSize,
 			ZoneCapacity: z.ZoneCapacity,
 			Conventional: z.Conventional, MaxOpen: z.MaxOpen, MaxActive: z.MaxActive, MaxAppendBytes: z.MaxAppendBytes,
-			TableOffset: z.TableOffset, Conditions: conditions(img),
+			TableOffset: z.TableOffset, Conditions: conditions(img), Counters: counters(img),
 		}
 		i.Notes = append(i.Notes, img.ZoneNotes()...)
 	}
@@ -94,6 +96,19 @@ func describe(path string, img *qcow2.Image) Info {
 		}
 	}
 	return i
+}
+
+// counters adds up those of all zones; nil: the image keeps none that can be read.
+func counters(img *qcow2.Image) *format.ZoneCounters {
+	all, err := img.Counters()
+	if err != nil || all == nil {
+		return nil
+	}
+	sum := new(format.ZoneCounters)
+	for _, c := range all {
+		sum.Add(c)
+	}
+	return sum
 }
 
 // conditions counts the zones in each condition.
@@ -129,6 +144,10 @@ func (i Info) Print(w io.Writer) error {
 		row("limits", "open %s, active %s, append %s", limit(uint64(z.MaxOpen)), limit(uint64(z.MaxActive)),
 			limit(uint64(z.MaxAppendBytes)))
 		row("conditions", "%s", countList(z.Conditions))
+		if c := z.Counters; c != nil {
+			row("counters", "%d resets, %d finishes, %s written, %d appends, %d evictions", c.Resets, c.Finishes,
+				bytesize.Format(c.Bytes), c.Appends, c.Evictions)
+		}
 	} else if i.unknownZones != "" {
 		row("zones", "not known: %s", i.unknownZones)
 	} else {

@@ -48,7 +48,7 @@ func NewAgain(path string) (*Again, error) {
 		Backing:    &qcow2.BackingOptions{Name: h.BackingFile, Format: h.BackingFormat()},
 	}}
 	if z := img.Zoned(); z != nil {
-		a.options.Zone = &qcow2.ZoneOptions{Revision: z.Revision}
+		a.options.Zone = &qcow2.ZoneOptions{Revision: z.Revision, Counters: img.HasCounters()}
 	} else {
 		a.options.Size, a.options.LogicalBlockSize = img.VirtualSize(), img.LogicalBlockSize()
 	}

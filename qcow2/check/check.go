@@ -127,7 +127,10 @@ type checker struct {
 	zones      *format.ZonedInfo
 	zoneTable  format.ZoneTable
 	zoneRepair []format.ZoneSlot // slots whose entries are to be stored anew
-	wrongBit   bool              // incompatible bit 5 is the opposite of what it should be
+
+	counterTable  uint64   // where it is, if it can be read
+	counterRepair []uint32 // zones whose counters can't be right
+	wrongBit      bool     // incompatible bit 5 is the opposite of what it should be
 }
 
 // fixes are changes made in passing, by a walk whose findings are known.

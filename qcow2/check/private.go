@@ -28,5 +28,5 @@ func (c *checker) checkPrivate() error {
 	if err := p.Conditions.Fits(c.zones); err != nil {
 		c.corruption(0, "%v", err)
 	}
-	return nil
+	return c.checkCounters(p.Counters)
 }

@@ -61,14 +61,14 @@ func (c *checker) wrong() []uint64 {
 //
 //  1. refcounts, so that no cluster in use looks free;
 //  2. copied flags, which are read off the refcounts, and reserved bits;
-//  3. the zone table;
+//  3. the zone table and the counters;
 //  4. incompatible bit 5.
 //
 // The dirty and corrupt bits go last, if a last look finds nothing.
 func (c *checker) repairOnce() (*checker, error) {
 	steps := []func() error{c.repairRefcounts}
 	if c.o.Repair == RepairAll {
-		steps = append(steps, c.repairEntries, c.repairZones, c.repairZonedBit)
+		steps = append(steps, c.repairEntries, c.repairZones, c.repairCounters, c.repairZonedBit)
 	}
 	for _, step := range steps {
 		err := step()

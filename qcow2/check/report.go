@@ -62,8 +62,8 @@ type Report struct {
 	FragmentedClusters uint64 `json:"fragmented-clusters"`
 	CompressedClusters uint64 `json:"compressed-clusters"`
 
-	// ZoneTableClusters are in rightful use, but leaks to programs that don't
-	// know the zoned extension.
+	// ZoneTableClusters, those of the counter table too, are in rightful use, but leaks
+	// to programs that don't know the extensions.
 	ZoneTableClusters uint64 `json:"zone-table-clusters"`
 
 	ClusterSize    uint64 `json:"cluster-size"`     // bytes

@@ -34,9 +34,13 @@ func open(f storage.File) (*editor, error) {
 	if err != nil {
 		return nil, err
 	}
-	zones := i.Zoned()
+	zones, counting := i.Zoned(), i.HasCounters()
 	if err := i.Close(); err != nil {
 		return nil, err
+	}
+	if counting {
+		return nil, &format.UnsupportedError{Feature: "changing the size or the snapshots of an image that keeps counters of its zones",
+			WayOut: "zqublkd convert makes one without them"}
 	}
 	r, err := check.Settled(f, check.Options{MaxFindings: 1})
 	if err == nil && r.Corruptions > 0 {

@@ -18,10 +18,13 @@ import (
 //	1           logical block size: u32, bytes
 //	0x80000002  zones that are read-only or offline: u32 first zone, u32 zones,
 //	            u32 condition (0xd, 0xf) for each run of zones, in order
+//	0x80000003  where the counter table is: u64, bytes; an entry for each zone, see
+//	            CounterBytes, in clusters of its own
 type PrivateExtension struct {
 	LogicalBlockSize uint32 // bytes: 512 or 4096; 0 if not recorded
 
 	Conditions ConditionList
+	Counters   uint64 // byte at which the counter table is; 0: none
 	Unknown    []PrivateRecord
 }
 
@@ -39,6 +42,7 @@ const (
 	TagMustUnderstand   = 1 << 31
 	tagLogicalBlockSize = 1
 	tagConditions       = 2 | TagMustUnderstand
+	tagCounters         = 3 | TagMustUnderstand
 )
 
 // DefaultLogicalBlockSize is that of images that don't record one, in bytes.
@@ -59,7 +63,7 @@ func ParsePrivate(b []byte) (*PrivateExtension, error) {
 		if err != nil {
 			return nil, err
 		}
-		known := r.Tag == tagLogicalBlockSize || r.Tag == tagConditions
+		known := r.Tag == tagLogicalBlockSize || r.Tag == tagConditions || r.Tag == tagCounters
 		if known && seen[r.Tag] {
 			return nil, fmt.Errorf("private extension has record %#x twice: %w", r.Tag, ErrCorrupt)
 		}
@@ -93,6 +97,9 @@ func (p *PrivateExtension) adopt(r PrivateRecord) (err error) {
 		return p.adoptBlockSize(r)
 	case tagConditions:
 		p.Conditions, err = parseConditions(r.Data)
+		return err
+	case tagCounters:
+		p.Counters, err = parseCounters(r.Data)
 		return err
 	}
 	p.Unknown = append(p.Unknown, r)
@@ -130,6 +137,9 @@ func (p *PrivateExtension) Encode() []byte {
 	}
 	if len(p.Conditions) > 0 {
 		b = PrivateRecord{tagConditions, p.Conditions.encode()}.append(b)
+	}
+	if p.Counters != 0 {
+		b = PrivateRecord{tagCounters, binary.BigEndian.AppendUint64(nil, p.Counters)}.append(b)
 	}
 	for _, r := range p.Unknown {
 		b = r.append(b)
