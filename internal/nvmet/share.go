@@ -54,7 +54,8 @@ func (t *Target) already(d Device, want Share) (bool, error) {
 			return false, fmt.Errorf("%s: %w: somebody has made it namespace %s of %s by hand", d.Node, ErrShared, e.Namespace, e.Subsystem)
 		}
 	}
-	for _, has := range t.Shares(d.Node) {
+	if shares := t.Shares(d.Node); len(shares) > 0 { // there is one at most
+		has := shares[0]
 		same := has.String() == want.String() && slices.Equal(has.Hosts, want.Hosts) && has.NQN == want.NQN
 		if same {
 			return true, nil
