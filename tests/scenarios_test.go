@@ -60,6 +60,8 @@ var scenarios = []scenario{
 	{name: "names", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "apart", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "operate", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd", "../docs/operate.md"}},
+	{name: "deb", kernels: []string{vm.Linux6_12}, boot: vm.BootSystemd, files: []string{"../bin/deb",
+		"/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-query", "/usr/bin/dpkg-split"}},
 	{name: "cookbook", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, files: []string{"../docs/cookbook.md"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
