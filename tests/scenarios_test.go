@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type scenario struct {
 	name    string
 	kernels []string
 	small   string // the one of them it runs on at small size; "": on each
+	full    bool   // not at small size, unless it is asked for: what it repeats in machines, tests of the engine look at there
 	limit   time.Duration
 	memory  int // MiB
 	boot    vm.BootStyle
@@ -78,10 +80,10 @@ var scenarios = []scenario{
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
-	{name: "faultfs", kernels: bothKernels, small: vm.Linux6_12, limit: 10 * time.Minute, allow: abortedTransaction},
-	{name: "powercuts", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute, allow: doubleFinish},
+	{name: "faultfs", kernels: bothKernels, full: true, limit: 10 * time.Minute, allow: abortedTransaction},
+	{name: "powercuts", kernels: bothKernels, full: true, limit: 15 * time.Minute, allow: doubleFinish},
 	{name: "ci", kernels: bothKernels, small: vm.Linux6_12, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
-	{name: "clones", kernels: bothKernels, small: vm.Linux7_3, limit: 10 * time.Minute},
+	{name: "clones", kernels: bothKernels, full: true, limit: 10 * time.Minute},
 	{name: "profiles", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 }
@@ -89,14 +91,18 @@ var scenarios = []scenario{
 // binary is the program under test, built by `make build` without cgo.
 const binary = "../bin/zqublkd"
 
-// slots bounds how many machines run at once: each has two CPUs, emulated.
-var slots = make(chan struct{}, 2)
+// slots bounds how many machines run at once: each has two CPUs, which may be emulated, and
+// some GiB of memory.
+var slots = make(chan struct{}, min(max(2, runtime.NumCPU()), 8))
 
 func TestScenarios(t *testing.T) {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run `make build` first", err)
 	}
 	for _, s := range scenarios {
+		if len(s.now()) == 0 {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			for _, k := range s.now() {
@@ -114,8 +120,11 @@ func TestScenarios(t *testing.T) {
 // now are the kernels to run on. The environment variable ZQUBLKD_KERNELS=all
 // makes it each of them at every size.
 func (s scenario) now() []string {
-	if s.small == "" || size() == "full" || os.Getenv("ZQUBLKD_KERNELS") == "all" {
+	if s.small == "" && !s.full || size() == "full" || os.Getenv("ZQUBLKD_KERNELS") == "all" {
 		return s.kernels
+	}
+	if s.full {
+		return nil
 	}
 	return []string{s.small}
 }
