@@ -136,7 +136,7 @@ func TestOverlayRefuses(t *testing.T) {
 		says string
 	}{
 		{"size", base, CreateOptions{Size: 4 * goldenZone}, "b", "image it is made of, 2097152"},
-		{"zone options", base, CreateOptions{Zone: &ZoneOptions{Size: 1 << 20}}, "b", "zone.revision only"},
+		{"zone options", base, CreateOptions{Zone: &ZoneOptions{Size: 1 << 20}}, "b", "zone.revision and zone.counters only"},
 		{"logical block", base, CreateOptions{LogicalBlockSize: 512}, "b", "image it is made of, 4096"},
 		{"clusters above a zone", base, CreateOptions{ClusterSize: 512 << 10}, "b", "multiple of cluster_size"},
 		{"no name", base, CreateOptions{}, "", "leads to no file"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,8 +31,28 @@ type holding struct {
 // has none of it: of is nil.
 type holders struct {
 	now  func() time.Time
-	of   []holding // by zone
-	list []uint32  // zones that took a slot, some have none any more; belongs to limits
+	of   []atomic.Pointer[holdings] // by zone; nil: no zone of them has had a slot
+	list []uint32                   // zones that took a slot, some have none any more; belongs to limits
+}
+
+// holdings are those of neighbours: a device of many zones has slots for few, and they
+// lie together mostly.
+type holdings [64]holding
+
+// at is the holding of zone i, nil if it has had no slot.
+func (h *holders) at(i uint32) *holding {
+	if near := h.of[i/uint32(len(holdings{}))].Load(); near != nil {
+		return &near[i%uint32(len(holdings{}))]
+	}
+	return nil
+}
+
+// make is at that makes room for it; limits is held.
+func (h *holders) make(i uint32) *holding {
+	if near := &h.of[i/uint32(len(holdings{}))]; near.Load() == nil {
+		near.Store(new(holdings))
+	}
+	return h.at(i)
 }
 
 // namedHolders bounds how many zones an Error names.
@@ -43,7 +64,7 @@ const prunedBelow = 64
 // KeepHolders makes the device remember which zones have slots and since when,
 // before the first request. Writes are given their time by Op.At.
 func (d *Device) KeepHolders(now func() time.Time) {
-	d.holders = holders{now: now, of: make([]holding, len(d.zones))}
+	d.holders = holders{now: now, of: make([]atomic.Pointer[holdings], (len(d.zones)+len(holdings{})-1)/len(holdings{}))}
 	for i := range d.zones {
 		if d.zones[i].cond.Active() {
 			d.enlist(uint32(i))
@@ -57,7 +78,7 @@ func (d *Device) written(op *Op) {
 	if d.holders.of == nil || op.At == 0 {
 		return
 	}
-	if h := &d.holders.of[op.Zone]; h.written != op.At {
+	if h := d.holders.at(op.Zone); h != nil && h.written != op.At {
 		h.written = op.At
 	}
 }
@@ -68,19 +89,19 @@ func (d *Device) hold(i uint32, from, c Condition) {
 	if d.holders.of == nil || !c.Active() {
 		return
 	}
-	h := &d.holders.of[i]
-	h.since = d.holders.now().UnixNano()
 	if !from.Active() {
-		h.written = 0
 		d.enlist(i)
+		d.holders.at(i).written = 0
 	}
+	d.holders.at(i).since = d.holders.now().UnixNano()
 }
 
 // enlist adds zone i, whose lock is held as limits is, to the list. It drops those
 // without a slot once they may be as many as those with one.
 func (d *Device) enlist(i uint32) {
 	h := &d.holders
-	if h.of[i].listed {
+	mine := h.make(i)
+	if mine.listed {
 		return
 	}
 	if len(h.list) >= prunedBelow+2*d.Active() {
@@ -90,11 +111,12 @@ func (d *Device) enlist(i uint32) {
 				return false
 			}
 			defer z.mu.Unlock()
-			h.of[k].listed = z.cond.Active()
-			return !h.of[k].listed
+			of := h.at(k)
+			of.listed = z.cond.Active()
+			return !of.listed
 		})
 	}
-	h.of[i].listed = true
+	mine.listed = true
 	h.list = append(h.list, i)
 }
 
@@ -116,7 +138,7 @@ func (d *Device) holdersBut(self *zone, which func(Condition) bool) []Holder {
 		}
 		z.mu.Lock()
 		if which(z.cond) {
-			h := d.holders.of[i]
+			h := d.holders.at(i)
 			all = append(all, Holder{Zone: i, Condition: z.cond, State: z.cond.String(), Since: timeOf(h.since),
 				Written: timeOf(h.written)})
 		}

@@ -43,7 +43,7 @@ func TestOptionsAreRecorded(t *testing.T) {
 	want := Options{
 		Image: "/a", SnapshotOf: "/s", Name: "b", Allow: engine.Allow{Data: true}, ReadOnly: true, Volatile: true, Recovery: RecoveryReissue, Cache: engine.CacheNone,
 		ZeroCopy: ZeroCopyOff, Queues: 3, Depth: 5, L2Cache: 7, RunDir: "/r", StopWait: 9 * time.Second,
-		WatchGroup: "g", Metrics: true,
+		WatchGroup: "g", Metrics: true, SnapshotID: "4",
 	}
 	for i, v := 0, reflect.ValueOf(want); i < v.NumField(); i++ {
 		if v.Field(i).IsZero() {

@@ -70,7 +70,7 @@ func TestConvertRefuses(t *testing.T) {
 	out := new(storagetest.Mem)
 	mustSay(t, Convert(open(plain), out, Options{}), format.ErrUnsupported, "zqublkd export")
 	mustSay(t, Convert(open(base), out, Options{Image: qcow2.CreateOptions{Size: 1 << 20}}), format.ErrOption, "must be that of the zoned image")
-	mustSay(t, Convert(open(base), out, Options{Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{MaxOpen: 9}}}), format.ErrOption, "zone.revision only")
+	mustSay(t, Convert(open(base), out, Options{Image: qcow2.CreateOptions{Zone: &qcow2.ZoneOptions{MaxOpen: 9}}}), format.ErrOption, "zone.revision and zone.counters only")
 	if size, _ := out.Size(); size != 0 {
 		t.Error("something was written")
 	}

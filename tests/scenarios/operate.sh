@@ -25,7 +25,7 @@ while IFS= read -r command; do
 		say "$command"
 		eval "$command" >out 2>&1 </dev/null || die "$command: $(<out)"
 		case $command in
-		"nvme connect-all"*) eventually 30 test -b /dev/nvme0n1 ;;
+		"nvme connect-all"*) eventually 60 eval 'compgen -G "/dev/nvme*n1"' || die "no disk came: $(<out) $(nvme list-subsys)" ;;
 		"zqublkd list -o node,share") grep -q "nvme-tcp 10.0.0.1:4420 (nqn" out || die "$(<out)" ;;
 		esac
 		ran=$((ran + 1))
