@@ -168,12 +168,17 @@ func writesInTwo(r *crashRun) {
 func interleaved(r *crashRun) {
 	r.rec.Pause(func(k storagetest.OpKind) {
 		if k == storagetest.OpSync || k == storagetest.OpDirect {
-			time.Sleep(200 * time.Microsecond)
+			time.Sleep(time.Millisecond) // long enough for the others on a machine that is busy
 		}
 	})
 	r.together(4, func(k int, rng *rand.Rand) {
-		for range 60 {
-			r.put((rng.Uint64N(r.geo.Size/512/4)*4+uint64(k))*512, 512, 0)
+		groups := r.geo.Size / 512 / 4
+		for i := range uint64(60) {
+			group := rng.Uint64N(groups)
+			if i%2 == 0 { // all of them meet in one cluster after the other
+				group = i * 2 % groups
+			}
+			r.put((group*4+uint64(k))*512, 512, 0)
 		}
 	})
 }
