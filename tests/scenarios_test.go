@@ -82,9 +82,9 @@ var scenarios = []scenario{
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
 	{name: "faultfs", kernels: bothKernels, full: true, limit: 10 * time.Minute, allow: abortedTransaction},
 	{name: "powercuts", kernels: bothKernels, full: true, limit: 15 * time.Minute, allow: doubleFinish},
-	{name: "ci", kernels: bothKernels, small: vm.Linux6_12, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
+	{name: "ci", kernels: bothKernels, full: true, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
 	{name: "clones", kernels: bothKernels, full: true, limit: 10 * time.Minute},
-	{name: "profiles", kernels: bothKernels, small: vm.Linux6_12},
+	{name: "profiles", kernels: bothKernels, full: true},
 	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 }
 
