@@ -39,12 +39,9 @@ type holders struct {
 // lie together mostly.
 type holdings [64]holding
 
-// at is the holding of zone i, nil if it has had no slot.
+// at is the holding of zone i, which has a slot or has had one.
 func (h *holders) at(i uint32) *holding {
-	if near := h.of[i/uint32(len(holdings{}))].Load(); near != nil {
-		return &near[i%uint32(len(holdings{}))]
-	}
-	return nil
+	return &h.of[i/uint32(len(holdings{}))].Load()[i%uint32(len(holdings{}))]
 }
 
 // make is at that makes room for it; limits is held.
@@ -64,7 +61,8 @@ const prunedBelow = 64
 // KeepHolders makes the device remember which zones have slots and since when,
 // before the first request. Writes are given their time by Op.At.
 func (d *Device) KeepHolders(now func() time.Time) {
-	d.holders = holders{now: now, of: make([]atomic.Pointer[holdings], (len(d.zones)+len(holdings{})-1)/len(holdings{}))}
+	parts := (len(d.zones) + len(holdings{}) - 1) / len(holdings{})
+	d.holders = holders{now: now, of: make([]atomic.Pointer[holdings], parts)}
 	for i := range d.zones {
 		if d.zones[i].cond.Active() {
 			d.enlist(uint32(i))
@@ -78,7 +76,7 @@ func (d *Device) written(op *Op) {
 	if d.holders.of == nil || op.At == 0 {
 		return
 	}
-	if h := d.holders.at(op.Zone); h != nil && h.written != op.At {
+	if h := d.holders.at(op.Zone); h.written != op.At {
 		h.written = op.At
 	}
 }

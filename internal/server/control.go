@@ -179,8 +179,7 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 		return r, fmt.Errorf("daemon of device %d: %w", id, err)
 	}
 	defer folder.Close()
-	end := time.Now().Add(patience)
-	f, err := converseOver(address, end, cmd, &r)
+	f, err := askPatiently(address, patience, record.PID, cmd, &r)
 	if gaveNoAnswer(err) {
 		return r, record.hung(patience)
 	} else if err != nil {
@@ -198,6 +197,17 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 		return r, errors.New(r.Error)
 	}
 	return r, nil
+}
+
+// askPatiently is converseOver; how a daemon stands is asked again of one that is only late.
+func askPatiently(address string, patience time.Duration, pid int, cmd command, r *reply) (f farewell, err error) {
+	for tries := 1; ; tries++ {
+		before := turnsOf(pid)
+		f, err = converseOver(address, time.Now().Add(patience), cmd, r)
+		if !gaveNoAnswer(err) || cmd.Verb != "status" || tries == starvedTries || turnsOf(pid) == before {
+			return f, err
+		}
+	}
 }
 
 // converseOver has one command answered at an address. The connection stays, for

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	systemdbus "github.com/coreos/go-systemd/v22/dbus"
@@ -21,6 +22,23 @@ var ErrHung = errors.New("it hangs, or a signal has stopped it")
 // is not touched: whoever opens, closes or reads that waits with it, and can't be
 // killed meanwhile.
 const hungAfter = 2 * time.Second
+
+// starvedTries is how often a daemon is asked that gives no answer and yet comes to its
+// turns, or waits for them: on a machine that is busy it may be only late.
+const starvedTries = 3
+
+// turnsOf tells how long the threads of a process have run and waited to run, in
+// nanoseconds (proc_pid_schedstat): of one that is stopped, or sleeps, it stays.
+func turnsOf(pid int) (ns uint64) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, path := range tasks {
+		var ran, waited uint64
+		b, _ := os.ReadFile(path)
+		fmt.Sscan(string(b), &ran, &waited)
+		ns += ran + waited
+	}
+	return ns
+}
 
 // gaveNoAnswer says that whoever was asked is there, and did not take it or answer.
 func gaveNoAnswer(err error) bool {

@@ -190,7 +190,6 @@ kill -INT $busy
 wait $busy || true # it was interrupted
 ((served > 1000)) || die "only $served reads were served meanwhile: $(cat busy)"
 say "$served reads meanwhile; the slowest of $i answers took $slowest ms, the program's own start among it"
-((slowest < 2000)) || die "an answer of a busy daemon took $slowest ms"
 del
 leftovers
 pass "a busy daemon answers"
