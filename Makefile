@@ -66,6 +66,8 @@ scenarios: build zonetest deb
 scenario: build zonetest $(if $(findstring deb,$(S)),deb)
 	ZQUBLKD_KERNELS=all $(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
 
+# Nothing that deps gets may be missing: what a test needs and lacks is a failure (internal/needs).
+test: export ZQUBLKD_EVERYTHING_IS_HERE := 1
 test: deps build unit race procs1 scenarios
 
 # BENCH takes kernels and options of `bench run`: make bench BENCH='--kernels 7.3 -gates -stores tmpfs'

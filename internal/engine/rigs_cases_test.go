@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"zqublkd/internal/needs"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
 	"zqublkd/ublk"
@@ -99,9 +100,7 @@ func TestC01_ZerosWhereNoHoleCanBePunched(t *testing.T) {
 // TestC15_DeviceEndsWithinACluster: a device whose size is no multiple of the
 // cluster size takes what fits into its whole clusters.
 func TestC15_DeviceEndsWithinACluster(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("block devices can be made by root only")
-	}
+	needs.Root(t, "to make block devices")
 	const size = 10<<20 + 4096
 	dev := loopDisk(t, t.TempDir(), size)
 	tool(t, "qemu-img", "create", "-q", "-f", "qcow2", dev, "64M")

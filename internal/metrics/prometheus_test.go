@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"zqublkd/internal/needs"
 )
 
 // program finds one of Prometheus's, which tests/vm/setup gets from Debian.
@@ -35,7 +37,7 @@ func program(t *testing.T, name string) string {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no %s here: `tests/vm/setup prometheus` gets it", name)
+		needs.Missing(t, "no %s here: `tests/vm/setup prometheus` gets it", name)
 	}
 	return path
 }
@@ -162,9 +164,6 @@ func dashboardQueries(t *testing.T) map[string]string {
 // TestPrometheus: a real one scrapes us; each query of the dashboard has an answer,
 // each alert is about the device that it should be about and not about the well one.
 func TestPrometheus(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	program(t, "prometheus")
 	var n atomic.Uint64
 	web := httptest.NewServer(Handler(func() ([]Device, error) { return pair(n.Add(1)), nil }))

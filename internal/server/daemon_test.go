@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"zqublkd/internal/needs"
 	"zqublkd/ublk"
 	"zqublkd/ublk/ublktest"
 )
@@ -257,7 +258,7 @@ func TestC11_FullRunDirectory(t *testing.T) {
 	for name, fill := range map[string]func(t *testing.T, w *world){
 		"full tmpfs": func(t *testing.T, w *world) {
 			if err := unix.Mount("tmpfs", w.run, "tmpfs", 0, "size=256k"); err != nil {
-				t.Skipf("mounting needs root: %v", err) // the other case needs none
+				needs.Missing(t, "mounting needs root: %v", err) // the other case needs none
 			}
 			t.Cleanup(func() { unix.Unmount(w.run, unix.MNT_DETACH) })
 		},

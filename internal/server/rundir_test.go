@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 // runWith is a run directory with one record, of a device nobody serves.
@@ -72,9 +74,7 @@ func TestC20_LookingDisturbsNobody(t *testing.T) {
 // asOther runs f on a thread that has no right to other users' files.
 func asOther(t *testing.T, f func()) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to be another user for a while")
-	}
+	needs.Root(t, "to be another user for a while")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -163,9 +163,7 @@ func TestC22_RunFilesArePrivate(t *testing.T) {
 // TestC22_RunDirsAreJudged: nothing is believed that somebody else could have put
 // there, and no link of his is followed.
 func TestC22_RunDirsAreJudged(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to make folders of other users")
-	}
+	needs.Root(t, "to make folders of other users")
 	const other = 65534
 	for _, c := range []struct {
 		name string

@@ -11,14 +11,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 // loopDevice makes a block device of 8 MiB out of a file.
 func loopDevice(t *testing.T) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("block devices can be made by root only")
-	}
+	needs.Root(t, "to make block devices")
 	back := filepath.Join(t.TempDir(), "back")
 	if err := os.WriteFile(back, make([]byte, 8<<20), 0o600); err != nil {
 		t.Fatal(err)

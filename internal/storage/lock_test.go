@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 const (
@@ -120,10 +122,8 @@ func checkConflict(t *testing.T, path string, o Options, conflict bool, pid int)
 
 // TestLockAgainstQEMU checks the lock bytes against a real user of them.
 func TestLockAgainstQEMU(t *testing.T) {
-	qemu, err := exec.LookPath("qemu-io")
-	if err != nil {
-		t.Skip("qemu-io is not installed")
-	}
+	const qemu = "qemu-io"
+	needs.Programs(t, "qemu-utils", qemu)
 	cases := []struct {
 		format, mode   string
 		writer, reader bool // conflict with ours

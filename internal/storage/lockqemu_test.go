@@ -12,16 +12,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 // qemuImage is an image that QEMU made, and another name of its file.
 func qemuImage(t *testing.T) (path, link string) {
 	t.Helper()
-	for _, tool := range []string{"qemu-img", "qemu-io", "qemu-nbd"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("qemu-utils is not installed: ", err)
-		}
-	}
+	needs.Programs(t, "qemu-utils", "qemu-img", "qemu-io", "qemu-nbd")
 	dir := t.TempDir()
 	path, link = filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "link.qcow2")
 	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", path, "1M").CombinedOutput(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 // settleable is a file of 5 MiB and a bit, all of it in the page cache.
@@ -136,9 +138,7 @@ func TestSettleCompares(t *testing.T) {
 	if err := f.Settle(); err != nil {
 		t.Error(err)
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
+	needs.Root(t, "to mount")
 	dir := t.TempDir()
 	if err := unix.Mount("ramfs", dir, "ramfs", 0, ""); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"zqublkd/internal/needs"
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/check"
 	"zqublkd/qcow2/format"
@@ -31,9 +32,7 @@ type qemuVerdict struct {
 // NeedQEMU skips a test without qemu-img.
 func NeedQEMU(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		t.Skip("qemu-img is not installed")
-	}
+	needs.Programs(t, "qemu-utils", "qemu-img")
 }
 
 // HaveQEMU reports whether qemu-img is there.

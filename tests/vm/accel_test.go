@@ -4,12 +4,13 @@ package vm
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"zqublkd/internal/needs"
 )
 
 // TestProbe has QEMUs that are scripts: no KVM is needed to see what is made of what they say.
@@ -54,9 +55,7 @@ func TestProbe(t *testing.T) {
 
 // TestTinyMachine lets QEMU run the machine's few bytes, in emulation.
 func TestTinyMachine(t *testing.T) {
-	if _, err := exec.LookPath(emulatorName); err != nil {
-		t.Skip("no QEMU:", err)
-	}
+	needs.Programs(t, "qemu-system-x86", emulatorName)
 	if err := tinyMachine(emulatorName, "tcg", time.Minute); err != nil {
 		t.Error(err)
 	}

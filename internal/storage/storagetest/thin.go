@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/needs"
 )
 
 // Thin is a file system on a loop device whose storage has less room than it
@@ -29,9 +31,7 @@ type Thin struct {
 // devices.
 func NewThin(t testing.TB) *Thin {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
+	needs.Root(t, "to mount")
 	dir := t.TempDir()
 	h := &Thin{t: t, Dir: filepath.Join(dir, "mount"), store: filepath.Join(dir, "store")}
 	h.run("mkdir %s %s && mount -t tmpfs -o size=64m tmpfs %s", h.Dir, h.store, h.store)
