@@ -8,6 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/zoned"
 )
 
 // command is a line of a page that a user may type.
@@ -81,5 +85,32 @@ func TestMessages(t *testing.T) {
 	}
 	if found < 30 {
 		t.Errorf("only %d messages", found)
+	}
+}
+
+// TestErrnoOfRules: a line of troubleshooting.md about a rule for zones has that rule's errno.
+func TestErrnoOfRules(t *testing.T) {
+	page, err := os.ReadFile("../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for r := zoned.RuleRange; !strings.HasPrefix(r.String(), "rule-"); r++ {
+		want := unix.ErrnoName(r.Errno())
+		if r.Errno() == unix.EIO {
+			want = "Input/output error"
+		}
+		for line := range strings.Lines(string(page)) {
+			if !strings.Contains(line, "`"+r.String()+"`") {
+				continue
+			}
+			found++
+			if !strings.Contains(line, want) {
+				t.Errorf("%q goes with %s: %s", r, want, line)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d rules", found)
 	}
 }
