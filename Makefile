@@ -2,7 +2,7 @@
 # zqublkd: serve zoned qcow2 images as zoned block devices.
 #
 #   make demo        the main job, shown: on this host if its ublk has zones, else in a VM
-#   make test        every test at its small size; about 45 minutes on 2 cores
+#   make test        what guards every change: all tests at their small size but those marked full
 #   make unit        the inner loop: vet, staticcheck, unit tests
 #   make             program, man pages and completions in bin/; then make install (PREFIX, DESTDIR), make uninstall
 #   make deb         a Debian package in bin/deb/
