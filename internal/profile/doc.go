@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package profile knows zoned drives: their zones, limits and blocks as they were published,
-// as options of a new image.
+// Package profile knows zoned drives: their zones, limits and blocks, as options of a
+// new image.
 //
 // # How it is used
 //
 // [Find] takes the name of a profile; Options scales it to the size an image is to have.
-// Sources of all numbers, and what was chosen where nothing is published, stand in
+// Sources of all numbers, and what was chosen where none is known, stand in
 // docs/profiles.md.
 //
 // # Invariants
