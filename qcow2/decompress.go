@@ -56,15 +56,23 @@ func (i *Image) decompress(e format.L2Entry) ([]byte, error) {
 	if err := i.file.read(packed, off); err != nil {
 		return nil, err
 	}
-	unpack := inflate
-	if i.header.Compression == format.CompressionZstd {
-		unpack = unpackZstd
-	}
 	data := make([]byte, i.geo.ClusterSize())
-	if err := unpack(data, packed); err != nil {
-		return nil, fmt.Errorf("%v data at byte %#x of the file: %w: %w", i.header.Compression, off, format.ErrCorrupt, err)
+	if err := Unpack(i.header.Compression, data, packed); err != nil {
+		return nil, fmt.Errorf("%v data at byte %#x of the file: %w", i.header.Compression, off, err)
 	}
 	return data, nil
+}
+
+// Unpack fills a cluster from what it was compressed to.
+func Unpack(kind format.CompressionType, data, packed []byte) error {
+	unpack := inflate
+	if kind == format.CompressionZstd {
+		unpack = unpackZstd
+	}
+	if err := unpack(data, packed); err != nil {
+		return fmt.Errorf("%w: %w", format.ErrCorrupt, err)
+	}
+	return nil
 }
 
 // inflate unpacks a raw deflate stream, which has no header of its own.

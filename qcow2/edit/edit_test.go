@@ -16,6 +16,7 @@ import (
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/convert"
 	"zqublkd/qcow2/qcow2test"
 )
 
@@ -193,6 +194,32 @@ func TestFailing(t *testing.T) {
 					t.Errorf("%s, %v %d fails: another disk", name, op, nth)
 				}
 			}
+		}
+	}
+}
+
+// TestCompressed: what a compressed cluster holds behind the end of the disk is gone, too.
+func TestCompressed(t *testing.T) {
+	for name, pack := range convert.Packers {
+		src, m := plain(t, qcow2.CreateOptions{}), new(storagetest.Mem)
+		i, err := qcow2.Open(src, qcow2.OpenOptions{})
+		if err == nil {
+			err = i.WriteAt(bytes.Repeat([]byte("held by a cluster "), 16384)[:4*65536], 1<<20)
+		}
+		if err == nil {
+			err = convert.Export(i, m, convert.ExportOptions{Compress: pack})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		const end = 1<<20 + 65536 + 512
+		want := disk(t, m)[:end] + string(make([]byte, 65536))
+		if err := errors.Join(Resize(m, ResizeOptions{Size: end, Shrink: true}), Resize(m, ResizeOptions{Size: end + 65536})); err != nil {
+			t.Fatal(name, err)
+		}
+		qcow2test.MustBeSound(t, m, true)
+		if disk(t, m) != want {
+			t.Errorf("%s: another disk", name)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"zqublkd/internal/storage"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -61,8 +62,8 @@ func Resize(f storage.File, o ResizeOptions) error {
 
 // mayResize says why an image can't have another size.
 func (e *editor) mayResize(o ResizeOptions) error {
-	rule := func(format_ string, args ...any) error {
-		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf(format_, args...)}
+	rule := func(text string, args ...any) error {
+		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf(text, args...)}
 	}
 	switch {
 	case o.Size == 0 || o.Size%512 != 0 || o.Size > format.MaxVirtualSize:
@@ -117,11 +118,11 @@ func (e *editor) cut(s *slot, at, end uint64) error {
 		return nil
 	}
 	rest := end - at
-	if rest >= e.g.ClusterSize() || s.entry.Compressed() || !e.g.Stored(s.entry) {
+	if rest >= e.g.ClusterSize() || !s.entry.Compressed() && !e.g.Stored(s.entry) {
 		return nil
 	}
-	data := make([]byte, e.g.ClusterSize())
-	if err := e.read(data, s.entry.Offset()); err != nil || format.IsZero(data[rest:]) {
+	data, err := e.cluster(s.entry)
+	if err != nil || format.IsZero(data[rest:]) {
 		return err
 	}
 	clear(data[rest:])
@@ -129,9 +130,29 @@ func (e *editor) cut(s *slot, at, end uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := e.refs.drop(s.entry.Offset() >> e.g.ClusterBits); err != nil {
+	if err := e.refer(s.entry, e.refs.drop); err != nil {
 		return err
+	}
+	if s.entry.Compressed() {
+		s.entry, s.bitmap = 0, 0
+		if e.g.Extended {
+			s.bitmap = uint64(format.L2AllAllocated)
+		}
 	}
 	s.entry = s.entry&^format.L2Entry(format.OffsetMask) | format.L2Entry(to)
 	return e.write(data, to)
+}
+
+// cluster is what the file holds for an entry.
+func (e *editor) cluster(x format.L2Entry) ([]byte, error) {
+	data := make([]byte, e.g.ClusterSize())
+	if !x.Compressed() {
+		return data, e.read(data, x.Offset())
+	}
+	off, n := x.CompressedRange(e.g.ClusterBits)
+	packed := make([]byte, n)
+	if err := e.read(packed, off); err != nil {
+		return nil, err
+	}
+	return data, qcow2.Unpack(e.h.Compression, data, packed)
 }
