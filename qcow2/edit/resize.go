@@ -15,9 +15,13 @@ type ResizeOptions struct {
 	Size   uint64 // of the disk, in bytes
 	Shrink bool   // a smaller disk is meant: what is behind its end is lost
 
-	// Base is the size of the backing file in bytes, 0 if there is none.
+	// Base is the size of the backing file in bytes, 0 if there is none. AnyBase stands for
+	// one that was not looked at.
 	Base uint64
 }
+
+// AnyBase is as long as any backing file may be.
+const AnyBase = 1<<64 - 1
 
 // ErrShrink: the new size is smaller, and nobody said that it may be.
 var ErrShrink = fmt.Errorf("the disk would become smaller and lose what is behind its new end; --shrink allows it")
@@ -72,6 +76,8 @@ func (e *editor) mayResize(o ResizeOptions) error {
 		return &format.UnsupportedError{Feature: "resizing an image of qcow2 version 2 with snapshots", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
 	case len(format.FindExtensions(e.h.Extensions, format.ExtBitmaps)) > 0:
 		return &format.UnsupportedError{Feature: "resizing an image with bitmaps", WayOut: "remove them first: qemu-img bitmap --remove"}
+	case o.Size > e.h.Size && o.Base == AnyBase:
+		return &qcow2.NotFollowedError{What: "backing file", Name: e.h.BackingFile, Why: "what it holds behind the end of the disk would show; --allow-backing looks at its size"}
 	case o.Size > e.h.Size && o.Base > e.h.Size:
 		return rule("the backing file has %d bytes, and what it holds behind byte %d would show; zqublkd export makes an image that stands alone", o.Base, e.h.Size)
 	}
