@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/imagefile"
@@ -86,8 +87,8 @@ func sizes(path string, backing bool, o *edit.ResizeOptions) (uint64, error) {
 	if in.Image.Header().BackingFile == "" {
 		return in.Image.VirtualSize(), nil
 	}
-	if !backing { // unknown: what may be behind the end may show
-		o.Base = 1<<63 - 1
+	if !backing {
+		o.Base = edit.AnyBase
 	} else if l := in.Layers[len(in.Layers)-2]; l.Image != nil {
 		o.Base = l.Image.VirtualSize()
 	} else {
@@ -152,37 +153,46 @@ func newSnapshotVerb(name, short, done string, do func(f storage.File, name stri
 	return c
 }
 
-// asQemuImg lets letters stand for the verbs, as in qemu-img snapshot -c NAME IMAGE.
+// asQemuImg lets letters stand for the verbs, as in qemu-img snapshot -c NAME IMAGE. The
+// verbs' own flags go with them.
 func asQemuImg(c *cobra.Command) {
-	unknown := c.RunE
-	var list bool
-	names := make([]string, len(snapshotVerbs))
-	c.Flags().BoolVarP(&list, "list", "l", false, "list IMAGE's snapshots")
-	for k, v := range snapshotVerbs {
-		c.Flags().StringVarP(&names[k], v.name, v.letter, "", v.name+" the snapshot of that name")
+	c.FParseErrWhitelist.UnknownFlags = false
+	own := pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
+	own.BoolP("list", "l", false, "list IMAGE's snapshots")
+	for _, v := range snapshotVerbs {
+		own.StringP(v.name, v.letter, "", v.name+" the snapshot of that name")
 	}
+	c.Flags().AddFlagSet(own)
+	for _, sub := range c.Commands() {
+		c.Flags().AddFlagSet(sub.Flags())
+	}
+	unknown := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		var verb []string
-		if list {
-			verb = append(verb, "list")
-		}
-		for k, v := range snapshotVerbs {
-			if c.Flags().Changed(v.name) {
-				verb, args = append(verb, v.name), append(args, names[k])
+		var meant []*cobra.Command
+		for _, sub := range c.Commands() {
+			if f := own.Lookup(sub.Name()); f != nil && f.Changed {
+				meant = append(meant, sub)
+				if f.Shorthand != "l" {
+					args = append(args, f.Value.String())
+				}
 			}
 		}
-		if len(verb) != 1 {
+		if len(meant) != 1 {
 			return unknown(c, args)
 		}
-		for _, sub := range c.Commands() {
-			if sub.Name() == verb[0] {
-				if err := sub.ValidateArgs(args); err != nil {
-					return err
+		sub := meant[0]
+		err := sub.ValidateArgs(args)
+		c.Flags().Visit(func(f *pflag.Flag) {
+			if err == nil && own.Lookup(f.Name) == nil && c.InheritedFlags().Lookup(f.Name) == nil {
+				if err = sub.Flags().Set(f.Name, f.Value.String()); err != nil {
+					err = usageError{fmt.Errorf("%s: %w", path(sub), err)}
 				}
-				return sub.RunE(sub, args)
 			}
+		})
+		if err != nil {
+			return err
 		}
-		return unknown(c, args)
+		return sub.RunE(sub, args)
 	}
 }
 

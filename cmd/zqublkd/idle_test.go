@@ -19,8 +19,15 @@ import (
 func TestC13_WritingVerbs(t *testing.T) {
 	dir := t.TempDir()
 	image, other, run := filepath.Join(dir, "d.qcow2"), filepath.Join(dir, "other"), filepath.Join(dir, "run")
-	if text, err := runCommand(t, "create", "-o", "size=8M,zone.mode=host-managed,zone.size=1M", image, "--run-dir", run); err != nil {
-		t.Fatal(err, text)
+	over, alone := filepath.Join(dir, "over"), filepath.Join(dir, "alone")
+	for _, args := range [][]string{
+		{"create", "-o", "size=8M,zone.mode=host-managed,zone.size=1M", image},
+		{"create", "-b", image, over},
+		{"create", "-o", "size=1M", alone},
+	} {
+		if text, err := runCommand(t, append(args, "--run-dir", run)...); err != nil {
+			t.Fatal(err, text)
+		}
 	}
 	if err := errors.Join(os.Link(image, other), os.MkdirAll(filepath.Join(run, "0"), 0o755)); err != nil {
 		t.Fatal(err)
@@ -48,6 +55,20 @@ func TestC13_WritingVerbs(t *testing.T) {
 			{"import", "--force", "--format", "raw", "-o", "zone.size=512K", raw, path},
 			{"create", "--force", "-o", "size=8M", path},
 			{"export", "--force", raw, path},
+			{"salvage", "--force", raw, path},
+			{"salvage", path, filepath.Join(dir, "out")},
+			{"convert", "--force", alone, path},
+			{"resize", path, "+1M"},
+			{"snapshot", "create", path, "one"},
+			{"snapshot", "-a", "one", path},
+			{"snapshot", "delete", path, "one"},
+			{"compact", path},
+			{"commit", "--allow-backing", path},
+			{"commit", "--allow-backing", over},
+			{"commit", "--allow-backing", "-d", over},
+			{"rebase", "-b", "", path},
+			{"rebase", "-u", "-b", "", path},
+			{"rebase", "--allow-backing", "-b", path, over},
 			{"zone", "reset", path, "--all"},
 			{"zone", "finish", path, "--zone", "1"},
 			{"zone", "set", path, "--zone", "1", "--condition", "offline"},

@@ -100,6 +100,7 @@ func TestUserErrors(t *testing.T) {
 		{[]string{"resize", "served.qcow2", "16M"}, 6, []string{"served.qcow2", "in use by process"}},
 		{[]string{"snapshot"}, 2, []string{"snapshot", "say what to do", "apply, create, delete, list"}},
 		{[]string{"snapshot", "creat", "p.qcow2", "a"}, 2, []string{`no verb "creat"`, "did you mean create?"}},
+		{[]string{"snapshot", "-c", "a", "p.qcow2", "--run-dri", "r"}, 2, []string{"no flag --run-dri"}},
 		{[]string{"snapshot", "-c", "a"}, 2, []string{"snapshot create", "must be IMAGE NAME"}},
 		{[]string{"snapshot", "create", "p.qcow2", ""}, 2, []string{"p.qcow2", "NAME", "1 to 255 bytes"}},
 		{[]string{"snapshot", "apply", "p.qcow2", "a"}, 2, []string{"p.qcow2", `"a"`, "no such internal snapshot", "snapshot list"}},
