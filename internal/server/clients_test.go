@@ -10,12 +10,15 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // dial connects to the control socket of a daemon.
@@ -154,12 +157,33 @@ func TestSilentClientsGiveWay(t *testing.T) {
 	}
 }
 
+// asMember runs f on a thread of another user, who is in the group gid.
+func asMember(t *testing.T, gid uintptr, f func()) {
+	t.Helper()
+	const same = ^uintptr(0)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		_, _, g := unix.RawSyscall(unix.SYS_SETRESGID, same, gid, same)
+		_, _, u := unix.RawSyscall(unix.SYS_SETRESUID, same, 65534, same)
+		if g != 0 || u != 0 {
+			t.Error(g, u)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
+// TestWatchGroup: its members may look, and change nothing.
 func TestWatchGroup(t *testing.T) {
 	g, err := user.LookupGroupId(strconv.Itoa(os.Getegid()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
+	w.run = filepath.Join(runWith(t, Record{}), "run") // where others are let in
 	d := w.daemon(RecoveryOff)
 	d.cfg.WatchGroup = g.Name
 	if err := d.bringUp(); err != nil {
@@ -169,6 +193,23 @@ func TestWatchGroup(t *testing.T) {
 	st, err := os.Stat(d.dir.path(socketName))
 	if err != nil || st.Mode().Perm() != 0o660 {
 		t.Fatal(st.Mode(), err)
+	}
+	asMember(t, 1, func() {
+		for verb, may := range map[string]bool{"status": true, "errors": true, "fault-list": true, "stats": true,
+			"fault-add": false, "fault-clear": false, "powercut": false, "zones": false, "trace": false,
+			"hand-over": false, "stop": false, "explode": false} {
+			_, err := askWithin(w.run, d.info.ID, command{Verb: verb}, 20*time.Second)
+			if refused := err != nil && strings.Contains(err.Error(), "the watch group may look"); refused == may || may && err != nil {
+				t.Errorf("a member asks for %s: %v", verb, err)
+			}
+		}
+	})
+	select {
+	case <-d.stopping:
+		t.Error("a member has stopped the device")
+	case <-d.leaving:
+		t.Error("a member has had it handed over")
+	default:
 	}
 	d = w.daemon(RecoveryOff)
 	d.cfg.WatchGroup, d.cfg.Image = "no-such-group", newImage(t, small())
