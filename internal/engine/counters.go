@@ -17,8 +17,8 @@ type counters struct {
 	lookups uint64
 	misses  uint64
 	unknown opCount // of operations without a row
-	meter   *meter  // nil: nobody wants to know how long requests take, and where they go
-	rested  *meter  // what it was when somebody did
+	metered bool    // somebody wants to know how long requests take, and where they go
+	meter   *meter  // nil: nobody ever did
 }
 
 type opCount struct{ ok, failed, bytes uint64 }
@@ -42,7 +42,7 @@ var epoch = time.Now()
 // began notes that the request of s has come.
 func (c *counters) began(s *slot) {
 	s.began = 0
-	if c.meter != nil {
+	if c.metered {
 		s.began = int64(time.Since(epoch))
 	}
 }
@@ -55,7 +55,7 @@ func (c *counters) succeeded(s *slot) {
 	if data {
 		n.bytes += s.desc.Bytes()
 	}
-	if c.meter != nil {
+	if c.metered {
 		c.meter.took(s)
 		if data {
 			c.meter.moved[s.op.Zone] += s.desc.Bytes()
@@ -67,7 +67,7 @@ func (c *counters) succeeded(s *slot) {
 // the copy of its data has failed at last.
 func (c *counters) failed(s *slot) {
 	c.of(s).failed++
-	if c.meter != nil {
+	if c.metered {
 		c.meter.took(s)
 	}
 }

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,7 @@ import (
 
 // question is what a queue's thread is asked when somebody wants to know its counters.
 type question struct {
-	meter *meter // to be used if it has none
-	off   bool   // stop metering
+	meter bool // from now on it is to measure, or not
 	state tally.Queue
 	count counters // the answer; its meter is a copy
 	done  chan struct{}
@@ -36,21 +36,12 @@ func (q *Queue) reply() {
 		return
 	}
 	c := &q.counters
-	switch {
-	case a.off && c.meter != nil:
-		c.rested, c.meter = c.meter, nil
-	case a.meter != nil && c.meter == nil:
-		if c.meter = c.rested; c.meter == nil {
-			c.meter = a.meter
-		}
+	if c.metered = a.meter; a.meter && c.meter == nil {
+		c.meter = &meter{moved: make([]uint64, q.disk.geo.Zones())}
 	}
-	a.count, a.count.meter = *c, nil
-	a.count.rested = nil
-	if m := c.meter; m != nil || c.rested != nil {
-		if m == nil {
-			m = c.rested
-		}
-		a.count.meter = &meter{latency: m.latency, moved: append([]uint64(nil), m.moved...)}
+	a.count = *c
+	if m := c.meter; m != nil {
+		a.count.meter = &meter{latency: m.latency, moved: slices.Clone(m.moved)}
 	}
 	a.state = q.stand()
 	close(a.done)
@@ -86,25 +77,12 @@ func opName(op ublk.Op) string {
 	return strings.ToLower(strings.ReplaceAll(op.String(), "_", "-"))
 }
 
-// Metering is what becomes of the meters when they are read.
-type Metering int
-
-// The choices.
-const (
-	MeterKeep Metering = iota
-	MeterOn
-	MeterOff
-)
-
 // ask has the thread of q answer, within a time; else stuck is set, and the answer is
 // the last that it gave.
-func (q *Queue) ask(m Metering, end <-chan time.Time) (answer question, stuck bool) {
+func (q *Queue) ask(meter bool, end <-chan time.Time) (answer question, stuck bool) {
 	q.asking.mu.Lock()
 	defer q.asking.mu.Unlock()
-	a := &question{off: m == MeterOff, done: make(chan struct{})}
-	if m == MeterOn {
-		a.meter = &meter{moved: make([]uint64, q.disk.geo.Zones())}
-	}
+	a := &question{meter: meter, done: make(chan struct{})}
 	q.asking.next.Store(a)
 	q.lane.Wake()
 	select {
@@ -125,15 +103,16 @@ func (q *Queue) ask(m Metering, end <-chan time.Time) (answer question, stuck bo
 const measureTime = 300 * time.Millisecond
 
 // Measure asks the threads of queues for what they have counted, and fills in how
-// the zones stand.
-func (d *Disk) Measure(queues []*Queue, m Metering, detail bool) tally.Stats {
+// the zones stand. With meter they measure from now on, without it no more: each time
+// anew, as a thread that is stuck does not hear it.
+func (d *Disk) Measure(queues []*Queue, meter, detail bool) tally.Stats {
 	s := tally.Stats{Time: time.Now(), Jobs: int(d.busy.Load()), Errors: d.lastErrors.counts()}
 	answers := make([]question, len(queues))
 	var all sync.WaitGroup
 	for k, q := range queues {
 		all.Go(func() {
 			var stuck bool
-			answers[k], stuck = q.ask(m, time.After(measureTime))
+			answers[k], stuck = q.ask(meter, time.After(measureTime))
 			answers[k].state.Stuck = stuck
 		})
 	}

@@ -41,7 +41,7 @@ func TestMeasure(t *testing.T) {
 		t.Fatal("a write off the write pointer was let in")
 	}
 	must(t, "read", r.do(0, ublk.OpRead, 0, testZone, 8192, make([]byte, 8192)).Errno())
-	s := d.Measure(r.bufs, MeterOn, false)
+	s := d.Measure(r.bufs, true, false)
 	w, rd := opIn(s, "write"), opIn(s, "read")
 	if w.OK != 5 || w.Failed != 2 || w.Bytes != 5*4096 || w.Latency != nil || rd.OK != 1 || rd.Bytes != 8192 || s.Metered {
 		t.Errorf("%+v %+v metered %v", w, rd, s.Metered)
@@ -55,7 +55,7 @@ func TestMeasure(t *testing.T) {
 	for k := range uint64(4) {
 		must(t, "write", write(int(k), 3*testZone+4096*k))
 	}
-	s = d.Measure(r.bufs, MeterOff, true)
+	s = d.Measure(r.bufs, false, true)
 	if w = opIn(s, "write"); w.OK != 9 || w.Latency == nil || w.Latency.Count != 4 || w.Latency.Quantile(0.5) > time.Minute {
 		t.Errorf("%+v", w)
 	}
@@ -66,7 +66,7 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("holders %+v", s.Holders)
 	}
 	must(t, "write", write(0, 3*testZone+4*4096))
-	s = d.Measure(r.bufs, MeterKeep, true)
+	s = d.Measure(r.bufs, false, true)
 	if w = opIn(s, "write"); w.OK != 10 || w.Latency.Count != 4 || s.Detail.Moved[3] != 4*4096 {
 		t.Errorf("switched off: %+v", w)
 	}
@@ -79,16 +79,16 @@ func TestMeasureStuck(t *testing.T) {
 	defer s.close()
 	must(t, "write", s.write(testZone, pattern(1, 4096)))
 	q := s.queues[0]
-	s.disk.Measure([]*Queue{q.q}, MeterKeep, false)
+	s.disk.Measure([]*Queue{q.q}, false, false)
 	held := make(chan struct{})
 	q.events <- func() { <-held }
 	began := time.Now()
-	m := s.disk.Measure([]*Queue{q.q}, MeterKeep, false)
+	m := s.disk.Measure([]*Queue{q.q}, false, false)
 	if !m.Queues[0].Stuck || opIn(m, "write").OK != 1 || time.Since(began) > 5*time.Second {
 		t.Errorf("%+v after %v", m, time.Since(began))
 	}
 	close(held)
-	if m = s.disk.Measure([]*Queue{q.q}, MeterKeep, false); m.Queues[0].Stuck {
+	if m = s.disk.Measure([]*Queue{q.q}, false, false); m.Queues[0].Stuck {
 		t.Errorf("%+v", m)
 	}
 }
@@ -99,7 +99,7 @@ func TestMeteredHotPathTakesNoMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newBench(t)
 			if on {
-				l.q.counters.meter = &meter{moved: make([]uint64, l.q.disk.geo.Zones())}
+				l.q.counters.metered, l.q.counters.meter = true, &meter{moved: make([]uint64, l.q.disk.geo.Zones())}
 			}
 			at := uint64(1 << 30)
 			if n := testing.AllocsPerRun(200, func() {

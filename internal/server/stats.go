@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"zqublkd/internal/engine"
 	"zqublkd/internal/tally"
 )
 
@@ -28,13 +27,11 @@ type metering struct {
 func (d *Device) measure(meter, detail bool) tally.Stats {
 	d.metering.mu.Lock()
 	defer d.metering.mu.Unlock()
-	how := engine.MeterKeep
 	if meter {
-		how = engine.MeterOn
 		d.metering.on = true
 		d.metering.extend(func() { d.stopMeter() })
 	}
-	s := d.disk.Measure(d.lanes, how, detail)
+	s := d.disk.Measure(d.lanes, d.metering.on, detail)
 	s.Began, s.Metered, s.Recoveries = d.record.Started, d.metering.on, d.record.Recoveries
 	s.Image.Virtual = d.disk.Image().VirtualSize()
 	var st unix.Stat_t
@@ -62,7 +59,7 @@ func (d *Device) startMeter() {
 	d.metering.mu.Lock()
 	defer d.metering.mu.Unlock()
 	d.metering.on = true
-	d.disk.Measure(d.lanes, engine.MeterOn, false)
+	d.disk.Measure(d.lanes, true, false)
 }
 
 // stopMeter ends what nobody asks for any more.
@@ -73,7 +70,7 @@ func (d *Device) stopMeter() {
 		return
 	}
 	d.metering.on = false
-	d.disk.Measure(d.lanes, engine.MeterOff, false)
+	d.disk.Measure(d.lanes, false, false)
 }
 
 // StatsQuery says what is asked for.

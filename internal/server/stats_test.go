@@ -68,5 +68,11 @@ func TestStats(t *testing.T) {
 	if s = w.stats(d, StatsQuery{}); s.Recoveries != 0 || !s.Metered || count(s, "flush").Latency.Count != 1 {
 		t.Errorf("measured from the beginning: %+v", s)
 	}
+	d.disk.Measure(d.lanes, false, false) // as if the thread had been stuck when it was told to
+	w.stats(d, StatsQuery{})
+	must(t, "flush", w.flush(d))
+	if s = w.stats(d, StatsQuery{}); count(s, "flush").Latency.Count != 2 {
+		t.Errorf("the thread was told once: %+v", count(s, "flush"))
+	}
 	w.down(d)
 }
