@@ -42,13 +42,23 @@ func (d *Disk) remember(off, n uint64) error {
 	if v == nil || !d.geo.IsConventional(d.geo.ZoneOf(off)) {
 		return nil
 	}
-	if full, err := v.keep(d, off, n); err != nil || !full {
-		return err
+	if v.full() {
+		if err := d.flush(); err != nil {
+			return err
+		}
 	}
-	return d.flush()
+	return v.keep(d, off, n)
 }
 
-func (v *volatile) keep(d *Disk, off, n uint64) (full bool, err error) {
+// full reports whether a flush has to make room. It comes before what is written next
+// is kept: of that it covers nothing.
+func (v *volatile) full() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.now) >= formerPages
+}
+
+func (v *volatile) keep(d *Disk, off, n uint64) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var buf [formerBytes]byte
@@ -61,7 +71,7 @@ func (v *volatile) keep(d *Disk, off, n uint64) (full bool, err error) {
 			v.now[k] = p
 		}
 		if err := d.img.ReadAt(buf[:m], off); err != nil {
-			return false, err
+			return err
 		}
 		for s := uint64(0); s < m; s += 512 {
 			at := off%formerBytes + s
@@ -72,7 +82,7 @@ func (v *volatile) keep(d *Disk, off, n uint64) (full bool, err error) {
 		}
 		off += m
 	}
-	return len(v.now) > formerPages, nil
+	return nil
 }
 
 // beginFlush sets apart what a flush covers: what is written from now on is not.

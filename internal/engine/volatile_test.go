@@ -90,6 +90,30 @@ func TestVolatile(t *testing.T) {
 	}
 }
 
+// TestVolatileFull: who finds the cache full has it flushed, and is in it himself then.
+func TestVolatileFull(t *testing.T) {
+	s, mem := volatileDisk(t, qcow2.CreateOptions{Size: 80 << 20, ClusterSize: 64 << 10})
+	end := uint64(0)
+	for ; end <= formerPages*formerBytes; end += simMaxIO {
+		must(t, "write", s.write(end, bytes.Repeat([]byte{1}, simMaxIO)))
+	}
+	if err := s.cut(Cut{Lose: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.shut(); err != nil {
+		t.Fatal(err)
+	}
+	next := newSimIn(t, mem, 1, 4)
+	defer next.close()
+	for off, want := range map[uint64]byte{0: 1, end - 2*simMaxIO: 1, end - simMaxIO: 0} {
+		got, errno := next.read(off, simMaxIO)
+		must(t, "read", errno)
+		if !bytes.Equal(got, bytes.Repeat([]byte{want}, simMaxIO)) {
+			t.Errorf("at %d is %d, not %d everywhere", off, got[0], want)
+		}
+	}
+}
+
 func firstOfSectors(b []byte) (list []byte) {
 	for k := 0; k < len(b); k += 512 {
 		list = append(list, b[k])
