@@ -28,6 +28,8 @@ const (
 	formerBytes = 4096
 	// A cache is only so large: with this many pages, 64 MiB, it is flushed.
 	formerPages = 64 << 20 / formerBytes
+	// What is kept at once, as often as there are workers, may come on top: whole clusters.
+	formerPiece = 4 << 20
 )
 
 // Volatile reports whether a power cut takes writes to conventional zones, too.

@@ -90,7 +90,8 @@ func TestVolatile(t *testing.T) {
 	}
 }
 
-// TestVolatileFull: who finds the cache full has it flushed, and is in it himself then.
+// TestVolatileFull: who finds the cache full has it flushed, and is in it himself then;
+// what is larger than the cache comes piece by piece.
 func TestVolatileFull(t *testing.T) {
 	s, mem := volatileDisk(t, qcow2.CreateOptions{Size: 80 << 20, ClusterSize: 64 << 10})
 	end := uint64(0)
@@ -119,4 +120,27 @@ func firstOfSectors(b []byte) (list []byte) {
 		list = append(list, b[k])
 	}
 	return list
+}
+
+// TestVolatileZeros: a range larger than the cache is kept piece by piece.
+func TestVolatileZeros(t *testing.T) {
+	s, mem := volatileDisk(t, qcow2.CreateOptions{Size: 80 << 20, ClusterSize: 64 << 10})
+	const first, n = 512, 72 << 20
+	must(t, "write", s.write(0, bytes.Repeat([]byte{1}, simMaxIO)))
+	must(t, "write", s.write(n, bytes.Repeat([]byte{1}, simMaxIO)))
+	must(t, "flush", s.flush())
+	must(t, "zero", s.do(ublk.OpWriteZeroes, 0, first, n, nil).errno())
+	if k := len(s.disk.volatile.now); k == 0 || k > formerPages+formerPiece/formerBytes {
+		t.Errorf("%d pages are kept", k)
+	}
+	if err := s.cut(Cut{Lose: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.shut(); err != nil {
+		t.Fatal(err)
+	}
+	next := newSimIn(t, mem, 1, 4)
+	defer next.close()
+	next.mustRead(0, append(bytes.Repeat([]byte{1}, first), make([]byte, simMaxIO-first)...)) // flushed on the way
+	next.mustRead(n, bytes.Repeat([]byte{1}, simMaxIO))                                       // lost
 }

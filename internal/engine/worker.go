@@ -104,12 +104,24 @@ func (d *Disk) move(s *slot, at step) (step, error) {
 	return stepEnd, fmt.Errorf("step %d: none of a worker", at)
 }
 
-// remembered changes the range of a request, once what it was is kept.
+// remembered changes the range of a request, once what it was is kept: piece by piece
+// if it has to be, as the range may be larger than the cache.
 func (d *Disk) remembered(s *slot, change func(off, n uint64) error) error {
-	if err := d.remember(s.desc.Offset(), s.desc.Bytes()); err != nil {
-		return err
+	off, left := s.desc.Offset(), s.desc.Bytes()
+	for left > 0 {
+		n := left
+		if d.volatile != nil {
+			n = min(n, formerPiece-off%formerPiece)
+		}
+		if err := d.remember(off, n); err != nil {
+			return err
+		}
+		if err := change(off, n); err != nil {
+			return err
+		}
+		off, left = off+n, left-n
 	}
-	return change(s.desc.Offset(), s.desc.Bytes())
+	return nil
 }
 
 // readRest reads all that is left, from byte off of the disk on, whatever its
