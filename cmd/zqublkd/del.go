@@ -35,17 +35,13 @@ stopped at once; all are named before any is stopped.
 			if all {
 				args = []string{allDevices}
 			}
-			ids, err := chosen(runDir, args)
-			if err != nil {
-				return err
-			}
-			return sayEach(c, eachDevice(ids, func(id uint32) error {
+			return forEach(c, runDir, args, func(id uint32) error {
 				err := deleteOne(c, runDir, id, force, dead)
 				if isAll(args) && errors.Is(err, server.ErrNotOurs) { // it went by itself meanwhile
 					return nil
 				}
 				return err
-			}))
+			})
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "stop them even while they are in use")
@@ -58,18 +54,15 @@ stopped at once; all are named before any is stopped.
 // deleteOne stops one device; one whose node somebody still has open has
 // stopped all the same.
 func deleteOne(c *cobra.Command, runDir string, id uint32, force, dead bool) error {
-	remove := func() error {
-		if force {
-			if err := endShare(runDir, id); err != nil {
-				return err
-			}
-		}
-		return server.Delete(runDir, id, force)
+	var err error
+	switch {
+	case dead:
+		err = server.Abandon(runDir, id)
+	case force:
+		err = deleteShared(runDir, id)
+	default:
+		err = server.Delete(runDir, id, false)
 	}
-	if dead {
-		remove = func() error { return server.Abandon(runDir, id) }
-	}
-	err := remove()
 	if errors.Is(err, server.ErrLinger) {
 		fmt.Fprintln(c.ErrOrStderr(), "zqublkd: note:", err)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -27,9 +28,9 @@ func newShare() *cobra.Command {
 		Short: "Share a device with other machines, by the kernel's NVMe target; prints its NQN",
 		Long: `Share a device with other machines, by the kernel's NVMe target; prints the NQN
 that they connect to. A zoned device is a ZNS namespace there; conventional zones
-can't be shared. Who may connect is a matter of the NQN that a host says it has
-(/etc/nvme/hostnqn), and all goes over the network as it is: use a network of which
-you know who is on it.
+can't be shared, nor what this machine itself has mounted. Who may connect is a
+matter of the NQN that a host says it has (/etc/nvme/hostnqn), and all goes over the
+network as it is: use a network of which you know who is on it.
 
 A share lasts until unshare, del --force, or the end of the machine; the death of
 the device's daemon is no end of it (with --recovery=reissue). What is shared so
@@ -102,6 +103,11 @@ func sharable(runDir, arg string) (nvmet.Device, error) {
 		return nvmet.Device{}, fmt.Errorf("%s is %s: only a device that is live can be shared", r.Node, d.State)
 	}
 	d, err := sharedDisk(r)
+	if errors.Is(err, unix.EBUSY) { // the target would share it all the same
+		holders, _ := server.Holders(id)
+		return nvmet.Device{}, codeError{fmt.Errorf("%s is in use on this machine (%s), and other machines would write over that: end it first",
+			r.Node, strings.Join(holders, ", ")), exitInUse}
+	}
 	if err == nil {
 		err = d.Check()
 	}
@@ -110,14 +116,17 @@ func sharable(runDir, arg string) (nvmet.Device, error) {
 
 func sharedDisk(r server.Record) (d nvmet.Disk, err error) {
 	d = nvmet.Disk{Node: r.Node, ReadOnly: r.ReadOnly, Zoned: r.Zoned}
-	if r.ReadOnly || !r.Zoned {
+	if r.ReadOnly {
 		return d, nil
 	}
-	node, err := blkdev.Open(r.Node, unix.O_RDONLY)
+	node, err := blkdev.Open(r.Node, unix.O_RDONLY|unix.O_EXCL) // EBUSY: somebody has it for himself
 	if err != nil {
 		return d, err
 	}
 	defer node.Close()
+	if !r.Zoned {
+		return d, nil
+	}
 	if d.AppendBytes, err = node.Number("zone_append_max_bytes"); err != nil {
 		return d, err
 	}
@@ -170,14 +179,29 @@ func shared(runDir, arg string) (nvmet.Device, error) {
 	if r, err := server.ReadRecord(runDir, id); err == nil {
 		d.Name = r.Name
 	}
-	return d, nil
+	if len(nvmet.Kernel().Find(d)) == 0 {
+		return d, nil
+	}
+	return d, server.NotHung(runDir, id) // the target would wait for requests that nobody answers
 }
 
-// endShare lets the NVMe target go of a device of ours, which would keep its number otherwise.
-func endShare(runDir string, id uint32) error {
+// deleteShared deletes a device in use, and ends its share, which would keep its number. The target
+// waits for the requests that it has under way; those that nobody answers end with the device, so
+// that goes first then.
+func deleteShared(runDir string, id uint32) error {
 	r, err := server.ReadRecord(runDir, id)
-	if err != nil {
-		return nil // whoever deletes it says so
+	d := nvmet.Device{Node: r.Node, Name: r.Name}
+	if err != nil || len(nvmet.Kernel().Find(d)) == 0 {
+		return server.Delete(runDir, id, true)
 	}
-	return nvmet.Kernel().Remove(nvmet.Device{Node: r.Node, Name: r.Name})
+	if server.NotHung(runDir, id) == nil {
+		if err := nvmet.Kernel().Remove(d); err != nil {
+			return err
+		}
+		return server.Delete(runDir, id, true)
+	}
+	if err := server.Delete(runDir, id, true); err != nil && !errors.Is(err, server.ErrLinger) {
+		return err
+	}
+	return nvmet.Kernel().Remove(d)
 }

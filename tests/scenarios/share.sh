@@ -24,6 +24,13 @@ add disk.qcow2 --read-only
 refused 3 "$dev: .*read-only" zqublkd share "$dev" --nvme-tcp $address
 del
 add disk.qcow2 --recovery=reissue --recovery-limit=0
+mkfs.btrfs -q -f -O zoned "$dev"
+mkdir here
+modprobe btrfs
+mount -t btrfs "$dev" here
+refused 6 "mounted at.*other machines would write" zqublkd share "$dev" --nvme-tcp $address
+umount here
+blkzone reset "$dev"
 refused 2 "any-host" zqublkd share "$dev" --nvme-tcp 10.0.0.1:4420
 refused 2 "10.0.0.1:4420" zqublkd share "$dev" --nvme-tcp localhost:4420
 refused 2 "slash" zqublkd share "$dev" --nvme-tcp $address --host nqn.a/../b
@@ -93,4 +100,23 @@ zqublkd del --force "$id"
 equal "left by del --force" "$(empty)" ""
 leftovers
 pass "loop"
+
+# A daemon that hangs, with requests of a host under way, which the target waits for: unshare does
+# not, and del --force ends the daemon, the device and the share.
+add disk.qcow2
+nqn=$(zqublkd share "$dev" --nvme-loop)
+nvme connect -t loop -n "$nqn" --hostnqn="$hostnqn" --hostid="$hostid" >/dev/null
+eventually 30 namespace_of "$nqn"
+kill -STOP "$(daemon_of "$id")"
+dd if="$nvme" of=/dev/null bs=64k count=1 iflag=direct status=none 2>reader &
+reader=$!
+sleep 1
+refused 1 "has given no answer.*del --force" timeout -k 1 60 zqublkd unshare "$id"
+timeout -k 1 60 zqublkd del --force "$id" || die "del --force of a shared device whose daemon hangs"
+wait $reader && die "the read was answered: by whom?"
+nvme disconnect -n "$nqn" >/dev/null || true
+equal "left by del --force" "$(empty)" ""
+until_ok no_devices
+leftovers
+pass "a shared device whose daemon hangs"
 pass "done"
