@@ -77,13 +77,6 @@ func (o traceOptions) run(c *cobra.Command, device string) (err error) {
 	if err != nil {
 		return err
 	}
-	var file *os.File
-	if o.out != "" {
-		if file, err = os.OpenFile(o.out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	defer signal.Stop(signals)
@@ -92,6 +85,13 @@ func (o traceOptions) run(c *cobra.Command, device string) (err error) {
 		return err
 	}
 	defer s.Close()
+	var file *os.File
+	if o.out != "" { // only now: what is there already is not lost to a device that is not traced
+		if file, err = os.OpenFile(o.out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+	}
 	go o.endLater(s, signals)
 	if file != nil {
 		return keepTrace(file, s)

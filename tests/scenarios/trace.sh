@@ -31,6 +31,7 @@ count() { zqublkd trace --json --from "$1" | jq -c "select($2)" | wc -l; }
 numbers() {
 	begin numbers.trace
 	refused 1 'traced already' zqublkd trace "$id"
+	refused 1 'traced already' zqublkd trace -o numbers.trace "$id" # which stays as it is
 	fio --name=a --filename="$dev" --zonemode=zbd --direct=1 --ioengine=libaio --iodepth=1 --rw=write --bs=64k --offset=$((2 * zone)) \
 		--size=2z --io_size=9M --max_open_zones=1 >/dev/null
 	fio --name=b --filename="$dev" --direct=1 --rw=read --bs=128k --offset=$((2 * zone)) --size=8M >/dev/null
