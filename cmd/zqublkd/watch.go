@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -114,27 +113,15 @@ interval apart, prints what happened between, and ends.`,
 
 // source is that of all devices, or of the one that is named.
 func (o topOptions) source(args []string) (metrics.Source, error) {
-	all := metrics.FromRunDir(o.runDir, server.StatsQuery{Meter: true, Detail: true})
+	q := server.StatsQuery{Meter: true, Detail: true}
 	if len(args) == 0 {
-		return all, nil
+		return metrics.FromRunDir(o.runDir, q), nil
 	}
 	id, err := resolve(o.runDir, args[0])
 	if err != nil {
 		return nil, err
 	}
-	node := "ublkb" + strconv.FormatUint(uint64(id), 10)
-	return func() ([]metrics.Device, error) {
-		list, err := all()
-		for _, d := range list {
-			if d.Node == node {
-				return []metrics.Device{d}, nil
-			}
-		}
-		if err == nil {
-			err = server.NotOurs(o.runDir, id)
-		}
-		return nil, err
-	}, nil
+	return metrics.FromDevice(o.runDir, id, q), nil
 }
 
 func (o topOptions) look(w io.Writer, source metrics.Source) error {

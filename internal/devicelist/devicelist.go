@@ -63,15 +63,14 @@ const Patience = 2 * time.Second
 // stateOf returns what a device is good for, and why; its daemon knows whether it has
 // failed.
 func stateOf(runDir string, r server.Record) (state, why string) {
-	switch {
-	case r.Unknown:
-		return "unknown (no permission)", ""
-	case !r.Alive && r.GivenUp != "":
-		return "given-up", r.GivenUp
-	case !r.Alive:
-		return "dead", ""
-	case r.Starting:
-		return "starting", ""
+	switch silent := r.Silent(); silent {
+	case "":
+	case "unknown":
+		return silent + " (no permission)", ""
+	case "given-up":
+		return silent, r.GivenUp
+	default:
+		return silent, ""
 	}
 	s, err := server.AskStatusWithin(runDir, r.ID, Patience)
 	switch {

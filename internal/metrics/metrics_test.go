@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,27 @@ func TestScrapeWithoutRunDir(t *testing.T) {
 	}
 	if code, text = scrape(t, Handler(FromRunDir(filepath.Join(t.TempDir(), "none"), server.StatsQuery{}))); code != 200 || text != "" {
 		t.Error(code, text)
+	}
+}
+
+func TestScrapeOfOneDevice(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if _, err := FromDevice(dir, 3, server.StatsQuery{})(); !errors.Is(err, server.ErrNotOurs) {
+		t.Error(err)
+	}
+	for id := range 2 {
+		device := filepath.Join(dir, strconv.Itoa(id))
+		if err := os.MkdirAll(device, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		record := fmt.Sprintf(`{"id": %d, "name": "disk%d", "zoned": true}`, id, id)
+		if err := os.WriteFile(device+"/record.json", []byte(record), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := FromDevice(dir, 1, server.StatsQuery{})()
+	if err != nil || len(list) != 1 || list[0] != (Device{Node: "ublkb1", Name: "disk1", Zoned: true, State: "dead"}) {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

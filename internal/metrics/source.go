@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"errors"
+	"io/fs"
 	"strconv"
 	"sync"
 	"time"
@@ -44,18 +45,23 @@ func FromRunDir(runDir string, q server.StatsQuery) Source {
 	}
 }
 
-func lookAt(runDir string, r server.Record, q server.StatsQuery) Device {
-	d := Device{Node: "ublkb" + strconv.FormatUint(uint64(r.ID), 10), Name: r.Name, Image: r.Image, Zoned: r.Zoned}
-	switch {
-	case r.Unknown:
-		d.State = "unknown"
-	case !r.Alive && r.GivenUp != "":
-		d.State = "given-up"
-	case !r.Alive:
-		d.State = "dead"
-	case r.Starting:
-		d.State = "starting"
+// FromDevice is FromRunDir of one device alone: no other daemon is asked for anything.
+func FromDevice(runDir string, id uint32, q server.StatsQuery) Source {
+	return func() ([]Device, error) {
+		r, err := server.ReadRecord(runDir, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, server.NotOurs(runDir, id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return []Device{lookAt(runDir, r, q)}, nil
 	}
+}
+
+func lookAt(runDir string, r server.Record, q server.StatsQuery) Device {
+	d := Device{Node: "ublkb" + strconv.FormatUint(uint64(r.ID), 10), Name: r.Name, Image: r.Image, Zoned: r.Zoned,
+		State: r.Silent()}
 	if d.State != "" {
 		return d
 	}

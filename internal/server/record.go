@@ -42,6 +42,22 @@ type Record struct {
 func (r Record) daemon() process     { return process{r.PID, r.Start} }
 func (r Record) supervisor() process { return process{r.Supervisor, r.SuperStart} }
 
+// Silent says why the daemon of r is not worth asking: "unknown", "given-up", "dead" or
+// "starting"; empty: it is.
+func (r Record) Silent() string {
+	switch {
+	case r.Unknown:
+		return "unknown"
+	case !r.Alive && r.GivenUp != "":
+		return "given-up"
+	case !r.Alive:
+		return "dead"
+	case r.Starting:
+		return "starting"
+	}
+	return ""
+}
+
 // deviceDir is a device's folder in the run directory, held by the daemon that
 // serves it: as long as the lock is held, the device is its alone.
 type deviceDir struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -78,12 +79,24 @@ func (m live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if m.err = msg.err; m.err != nil {
 			return m, tea.Quit
 		}
+		was := m.view
 		m.before, m.now = m.now, msg.Sample
 		m.view = Between(m.before, m.now)
-		m.shown = min(m.shown, max(0, len(m.view.Devices)-1))
+		m.shown = follow(was, m.view, m.shown)
 		return m, m.wait()
 	}
 	return m, nil
+}
+
+// follow finds device number k of a view in the next one; if it is gone, the one in its place.
+func follow(was, now View, k int) int {
+	if k < len(was.Devices) {
+		same := func(d Device) bool { return d.Device == was.Devices[k].Device }
+		if at := slices.IndexFunc(now.Devices, same); at >= 0 {
+			return at
+		}
+	}
+	return min(k, max(0, len(now.Devices)-1))
 }
 
 func (m live) wait() tea.Cmd {

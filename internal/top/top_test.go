@@ -152,11 +152,15 @@ func TestBetween(t *testing.T) {
 func TestLive(t *testing.T) {
 	n := 0
 	var fail error
-	source := func() ([]metrics.Device, error) {
+	nodes := []string{"ublkb0", "ublkb1"}
+	source := func() (list []metrics.Device, err error) {
 		n++
-		two := busy(n, 64)
-		two.Node = "ublkb1"
-		return []metrics.Device{busy(n, 64), two}, fail
+		for _, node := range nodes {
+			d := busy(n, 64)
+			d.Node = node
+			list = append(list, d)
+		}
+		return list, fail
 	}
 	var m tea.Model = live{source: source, every: time.Millisecond}
 	send := func(msg tea.Msg) tea.Cmd {
@@ -182,6 +186,20 @@ func TestLive(t *testing.T) {
 	key(tea.KeyTab, "")
 	shows("device 2 of 2")
 	key('n', "n")
+	shows("device 1 of 2")
+	key(tea.KeyTab, "")
+	look := func(left ...string) {
+		nodes = left
+		send(send(again{})())
+	}
+	look("ublkb1", "ublkb2") // the one that is watched is another number now
+	shows("device 1 of 2")
+	shows("ublkb1 disk")
+	look("ublkb2")
+	shows("ublkb2 disk")
+	look()
+	shows("no device is served")
+	look("ublkb0", "ublkb1")
 	shows("device 1 of 2")
 	key(tea.KeySpace, " ")
 	shows("the clock is stopped")
