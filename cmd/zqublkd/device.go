@@ -149,6 +149,15 @@ func someDevices(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// forEach is eachDevice for those that the arguments of c name, and prints their errors.
+func forEach(c *cobra.Command, runDir string, args []string, f func(uint32) error) error {
+	ids, err := chosen(runDir, args)
+	if err != nil {
+		return err
+	}
+	return sayEach(c, eachDevice(ids, f))
+}
+
 // eachDevice calls f for each device, for many at once. Each is tried; the errors
 // are in the order of the devices.
 func eachDevice(ids []uint32, f func(uint32) error) error {

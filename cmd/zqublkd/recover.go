@@ -23,11 +23,7 @@ devices those are left alone that are served.
 ` + deviceHelp,
 		Args: someDevices,
 		RunE: func(c *cobra.Command, args []string) error {
-			ids, err := chosen(runDir, args)
-			if err != nil {
-				return err
-			}
-			return sayEach(c, eachDevice(ids, func(id uint32) error {
+			return forEach(c, runDir, args, func(id uint32) error {
 				r, err := server.Orphan(runDir, id)
 				if isAll(args) && err != nil && r.Alive {
 					return nil
@@ -36,7 +32,7 @@ devices those are left alone that are served.
 					return err
 				}
 				return takeOver(c, r, deaths)
-			}))
+			})
 		},
 	}
 	addRunDir(c, &runDir)
@@ -67,11 +63,7 @@ users notice a short wait. Only a device with --recovery=reissue can be handed o
 ` + deviceHelp,
 		Args: someDevices,
 		RunE: func(c *cobra.Command, args []string) error {
-			ids, err := chosen(runDir, args)
-			if err != nil {
-				return err
-			}
-			return sayEach(c, eachDevice(ids, func(id uint32) error { return upgradeOne(c, runDir, id, deaths) }))
+			return forEach(c, runDir, args, func(id uint32) error { return upgradeOne(c, runDir, id, deaths) })
 		},
 	}
 	addRunDir(c, &runDir)

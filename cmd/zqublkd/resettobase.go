@@ -30,17 +30,13 @@ is refused, and so is one of an image that is no overlay.
 		Example: "  zqublkd add --snapshot golden.qcow2; mkfs.f2fs -m /dev/ublkb0; zqublkd reset-to-base /dev/ublkb0",
 		Args:    someDevices,
 		RunE: func(c *cobra.Command, args []string) error {
-			ids, err := chosen(runDir, args)
-			if err != nil {
-				return err
-			}
-			return sayEach(c, eachDevice(ids, func(id uint32) error {
+			return forEach(c, runDir, args, func(id uint32) error {
 				now, err := resetToBase(runDir, id, deaths)
 				if err == nil {
 					fmt.Fprintln(c.OutOrStdout(), now.Node)
 				}
 				return err
-			}))
+			})
 		},
 	}
 	addRunDir(c, &runDir)
@@ -77,10 +73,18 @@ func resetToBase(runDir string, id uint32, deaths uint) (server.Record, error) {
 		daemon = superviseArgs(deaths, o.args(o.Image))
 	}
 	now, err := background.Spawn(daemon, true, true)
-	if err != nil {
-		return r, errors.Join(err, forget())
+	if err != nil { // the daemon has said why
+		return r, errors.Join(err, fmt.Errorf("%s is deleted and not there again: `%s` makes a clean one", r.Node, addAgain(r)), forget())
 	}
 	return now, nil
+}
+
+// addAgain is how a device that has been deleted is added again, with its options as they come.
+func addAgain(r server.Record) string {
+	if r.SnapshotOf != "" {
+		return "zqublkd add --snapshot " + r.SnapshotOf
+	}
+	return "zqublkd add --allow-backing " + r.Image
 }
 
 // cleanOverlay is what makes the image of o one that holds nothing, once nobody serves it,
