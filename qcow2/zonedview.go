@@ -26,12 +26,12 @@ func (i *Image) ZonedView() *ZonedView {
 func (i *Image) StoredView() *ZonedView { return &ZonedView{Image: i, stored: true} }
 
 // NextStored returns the first byte from off on that may be anything but zero, or
-// the end of the disk.
+// the end of the disk; with an error, where that can't be told.
 func (d *ZonedView) NextStored(off uint64) (uint64, error) {
 	for off < d.size {
 		end, zero, err := d.ruledTo(off)
 		if err != nil {
-			return 0, fmt.Errorf("looking for data: %w", err)
+			return off, fmt.Errorf("looking for data: %w", err)
 		}
 		if zero {
 			off = end
@@ -42,7 +42,7 @@ func (d *ZonedView) NextStored(off uint64) (uint64, error) {
 			off += x.Len
 		case Miss:
 			if err := d.Resolve(off, 1); err != nil {
-				return 0, fmt.Errorf("looking for data: %w", err)
+				return off, fmt.Errorf("looking for data: %w", err)
 			}
 		case Data, Shared:
 			hole := d.holeAt(x)

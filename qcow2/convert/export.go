@@ -19,8 +19,8 @@ type ExportOptions struct {
 	// Compress, if set, packs each cluster; one that gets no smaller is stored as it is.
 	Compress Packer
 
-	// Unreadable, if set, is told what of the disk can't be read, in pieces of a cluster and
-	// less, and why; it becomes zeros. Otherwise such an error ends the export, and an image
+	// Unreadable, if set, is told what of the disk can't be read, piece by piece in its order,
+	// and why; it becomes zeros. Otherwise such an error ends the export, and an image
 	// that open refuses is not begun.
 	Unreadable func(off, n uint64, err error)
 
@@ -54,7 +54,7 @@ func Export(src *qcow2.Image, out storage.File, o ExportOptions) error {
 		w.block = src.LogicalBlockSize()
 	}
 	w.pack = o.Compress
-	e := exporter{src: reader{src.ZonedView(), o.Unreadable}, out: w, progress: o.Progress,
+	e := exporter{src: reader{ZonedView: src.ZonedView(), unreadable: o.Unreadable}, out: w, progress: o.Progress,
 		buf: make([]byte, max(exportStep, o.ClusterSize))}
 	if err := e.copy(); err != nil {
 		return err

@@ -27,7 +27,7 @@ func ExportRaw(src *qcow2.Image, out RawSink, o ExportOptions) error {
 	if err := src.Refused(qcow2.UseRead); err != nil && o.Unreadable == nil {
 		return err
 	}
-	view := reader{src.ZonedView(), o.Unreadable}
+	view := reader{ZonedView: src.ZonedView(), unreadable: o.Unreadable}
 	buf := make([]byte, exportStep)
 	for off := uint64(0); off < view.VirtualSize(); {
 		next, err := view.NextStored(off)

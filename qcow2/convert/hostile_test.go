@@ -4,6 +4,7 @@ package convert
 
 import (
 	"encoding/binary"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -49,5 +50,46 @@ func TestC39_ExportOfManyConditions(t *testing.T) {
 	}
 	if took := time.Since(began); took > heaptest.MostTime {
 		t.Errorf("took %v", took)
+	}
+}
+
+// A table that is lost is given up once, for all that it maps, and the rest of the disk is
+// found all the same.
+func TestUnreadableTables(t *testing.T) {
+	const covered = 512 << 20 // by a table
+	m := new(storagetest.Mem)
+	i := create(t, m, qcow2.CreateOptions{Size: 8 * covered})
+	want := pattern(0, 4096)
+	must(t, i.WriteAt(want, 7*covered))
+	must(t, i.WriteAt(want, 3*covered))
+	must(t, i.Close())
+	l1 := int64(i.Header().L1TableOffset)
+	for _, k := range []int64{1, 2, 6} {
+		_, err := m.WriteAt(binary.BigEndian.AppendUint64(nil, 1<<50), l1+8*k)
+		must(t, err)
+	}
+	i, err := qcow2.Open(m, qcow2.OpenOptions{ReadOnly: true, Lenient: true})
+	must(t, err)
+	var told []uint64
+	o := ExportOptions{Unreadable: func(off, n uint64, _ error) { told = append(told, off, n) }}
+	for name, export := range map[string]func(out *storagetest.Mem) error{
+		"qcow2": func(out *storagetest.Mem) error { return Export(i, out, o) },
+		"raw":   func(out *storagetest.Mem) error { return ExportRaw(i, RawStream{io.Discard}, o) },
+	} {
+		told = nil
+		out := new(storagetest.Mem)
+		must(t, export(out))
+		if !slices.Equal(told, []uint64{covered, covered, 2 * covered, covered, 6 * covered, covered}) {
+			t.Errorf("%s: %d", name, told)
+		}
+		if name == "raw" {
+			continue
+		}
+		copied := mustOpen(t, out)
+		for _, at := range []uint64{3 * covered, 7 * covered} {
+			if !slices.Equal(readDisk(t, copied, at, 4096), want) {
+				t.Errorf("%s: other data at %d", name, at)
+			}
+		}
 	}
 }
