@@ -22,15 +22,36 @@ type gap struct {
 	Why    string `json:"why"`
 }
 
-// gaps joins what lies side by side; the reason is that of the first.
-type gaps []gap
+// maxGaps bounds the list, and what it takes of memory; any map of a disk can make more.
+const maxGaps = 100000
+
+// gaps are what could not be read. What lies side by side is one; the reason is that of the
+// first. The last of a full list stands for all from there on.
+type gaps struct {
+	list   []gap
+	pieces int
+	bytes  uint64
+}
 
 func (g *gaps) add(off, n uint64, err error) {
-	if k := len(*g) - 1; k >= 0 && (*g)[k].Start+(*g)[k].Length == off {
-		(*g)[k].Length += n
-		return
+	g.bytes += n
+	var last *gap
+	if k := len(g.list); k > 0 {
+		last = &g.list[k-1]
+		if last.Start+last.Length == off {
+			last.Length += n
+			return
+		}
 	}
-	*g = append(*g, gap{off, n, oneLine(err.Error())})
+	g.pieces++
+	switch {
+	case g.pieces <= maxGaps:
+		g.list = append(g.list, gap{off, n, oneLine(err.Error())})
+		return
+	case g.pieces == maxGaps+1:
+		last.Why = "parts of this, too many to be listed: " + last.Why
+	}
+	last.Length = off + n - last.Start
 }
 
 func newSalvage() *cobra.Command {
@@ -70,7 +91,7 @@ not be read.`,
 		defer in.Close()
 		p := output.NewProgress(c.ErrOrStderr(), "salvage", *quiet)
 		defer p.End()
-		lost := gaps{}
+		lost := gaps{list: []gap{}}
 		options := exportOptions(in, p)
 		options.Unreadable = lost.add
 		if err := export(in, args[1], kind, force, options); err != nil {
@@ -85,21 +106,18 @@ not be read.`,
 
 // tellLost prints the map of what could not be read.
 func tellLost(c *cobra.Command, image string, lost gaps, asJSON bool, size uint64) error {
-	total := uint64(0)
-	for _, g := range lost {
-		total += g.Length
-		if !asJSON {
+	if asJSON {
+		if err := output.JSON(c.OutOrStdout(), lost.list); err != nil {
+			return err
+		}
+	} else {
+		for _, g := range lost.list {
 			fmt.Fprintf(c.OutOrStdout(), "%d %d %s\n", g.Start, g.Length, printable.Text(g.Why))
 		}
 	}
-	if asJSON {
-		if err := output.JSON(c.OutOrStdout(), lost); err != nil {
-			return err
-		}
-	}
-	if total == 0 {
+	if lost.pieces == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %s of %s could not be read, in %d pieces, and became zeros", image, bytesize.Format(total),
-		bytesize.Format(size), len(lost))
+	return fmt.Errorf("%s: %s of %s could not be read, in %d pieces, and became zeros", image, bytesize.Format(lost.bytes),
+		bytesize.Format(size), lost.pieces)
 }
