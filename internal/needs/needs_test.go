@@ -4,6 +4,7 @@ package needs
 
 import (
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -30,6 +31,8 @@ func (o *told) see(f func(t testing.TB)) (s string) {
 
 // Where everything is said to be here, nothing is left out in silence.
 func TestMissing(t *testing.T) {
+	t.Setenv(EverythingIsHere, "") // puts back after the test what is taken away now
+	os.Unsetenv(EverythingIsHere)
 	lacks := func(t testing.TB) { Programs(t, "no-such-package", "sh", "no-such-program") }
 	const what = "no-such-program is not installed (apt-get install no-such-package)"
 	if got := new(told).see(lacks); got != "skipped: "+what {
