@@ -106,7 +106,7 @@ func (r *crashRun) judgeSequential(s *sim, v view, z uint32) error {
 // judgeStored: nothing but zeros is stored above a write pointer, for readers that
 // know no zones; nor does anything show there from below.
 func (r *crashRun) judgeStored(s *sim, wp, end uint64) error {
-	got := make([]byte, end-wp)
+	got := r.room(end - wp)
 	if err := s.disk.img.ReadAt(got, wp); err != nil {
 		return err
 	}
@@ -129,12 +129,17 @@ func (r *crashRun) judgeConventional(s *sim, v view, z uint32) error {
 	return nil
 }
 
+// room is n bytes that hold anything: the same each time.
+func (r *crashRun) room(n uint64) []byte {
+	if uint64(cap(r.buf)) < n {
+		r.buf = make([]byte, n)
+	}
+	return r.buf[:n]
+}
+
 // readUpTo reads the disk from start to end.
 func (r *crashRun) readUpTo(s *sim, start, end uint64) ([]byte, error) {
-	if uint64(cap(r.buf)) < end-start {
-		r.buf = make([]byte, end-start)
-	}
-	got := r.buf[:end-start]
+	got := r.room(end - start)
 	for off := start; off < end; {
 		n := min(end-off, simMaxIO)
 		if errno := s.do(ublk.OpRead, 0, off, uint32(n), got[off-start:][:n]).errno(); errno != unix.Errno(0) {

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sort"
@@ -34,6 +35,9 @@ type deed struct {
 func (d *deed) differs(b []byte, at uint64) int {
 	if d.raw == nil {
 		return differs(b, at, d.seed)
+	}
+	if bytes.Equal(b, d.raw[at:at+uint64(len(b))]) {
+		return -1
 	}
 	for k := range b {
 		if b[k] != d.raw[at+uint64(k)] {
