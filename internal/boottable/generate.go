@@ -100,8 +100,16 @@ func (e Entry) service(path, program string) string {
 	values := fmt.Sprintf(`"ZQUBLKD_IMAGE=%s" "ZQUBLKD_NAME=%s" "ZQUBLKD_TABLE=%s"`,
 		quoted(e.Image), quoted(e.Name), strings.Join(args, " "))
 	text = strings.Replace(text, `"ZQUBLKD_IMAGE=%f" ZQUBLKD_NAME= ZQUBLKD_TABLE=`, values, 1)
-	text = strings.Replace(text, "ExecStart=/usr/bin/zqublkd ", "ExecStart="+program+" ", 1)
+	text = strings.Replace(text, "ExecStart=/usr/bin/zqublkd ", e.groups()+"ExecStart="+program+" ", 1)
 	return "# Made by zqublkd-generator from " + path + "\n\n" + uncommented(text)
+}
+
+// groups makes the daemon a member of the group that it gives its socket to.
+func (e Entry) groups() string {
+	if e.Group == "" {
+		return ""
+	}
+	return "SupplementaryGroups=" + e.Group + "\n"
 }
 
 var (

@@ -82,7 +82,7 @@ func listing(t *testing.T, dir string) string {
 		head, body, _ := strings.Cut(string(text), "\n[Service]\n")
 		fmt.Fprintf(&b, "=== %s\n%s\n[Service]\n", name, head)
 		for line := range strings.Lines(body) {
-			if strings.HasPrefix(line, "Environment") || strings.HasPrefix(line, "ExecStart") {
+			if strings.HasPrefix(line, "Environment") || strings.HasPrefix(line, "ExecStart") || strings.HasPrefix(line, "SupplementaryGroups") {
 				b.WriteString(line)
 			}
 		}

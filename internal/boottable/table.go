@@ -28,6 +28,7 @@ type Entry struct {
 	NoAuto bool   // not started with the machine
 	NoFail bool   // the boot does not wait for it
 	NetDev bool   // its image needs the network
+	Group  string // its members may ask the daemon how it stands; "": root alone
 	Args   []string
 }
 
@@ -144,9 +145,14 @@ var valued = map[string]*regexp.Regexp{
 	"recovery": regexp.MustCompile(`^(off|reissue)$`), "cache": regexp.MustCompile(`^(none|writeback)$`),
 	"zero-copy": regexp.MustCompile(`^(auto|off)$`), "queues": regexp.MustCompile(`^[0-9]{1,4}$`),
 	"depth": regexp.MustCompile(`^[0-9]{1,4}$`), "l2-cache-size": regexp.MustCompile(`^[0-9]{1,19}[KMGT]?$`),
+	watchGroup: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`),
 }
 
-const known = "noauto, nofail, _netdev, number=N, read-only, allow-backing, allow-data-file, recovery=, cache=, zero-copy=, queues=, depth=, l2-cache-size="
+// watchGroup is an option that the unit has to know of, too: its daemon may not give its
+// socket to a group that it is not in.
+const watchGroup = "watch-group"
+
+const known = "noauto, nofail, _netdev, number=N, read-only, allow-backing, allow-data-file, metrics, recovery=, cache=, zero-copy=, queues=, depth=, l2-cache-size=, watch-group="
 
 func (e *Entry) parseOptions(text string) error {
 	for _, o := range strings.Split(text, ",") {
@@ -160,7 +166,7 @@ func (e *Entry) parseOptions(text string) error {
 			e.NoFail = true
 		case o == "_netdev":
 			e.NetDev = true
-		case o == "read-only" || o == "allow-backing" || o == "allow-data-file":
+		case o == "read-only" || o == "allow-backing" || o == "allow-data-file" || o == "metrics":
 			e.Args = append(e.Args, "--"+o)
 		case name == "number" && given:
 			n, err := strconv.ParseUint(value, 10, 32)
@@ -170,6 +176,9 @@ func (e *Entry) parseOptions(text string) error {
 			e.Number = uint32(n)
 		case pattern != nil && given && pattern.MatchString(value):
 			e.Args = append(e.Args, "--"+name, value)
+			if name == watchGroup {
+				e.Group = value
+			}
 		case pattern != nil:
 			return fmt.Errorf("option %q: its value must match %s", o, pattern)
 		default:

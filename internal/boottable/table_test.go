@@ -19,6 +19,7 @@ data	/srv/data.qcow2
   logs  /srv/logs.qcow2  nofail,read-only,queues=2,x-initrd.attach
 net     /nfs/net.qcow2   _netdev,noauto,recovery=reissue
 my\040disk  /srv/my\040disk\134x.qcow2  defaults
+seen    /srv/seen.qcow2  metrics,watch-group=disk,number=7
 `
 	got, err := Parse(strings.NewReader(table), "table")
 	if err != nil {
@@ -30,6 +31,7 @@ my\040disk  /srv/my\040disk\134x.qcow2  defaults
 		{Name: "logs", Image: "/srv/logs.qcow2", Number: 822, NoFail: true, Args: []string{"--read-only", "--queues", "2"}},
 		{Name: "net", Image: "/nfs/net.qcow2", Number: 508, NetDev: true, NoAuto: true, Args: []string{"--recovery", "reissue"}},
 		{Name: "my disk", Image: `/srv/my disk\x.qcow2`, Number: 596},
+		{Name: "seen", Image: "/srv/seen.qcow2", Number: 7, Group: "disk", Args: []string{"--metrics", "--watch-group", "disk"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -53,6 +55,8 @@ func TestBadLines(t *testing.T) {
 		{"a /srv/x number", `option "number" is not known`},
 		{"a /srv/x cache=fast", `option "cache=fast": its value must match`},
 		{"a /srv/x queues=2\\040--run-dir", "its value must match"},
+		{`a /srv/x watch-group=a\012ExecStart=/bin/sh`, "its value must match"},
+		{"a /srv/x watch-group=", "its value must match"},
 		{"a /srv/x snapshot=x", `option "snapshot=x" is not known: there are noauto`},
 		{"good /srv/other", `name "good" is that of line 1`},
 		{"other /srv/good", `image "/srv/good" is that of line 1`},

@@ -11,7 +11,7 @@ zqublkd create -o size=64M,zone.mode=host-managed,zone.size=8M "$work/my disks/\
 zqublkd create -o size=64M "$work/by-hand.qcow2" >/dev/null
 cat >/etc/zqublkd/table <<END
 # name      image                                      options
-plain       $work/plain.qcow2                          noauto,number=5
+plain       $work/plain.qcow2                          noauto,number=5,metrics,watch-group=disk
 my\\040disk  $work/my\\040disks/\$HOME\\040"100%f".qcow2  noauto,queues=1
 broken      relative.qcow2                             noauto
 END
@@ -24,6 +24,18 @@ equal "queues" "$(ls /sys/block/ublkb596/mq)" 0
 [ ! -e '/run/systemd/generator/zqublkd@broken.service' ] || die "a bad line became a unit"
 dmesg | grep -F 'zqublkd-generator[' | grep -F '/etc/zqublkd/table:4: image "relative.qcow2": give its whole path' >/dev/null || die "nothing says what is wrong with line 4"
 pass "two lines of three"
+
+# as GROUP COMMAND...: by a user who is in no other.
+as() { setpriv --reuid=nobody --regid=nogroup --groups "$1" -- "${@:2}"; }
+watched() {
+	equal "the socket" "$(stat -c '%a %G' /run/zqublkd/5/control.sock)" "660 disk"
+	equal "who the group shows" "$(as disk "$(command -v zqublkd)" top --once --json plain | jq -r '.devices[].state')" live
+	fails 'ermission denied' as nogroup "$(command -v zqublkd)" errors plain
+	fails 'the watch group may look' as disk "$(command -v zqublkd)" fault clear plain
+	zqublkd metrics --once --no-latency | grep '^zqublkd_metered{device="ublkb5",name="plain"} 1' >/dev/null || die "it does not measure from the beginning"
+}
+watched
+pass "who may watch"
 
 # link PATH NODE: waits until udev has made it so.
 link() { until_ok [ "$(readlink -f "$1")" = "$2" ]; }
@@ -56,6 +68,7 @@ kill -KILL "$pid"
 back() { [ "$(daemon_of 5)" != "$pid" ] && [ -e /dev/zqublkd/plain ] && systemctl is-active zqublkd@plain; }
 until_ok back
 links plain /dev/ublkb5
+watched
 pass "killed"
 
 # What is the exposure of the unit that did all this?
