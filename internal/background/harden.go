@@ -3,9 +3,11 @@
 package background
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -22,7 +24,9 @@ const hardened = "ZQUBLKD_HARDENED"
 //     (PR_SET_IO_FLUSHER, prctl(2));
 //   - the kernel does not kill it to get memory;
 //   - it holds no reference to file systems mounted later, one of which may lie
-//     on its disk (a mount namespace of its own, that still sees new mounts).
+//     on its disk (a mount namespace of its own, that still sees new mounts). Where the root
+//     is private, nothing would reach that namespace, and what is unmounted outside would stay
+//     in use inside: there it has none.
 //
 // What this machine does not allow is done without.
 func Harden() error {
@@ -43,10 +47,37 @@ func Harden() error {
 // ownMounts gives the calling thread a mount namespace into which the mounts
 // of the old one still propagate, but not the other way round.
 func ownMounts() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	if !propagates(string(mounts)) {
+		return errors.New("the root directory is mounted private")
+	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return err
 	}
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+}
+
+// propagates reports whether what is mounted and unmounted outside reaches a copy of the
+// root directory's mount: it is shared, or a slave of one that is (mountinfo in proc(5)).
+func propagates(mountinfo string) bool {
+	reaches := false
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		if len(fields) < 7 || fields[4] != "/" {
+			continue
+		}
+		reaches = false // the last one mounted there is on top
+		for _, f := range fields[6:] {
+			if f == "-" {
+				break
+			}
+			reaches = reaches || strings.HasPrefix(f, "shared:") || strings.HasPrefix(f, "master:")
+		}
+	}
+	return reaches
 }
 
 func warn(what string, err error) {

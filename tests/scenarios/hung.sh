@@ -4,7 +4,7 @@
 # the device stays and waits, and whoever says so brings it back with all its data.
 . "$(dirname "$0")/lib.sh"
 load_driver
-mount --make-rshared / # as systemd has it: who unmounts does so for the daemons, too
+mount --make-rprivate / # as without systemd: what is unmounted here must be so for the daemons, too
 
 create() { zqublkd create --force -o size=256M,zone.mode=host-managed,zone.size=8M,zone.conventional_zones=4 "$1" >/dev/null; }
 state() { zqublkd list -n -o state "$id"; }
