@@ -29,6 +29,9 @@ import (
 //	 72  i64 when it was begun              60  u32 count
 //	 80  name of the device, 40 bytes, zeros behind it
 //
+// Of events dropped 24, 32 and 40 are how many requests, changes of zones and of the
+// number of open ones these were.
+//
 // Later programs may make both longer and add kinds of records; whoever reads
 // steps over what he does not know. Anything else is a new version.
 const (
@@ -95,14 +98,24 @@ func encodeRecord(b *[recordBytes]byte, r *Record) {
 	}
 	le.PutUint16(b[58:], r.Queue)
 	le.PutUint32(b[60:], r.Count)
+	if r.Kind == Dropped || r.Kind == End {
+		for k, n := range []uint64{r.Lost.Requests, r.Lost.Zones, r.Lost.Implicit} {
+			le.PutUint64(b[24+8*k:], n)
+		}
+	}
 }
 
 func decodeRecord(b []byte) Record {
 	le := binary.LittleEndian
-	return Record{
+	r := Record{
 		Kind: Kind(b[0]), Op: Op(b[1]), Errno: le.Uint16(b[2:]), Zone: le.Uint32(b[4:]), Turn: le.Uint64(b[8:]),
 		Time: int64(le.Uint64(b[16:])), Start: le.Uint64(b[24:]), Length: le.Uint64(b[32:]), Place: le.Uint64(b[40:]),
 		Latency: le.Uint64(b[48:]), Cond: zoned.Condition(b[56]), FUA: b[57]&flagFUA != 0, Queue: le.Uint16(b[58:]),
 		Count: le.Uint32(b[60:]),
 	}
+	if r.Kind == Dropped || r.Kind == End {
+		r.Lost = Lost{r.Start, r.Length, r.Place}
+		r.Start, r.Length, r.Place = 0, 0, 0
+	}
+	return r
 }

@@ -36,6 +36,14 @@ type line struct {
 	WP        *uint64  `json:"wp,omitempty"`
 	Condition string   `json:"condition,omitempty"`
 	Count     *uint32  `json:"count,omitempty"`
+	Lost      *lost    `json:"lost,omitempty"`
+}
+
+// lost is Lost in JSON, by the names of the events.
+type lost struct {
+	Requests uint64 `json:"request"`
+	Zones    uint64 `json:"write-pointer-moved"`
+	Implicit uint64 `json:"implicitly-open-zones"`
 }
 
 var kindNames = map[Kind]string{Request: "request", Zone: "write-pointer-moved", Implicit: "implicitly-open-zones",
@@ -56,6 +64,9 @@ func lineOf(r *Record) line {
 	switch r.Kind {
 	case Dropped, End:
 		l.Count = &r.Count
+		if r.Lost.all() > 0 {
+			l.Lost = (*lost)(&r.Lost)
+		}
 	case Implicit:
 		l.Zone, l.Count = &r.Zone, &r.Count
 	case Zone, Initial:
@@ -75,9 +86,9 @@ func lineOf(r *Record) line {
 func words(r *Record) string {
 	switch r.Kind {
 	case Dropped:
-		return fmt.Sprintf("%d events dropped: the ring was full", r.Count)
+		return fmt.Sprintf("%d events dropped: the ring was full%s", r.Count, r.Lost.words())
 	case End:
-		return fmt.Sprintf("end, %d events dropped", r.Count)
+		return fmt.Sprintf("end, %d events dropped%s", r.Count, r.Lost.words())
 	case Implicit:
 		return fmt.Sprintf("implicitly open zones now %d (zone %d)", r.Count, r.Zone)
 	case Initial:
@@ -86,6 +97,15 @@ func words(r *Record) string {
 		return fmt.Sprintf("zone %d now %s, write pointer %d", r.Zone, r.Cond, r.Place)
 	}
 	return requestWords(r)
+}
+
+// words says what was dropped, where that is known.
+func (l Lost) words() string {
+	if l.all() == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (requests: %d, changes of zones: %d, of the number of open ones: %d)",
+		l.Requests, l.Zones, l.Implicit)
 }
 
 func requestWords(r *Record) string {

@@ -4,6 +4,8 @@ package trace
 
 import (
 	"fmt"
+	"math"
+	"time"
 
 	"zqublkd/zoned"
 )
@@ -68,6 +70,21 @@ type Record struct {
 	Latency uint64          // of a request: nanoseconds
 	Cond    zoned.Condition // of a zone
 	Count   uint32          // of Implicit, Dropped and End
+	Lost    Lost            // of Dropped and End: what they were about
+}
+
+// Lost counts records that found no room, by their kind. Older programs did not tell.
+type Lost struct{ Requests, Zones, Implicit uint64 }
+
+func (l Lost) all() uint64 { return l.Requests + l.Zones + l.Implicit }
+
+func (l Lost) since(was Lost) Lost {
+	return Lost{l.Requests - was.Requests, l.Zones - was.Zones, l.Implicit - was.Implicit}
+}
+
+// record is what a trace says of them.
+func (l Lost) record(k Kind) Record {
+	return Record{Kind: k, Time: time.Now().UnixNano(), Count: uint32(min(l.all(), math.MaxUint32)), Lost: l}
 }
 
 // Header says what was traced.

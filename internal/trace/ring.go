@@ -14,7 +14,7 @@ type ring struct {
 	mask    uint64
 	_       [64]byte // those who put and the one who takes share no cache line
 	head    atomic.Uint64
-	dropped atomic.Uint64
+	dropped [Implicit + 1]atomic.Uint64 // by kind
 	_       [64]byte
 	tail    uint64 // the taker's
 }
@@ -48,10 +48,15 @@ func (r *ring) put(rec *Record) {
 				return
 			}
 		case turn < at: // what was put a round ago has not been taken
-			r.dropped.Add(1)
+			r.dropped[rec.Kind].Add(1)
 			return
 		}
 	}
+}
+
+// lost is what has been dropped so far.
+func (r *ring) lost() Lost {
+	return Lost{r.dropped[Request].Load(), r.dropped[Zone].Load(), r.dropped[Implicit].Load()}
 }
 
 // take moves the oldest record to rec, if there is one.

@@ -19,7 +19,7 @@ func TestRing(t *testing.T) {
 			r := newRing(c.room)
 			for round := range 3 {
 				for k := range c.put {
-					r.put(&Record{Turn: uint64(k)})
+					r.put(&Record{Kind: Request, Turn: uint64(k)})
 				}
 				for k := range c.want {
 					var got Record
@@ -30,7 +30,7 @@ func TestRing(t *testing.T) {
 				if r.take(new(Record)) {
 					t.Fatal("there is one more")
 				}
-				if got, want := r.dropped.Load(), uint64((round+1)*(c.put-c.want)); got != want {
+				if got, want := r.lost().Requests, uint64((round+1)*(c.put-c.want)); got != want {
 					t.Fatalf("%d dropped, want %d", got, want)
 				}
 			}
@@ -48,7 +48,7 @@ func TestRingShared(t *testing.T) {
 		go func() {
 			defer all.Done()
 			for k := range each {
-				r.put(&Record{Queue: uint16(p), Turn: uint64(k + 1), Start: uint64(p*each + k)})
+				r.put(&Record{Kind: Request + Kind(p)%3, Queue: uint16(p), Turn: uint64(k + 1), Start: uint64(p*each + k)})
 			}
 		}()
 	}
@@ -73,8 +73,8 @@ func TestRingShared(t *testing.T) {
 		take()
 	}
 	take()
-	if taken+r.dropped.Load() != putters*each {
-		t.Errorf("%d taken and %d dropped of %d", taken, r.dropped.Load(), putters*each)
+	if taken+r.lost().all() != putters*each {
+		t.Errorf("%d taken and %+v lost of %d", taken, r.lost(), putters*each)
 	}
 }
 

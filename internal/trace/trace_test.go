@@ -31,7 +31,7 @@ var events = []Record{
 	{Kind: Request, Op: Reset, Zone: 3, Turn: 6, Time: 1e18 + 5e9, Start: 24 << 20, Latency: 2e6},
 	{Kind: Request, Op: ResetAll, Turn: 7, Time: 1e18 + 6e9},
 	{Kind: Request, Op: Flush, Turn: 8, Time: 1e18 + 7e9},
-	{Kind: Dropped, Time: 1e18 + 8e9, Count: 7},
+	{Kind: Dropped, Time: 1e18 + 8e9, Count: 7, Lost: Lost{4, 2, 1}},
 	{Kind: End, Time: 1e18 + 9e9, Count: 7},
 }
 
@@ -143,14 +143,15 @@ func TestPrint(t *testing.T) {
     5.000000  reset zone 3, 2ms
     6.000000  reset-all, 0s
     7.000000  flush, 0s
-    8.000000  7 events dropped: the ring was full
+    8.000000  7 events dropped: the ring was full (requests: 4, changes of zones: 2, of the number of open ones: 1)
     9.000000  end, 7 events dropped
 `},
-		{"JSON", []Record{events[0], events[2], events[4], events[9]}, true, `
+		{"JSON", []Record{events[0], events[2], events[4], events[9], events[10]}, true, `
 {"event":"initial","time":"2001-09-09T01:46:40Z","turn":1,"zone":2,"wp":16781312,"condition":"closed"}
 {"event":"implicitly-open-zones","time":"2001-09-09T01:46:41Z","turn":3,"zone":3,"count":1}
 {"event":"request","time":"2001-09-09T01:46:43Z","turn":4,"op":"append","zone":3,"start":25165824,"length":4096,"place":25231360,"queue":0,"latency_us":1}
-{"event":"dropped","time":"2001-09-09T01:46:48Z","count":7}
+{"event":"dropped","time":"2001-09-09T01:46:48Z","count":7,"lost":{"request":4,"write-pointer-moved":2,"implicitly-open-zones":1}}
+{"event":"end","time":"2001-09-09T01:46:49Z","count":7}
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -179,9 +180,10 @@ func TestStream(t *testing.T) {
 			f(uint32(i), s)
 		}
 		tr.ZoneChanged(1, zoned.State{WP: 8<<20 + 4096, Condition: zoned.Closed}) // while the others are looked at
-		for range 20 {
+		for range 19 {
 			tr.Answered(&Record{Op: Write, Zone: 1, Start: 8 << 20, Length: 4096}, tr.begun)
 		}
+		tr.ZoneChanged(0, zoned.State{Condition: zoned.ImplicitOpen}) // two records, and no room for one
 	}
 	stop, offs := make(chan struct{}), 0
 	close(stop)
@@ -205,7 +207,7 @@ func TestStream(t *testing.T) {
 	if d := cmp.Diff(want, kinds); d != "" {
 		t.Fatal(d)
 	}
-	if n := len(all); all[3].Count != 0 || all[n-2].Count != 6 || all[n-1].Count != 6 {
+	if n := len(all); all[3].Count != 0 || all[n-2].Count != 7 || all[n-1].Count != 7 || all[n-2].Lost != (Lost{5, 1, 1}) || all[n-1].Lost != all[n-2].Lost {
 		t.Errorf("%+v", all)
 	}
 	if a, b := all[4].Turn, all[5].Turn; b != a+1 || all[2].Turn >= a {

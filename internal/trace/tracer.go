@@ -5,7 +5,6 @@ package trace
 import (
 	"bufio"
 	"io"
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -107,7 +106,7 @@ func (t *Tracer) Stream(w io.Writer, h Header, visit Visit, stop <-chan struct{}
 		return err
 	}
 	err := t.writeInitial(out, visit)
-	told := uint64(0)
+	var told Lost
 	for idle := pollMin; err == nil; idle = min(2*idle, pollMax) {
 		n, e := t.drain(out, &told)
 		if e == nil {
@@ -154,15 +153,15 @@ func (t *Tracer) write(out *bufio.Writer, r *Record) error {
 }
 
 // drain writes what the ring has, and what it had no room for.
-func (t *Tracer) drain(out *bufio.Writer, told *uint64) (n int, err error) {
+func (t *Tracer) drain(out *bufio.Writer, told *Lost) (n int, err error) {
 	var r Record
 	for ; n < len(t.ring.cells) && t.ring.take(&r); n++ {
 		if err := t.write(out, &r); err != nil {
 			return n, err
 		}
 	}
-	if all := t.ring.dropped.Load(); all != *told {
-		r = Record{Kind: Dropped, Time: time.Now().UnixNano(), Count: bounded(all - *told)}
+	if all := t.ring.lost(); all != *told {
+		r = all.since(*told).record(Dropped)
 		*told = all
 		err = t.write(out, &r)
 	}
@@ -170,15 +169,13 @@ func (t *Tracer) drain(out *bufio.Writer, told *uint64) (n int, err error) {
 }
 
 // finish writes what is left, and the end.
-func (t *Tracer) finish(out *bufio.Writer, told *uint64) error {
+func (t *Tracer) finish(out *bufio.Writer, told *Lost) error {
 	if _, err := t.drain(out, told); err != nil {
 		return err
 	}
-	r := Record{Kind: End, Time: time.Now().UnixNano(), Count: bounded(*told)}
+	r := told.record(End)
 	if err := t.write(out, &r); err != nil {
 		return err
 	}
 	return out.Flush()
 }
-
-func bounded(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }

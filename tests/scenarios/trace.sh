@@ -67,6 +67,7 @@ little_room() {
 	fio --name=c --filename="$dev" --direct=1 --ioengine=libaio --iodepth=32 --rw=randread --bs=4k --size=8M --io_size=64M >/dev/null
 	finish
 	[ "$(zqublkd trace --json --from little.trace | tail -1 | jq .count)" -gt 0 ] || die "nothing was dropped"
+	equal "what was dropped" "$(zqublkd trace --json --from little.trace | tail -1 | jq '.count == .lost.request')" true
 	refused 3 'lacks events' zqublkd replay little.trace "$dev"
 	pass "a ring that is too small says what it dropped"
 }
