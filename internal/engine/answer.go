@@ -111,6 +111,7 @@ func (q *Queue) report(s *slot) {
 	if t := q.disk.tracer.Load(); t != nil {
 		q.trace(t, s, 0)
 	}
+	q.answers = append(q.answers, s.tag)
 	q.lane.Complete(s.tag, math.MaxInt32&^4095)
 	s.answered = true
 	q.counters.succeeded(s)

@@ -19,11 +19,13 @@ type counters struct {
 	unknown opCount // of operations without a row
 	metered bool    // somebody wants to know how long requests take, and where they go
 	meter   *meter  // nil: nobody ever did
+	looked  int64   // at the clock, for the first request since the last submission; 0: none has come
 }
 
 type opCount struct{ ok, failed, bytes uint64 }
 
-// meter is the part of the counters that costs a look at the clock.
+// meter is the part of the counters that costs looks at the clock: one for requests that
+// come together, and one for answers that go together.
 type meter struct {
 	latency [ublk.OpReportZones + 1]tally.Histogram // by operation
 	moved   []uint64                                // bytes, by zone
@@ -43,7 +45,22 @@ var epoch = time.Now()
 func (c *counters) began(s *slot) {
 	s.began = 0
 	if c.metered {
-		s.began = int64(time.Since(epoch))
+		if c.looked == 0 {
+			c.looked = int64(time.Since(epoch))
+		}
+		s.began = c.looked
+	}
+}
+
+// submitting notes that the answers to tags go to the kernel now.
+func (c *counters) submitting(slots []slot, tags []uint16) {
+	c.looked = 0
+	if !c.metered || len(tags) == 0 {
+		return
+	}
+	now := int64(time.Since(epoch))
+	for _, tag := range tags {
+		c.meter.took(&slots[tag], now)
 	}
 }
 
@@ -55,11 +72,8 @@ func (c *counters) succeeded(s *slot) {
 	if data {
 		n.bytes += s.desc.Bytes()
 	}
-	if c.metered {
-		c.meter.took(s)
-		if data {
-			c.meter.moved[s.op.Zone] += s.desc.Bytes()
-		}
+	if c.metered && data {
+		c.meter.moved[s.op.Zone] += s.desc.Bytes()
 	}
 }
 
@@ -67,9 +81,6 @@ func (c *counters) succeeded(s *slot) {
 // the copy of its data has failed at last.
 func (c *counters) failed(s *slot) {
 	c.of(s).failed++
-	if c.metered {
-		c.meter.took(s)
-	}
 }
 
 func (c *counters) takeBack(s *slot) {
@@ -78,9 +89,10 @@ func (c *counters) takeBack(s *slot) {
 	n.bytes -= s.desc.Bytes()
 }
 
-func (m *meter) took(s *slot) {
+// took counts how long the request of s took, once.
+func (m *meter) took(s *slot, now int64) {
 	if op := int(s.desc.Op()); s.began != 0 && op < len(m.latency) {
-		m.latency[op].Observe(int64(time.Since(epoch)) - s.began)
+		m.latency[op].Observe(now - s.began)
 		s.began = 0
 	}
 }

@@ -115,3 +115,36 @@ func TestMeteredHotPathTakesNoMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestLatencyIsCountedOnce: when its answer goes to the kernel, from when it came or, if
+// others had come with it, from when they were looked at.
+func TestLatencyIsCountedOnce(t *testing.T) {
+	c := counters{metered: true, meter: &meter{}}
+	slots := make([]slot, 3)
+	for k := range slots {
+		slots[k].desc = ublk.NewIODesc(ublk.OpWrite, 0, 0, 8)
+		c.began(&slots[k])
+		time.Sleep(time.Millisecond)
+	}
+	if slots[0].began == 0 || slots[2].began != slots[0].began {
+		t.Errorf("requests that came together: %d, %d", slots[0].began, slots[2].began)
+	}
+	h := &c.meter.latency[ublk.OpWrite]
+	for _, step := range []struct {
+		tags []uint16
+		want uint64
+	}{{nil, 0}, {[]uint16{0, 2}, 2}, {[]uint16{2}, 2}, {[]uint16{1}, 3}} {
+		if c.submitting(slots, step.tags); h.Count != step.want || time.Duration(h.Nanos) < 3*time.Millisecond*time.Duration(step.want) {
+			t.Errorf("after answers to %v: %d in %d ns", step.tags, h.Count, h.Nanos)
+		}
+	}
+	before := slots[0].began
+	if c.began(&slots[0]); slots[0].began <= before {
+		t.Error("after a submission it was not looked at the clock")
+	}
+	c.metered = false
+	c.began(&slots[0])
+	if c.submitting(slots, []uint16{0}); h.Count != 3 {
+		t.Error("measured though nobody asks")
+	}
+}

@@ -138,6 +138,7 @@ func (q *Queue) Woken(*ublk.Queue) {
 // submitting notes, right before the kernel hears of them, that answers are on
 // their way: from then on an append's address may be known.
 func (q *Queue) submitting() {
+	q.counters.submitting(q.slots, q.answers)
 	for _, tag := range q.answers {
 		q.disk.state.Commit(q.id, tag)
 	}
