@@ -14,37 +14,6 @@ import (
 	"zqublkd/zoned"
 )
 
-// command is a line of a page that a user may type.
-var command = regexp.MustCompile(`^    #? ?(?:(\S+=\S+ )*)zqublkd ([a-z][a-z-]*)`)
-
-// TestVerbsOfPages: every verb that a page shows is one, as its --help is kept.
-func TestVerbsOfPages(t *testing.T) {
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil || len(pages) < 10 {
-		t.Fatal(pages, err)
-	}
-	found := 0
-	for _, page := range append(pages, "../README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, line := range strings.Split(string(text), "\n") {
-			m := command.FindStringSubmatch(line)
-			if m == nil {
-				continue
-			}
-			found++
-			if _, err := os.Stat("../cmd/zqublkd/testdata/help/zqublkd-" + m[2] + ".txt"); err != nil {
-				t.Errorf("%s:%d: no verb %q", page, k+1, m[2])
-			}
-		}
-	}
-	if found < 40 {
-		t.Errorf("only %d commands", found)
-	}
-}
-
 // span is what a page shows as it is printed.
 var span = regexp.MustCompile("`([^`]+)`")
 
