@@ -129,6 +129,7 @@ func TestLatencyIsCountedOnce(t *testing.T) {
 	if slots[0].began == 0 || slots[2].began != slots[0].began {
 		t.Errorf("requests that came together: %d, %d", slots[0].began, slots[2].began)
 	}
+	first := slots[0].began
 	h := &c.meter.latency[ublk.OpWrite]
 	for _, step := range []struct {
 		tags []uint16
@@ -138,8 +139,7 @@ func TestLatencyIsCountedOnce(t *testing.T) {
 			t.Errorf("after answers to %v: %d in %d ns", step.tags, h.Count, h.Nanos)
 		}
 	}
-	before := slots[0].began
-	if c.began(&slots[0]); slots[0].began <= before {
+	if c.began(&slots[0]); slots[0].began <= first {
 		t.Error("after a submission it was not looked at the clock")
 	}
 	c.metered = false

@@ -7,6 +7,8 @@ import (
 	"html"
 	"io"
 	"strings"
+
+	"zqublkd/zoned"
 )
 
 // Measures of the picture, in pixels.
@@ -17,6 +19,11 @@ const (
 	svgMargin  = 10
 	svgText    = 16
 	svgMost    = 1 << 14 // cells
+	svgLegends = 2       // lines of the legend, at most
+	svgWidth   = 2*svgMargin + svgColumns*(svgCell+svgGap)
+
+	// svgLetter is how the letter in a cell looks: readable on any colour, and without.
+	svgLetter = `<style>.l{font-size:10px;text-anchor:middle;paint-order:stroke;stroke:white;stroke-width:2px}</style>`
 )
 
 // SVG draws the map as a picture with the given title.
@@ -24,11 +31,11 @@ func (m *Map) SVG(w io.Writer, title string) error {
 	per := max((len(m.zones)+svgMost-1)/svgMost, 1)
 	cells := m.cells(per)
 	rows := (len(cells) + svgColumns - 1) / svgColumns
-	width := 2*svgMargin + svgColumns*(svgCell+svgGap)
 	top := svgMargin + 2*svgText
-	height := top + rows*(svgCell+svgGap) + svgMargin + 3*svgText
+	height := top + rows*(svgCell+svgGap) + svgMargin + (svgLegends+2)*svgText
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">`+"\n", width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">%s`+"\n",
+		svgWidth, height, svgLetter)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/>`+"\n"+`<text x="%d" y="%d" font-weight="bold">%s</text>`+"\n",
 		svgMargin, svgMargin+svgText, html.EscapeString(title))
 	for i, c := range cells {
@@ -55,7 +62,15 @@ func (m *Map) svgCell(b *strings.Builder, c cell, first, x, y int) {
 	if bar > 0 {
 		fmt.Fprintf(b, `<rect x="%d" y="%.1f" width="%d" height="%.1f" fill="%s"/>`, x, float64(y+svgCell)-bar, svgCell, bar, l.rgb)
 	}
+	svgLetterAt(b, c.condition, x, y)
 	b.WriteString("</g>\n")
+}
+
+// svgLetterAt writes the letter of a condition into the cell at x, y; an empty zone is seen without.
+func svgLetterAt(b *strings.Builder, c zoned.Condition, x, y int) {
+	if c != zoned.Empty {
+		fmt.Fprintf(b, `<text class="l" x="%d" y="%d">%c</text>`, x+svgCell/2, y+svgCell-4, lookOf(c).letter)
+	}
 }
 
 func (m *Map) svgLegend(b *strings.Builder, y int) {
@@ -66,9 +81,15 @@ func (m *Map) svgLegend(b *strings.Builder, y int) {
 			continue
 		}
 		text := fmt.Sprintf("%s: %d", words(c), each[c])
-		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/><text x="%d" y="%d">%s</text>`+"\n",
+		width := svgCell + 20 + 7*len(text)
+		if x+width > svgWidth {
+			x, y = svgMargin, y+svgText+2
+		}
+		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/><text x="%d" y="%d">%s</text>`,
 			x, y-svgCell+3, svgCell, svgCell, lookOf(c).rgb, x+svgCell+4, y, text)
-		x += svgCell + 20 + 7*len(text)
+		svgLetterAt(b, c, x, y-svgCell+3)
+		b.WriteByte('\n')
+		x += width
 	}
 	fmt.Fprintf(b, `<text x="%d" y="%d">open %s, active %s</text>`+"\n", svgMargin, y+svgText+4,
 		ofLimit(open, m.limits.MaxOpen), ofLimit(active, m.limits.MaxActive))
