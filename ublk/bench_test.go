@@ -28,10 +28,10 @@ func newTreadmill(t testing.TB, depth int) *treadmill {
 	return &treadmill{m, depth}
 }
 
-func (t *treadmill) FD() int                                 { return -1 }
-func (t *treadmill) Descs(int) []byte                        { return t.descs.Bytes() }
-func (t *treadmill) Command(s *uring.SQE, _ ublk.TagCommand) { s.Nop() }
-func (t *treadmill) info() ublk.DevInfo                      { return ublk.DevInfo{Queues: 1, Depth: uint16(t.depth)} }
+func (t *treadmill) FD() int                             { return -1 }
+func (t *treadmill) Descs(int) []byte                    { return t.descs.Bytes() }
+func (t *treadmill) Command(*uring.SQE, ublk.TagCommand) {}
+func (t *treadmill) info() ublk.DevInfo                  { return ublk.DevInfo{Queues: 1, Depth: uint16(t.depth)} }
 func (t *treadmill) serve(h ublk.Handler) error {
 	return ublk.NewShamDevice(t.info(), t).Serve(0, ublk.QueueOptions{}, h, nil)
 }
@@ -51,7 +51,7 @@ func (w *walker) Request(q *ublk.Queue, tag uint16) {
 		w.mallocs[1] = mallocs()
 		q.Quit()
 	}
-	q.SQE(tag, 1).Nop()
+	q.SQE(tag, 1)
 	q.LinkNext()
 	q.CompleteOK(tag)
 }

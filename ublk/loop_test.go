@@ -104,7 +104,7 @@ func TestBrokenChainIsAnsweredOnce(t *testing.T) {
 	var steps []uint8
 	h := &scripted{
 		request: func(q *ublk.Queue, tag uint16, r ublk.IODesc) {
-			q.SQE(tag, 1).Nop()
+			q.SQE(tag, 1)
 			q.LinkNext()
 			q.ReadFile(tag, 2, -1, buf, 0) // no such file
 			q.LinkNext()

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"zqublkd/ublk"
-	"zqublkd/uring"
 )
 
 // TestMisuse has handlers break each rule: the request gets EIO, once, and the next one is served.
@@ -24,15 +26,15 @@ func TestMisuse(t *testing.T) {
 	}{
 		"answers twice":             {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.CompleteOK(tag); q.CompleteOK(tag) }, 0},
 		"short success":             {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.Complete(tag, 512) }, syscall.EIO},
-		"answers in flight":         {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 1).Nop(); q.CompleteOK(tag) }, syscall.EIO},
+		"answers in flight":         {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 1); q.CompleteOK(tag) }, syscall.EIO},
 		"links nothing":             {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.LinkNext() }, syscall.EIO},
 		"links an answer":           {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.CompleteOK(tag); q.LinkNext() }, 0},
-		"links twice":               {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 1).Nop(); q.LinkNext(); q.LinkNext() }, syscall.EIO},
+		"links twice":               {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 1); q.LinkNext(); q.LinkNext() }, syscall.EIO},
 		"append answer":             {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.CompleteAppend(tag, 4096, 0) }, syscall.EIO},
-		"SQE after the answer":      {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.CompleteOK(tag); q.SQE(tag, 1).Nop() }, 0},
-		"SQE of another tag":        {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag^1, 1).Nop() }, syscall.EIO},
-		"link left open":            {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 9).Nop(); q.LinkNext() }, 0},
-		"link left open by a panic": {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 9).Nop(); q.LinkNext(); panic(0) }, syscall.EIO},
+		"SQE after the answer":      {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.CompleteOK(tag); q.SQE(tag, 1) }, 0},
+		"SQE of another tag":        {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag^1, 1) }, syscall.EIO},
+		"link left open":            {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 9); q.LinkNext() }, 0},
+		"link left open by a panic": {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.SQE(tag, 9); q.LinkNext(); panic(0) }, syscall.EIO},
 		"nil dereference":           {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { var p *ublk.Params; p.MaxSectors++ }, syscall.EIO},
 		"tag out of range":          {func(q *ublk.Queue, tag uint16, r ublk.IODesc) { q.Desc(60000) }, syscall.EIO},
 		"chain too long": {func(q *ublk.Queue, tag uint16, r ublk.IODesc) {
@@ -80,19 +82,22 @@ func TestMisuse(t *testing.T) {
 // TestPanicWaitsForWhatIsInFlight: EIO must not be answered while the kernel still uses the
 // request's buffers.
 func TestPanicWaitsForWhatIsInFlight(t *testing.T) {
-	m, err := uring.NewMem(4096)
+	buf := buffer(t, 4096)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // can be read once it is written to
 	must(t, err)
-	defer m.Free()
-	ts := uring.TimespecAt(m, 0)
-	ts.Set(100 * time.Millisecond)
+	defer unix.Close(fd)
+	var ended atomic.Bool
 	h := &scripted{request: func(q *ublk.Queue, tag uint16, r ublk.IODesc) {
-		q.SQE(tag, 1).Timeout(ts, 0)
+		q.SQE(tag, 1).Read(fd, buf[:8], 0)
+		time.AfterFunc(100*time.Millisecond, func() {
+			ended.Store(true)
+			unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		})
 		panic("after queueing")
 	}}
 	r := serve(t, 1, 2, h)
-	begin := time.Now()
-	if a := r.Do(0, read(0, 8), make([]byte, 4096)); a.Errno() != syscall.EIO || time.Since(begin) < 100*time.Millisecond {
-		t.Errorf("answer %+v after %v", a, time.Since(begin))
+	if a := r.Do(0, read(0, 8), make([]byte, 4096)); a.Errno() != syscall.EIO || !ended.Load() {
+		t.Errorf("answer %+v, what was in flight has ended: %v", a, ended.Load())
 	}
 	r.end(t)
 	if r.drops.Load() != 1 || len(r.panics) != 1 {

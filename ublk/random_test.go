@@ -55,13 +55,13 @@ func (h *anyWay) Request(q *ublk.Queue, tag uint16) {
 		q.CompleteOK(tag)
 	case waySteps:
 		h.left[q.ID()][tag] = 3
-		q.SQE(tag, waySteps).Nop()
+		q.SQE(tag, waySteps)
 	case wayPair:
 		h.left[q.ID()][tag] = 2
 		for range 2 {
 			q.CopyToRequest(tag, wayPair, 0, buf)
 			q.LinkNext()
-			q.SQE(tag, wayPair).Nop()
+			q.SQE(tag, wayPair)
 		}
 	case wayWorker, wayPanicWoken:
 		go h.deliver(q, tag)
@@ -75,7 +75,7 @@ func (h *anyWay) Request(q *ublk.Queue, tag uint16) {
 		q.LinkNext()
 		panic("busy")
 	case wayPanicDone:
-		q.SQE(tag, wayPanicDone).Nop()
+		q.SQE(tag, wayPanicDone)
 		q.CopyToRequest(tag, wayPanicDone, 0, buf)
 	}
 }

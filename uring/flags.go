@@ -44,7 +44,6 @@ type SQEFlags uint8
 const (
 	FixedFile      SQEFlags = 1 << 0 // FD is an index of the registered files
 	IOLink         SQEFlags = 1 << 2 // the next SQE starts when this one succeeded in full
-	Async          SQEFlags = 1 << 4
 	CQESkipSuccess SQEFlags = 1 << 6 // no CQE if it succeeds; if it fails its linked followers post none either
 )
 
@@ -53,6 +52,3 @@ const (
 	offSQRing = 0
 	offSQEs   = 0x10000000
 )
-
-// Bits the kernel sets in the submission ring's flags word.
-const sqCQOverflow = 1 << 1

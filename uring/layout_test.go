@@ -15,7 +15,7 @@ func TestLayout(t *testing.T) {
 	var p params
 	for name, c := range map[string][2]uintptr{
 		"sqe":                    {unsafe.Sizeof(s), 64},
-		"sqe.ioprio":             {unsafe.Offsetof(s.IOPrio), 2},
+		"sqe.ioprio":             {unsafe.Offsetof(s.ioPrio), 2},
 		"sqe.fd":                 {unsafe.Offsetof(s.FD), 4},
 		"sqe.off":                {unsafe.Offsetof(s.Off), 8},
 		"sqe.addr":               {unsafe.Offsetof(s.Addr), 16},
@@ -23,8 +23,8 @@ func TestLayout(t *testing.T) {
 		"sqe.rw_flags":           {unsafe.Offsetof(s.OpFlags), 28},
 		"sqe.user_data":          {unsafe.Offsetof(s.UserData), 32},
 		"sqe.buf_index":          {unsafe.Offsetof(s.BufIndex), 40},
-		"sqe.personality":        {unsafe.Offsetof(s.Personality), 42},
-		"sqe.file_index":         {unsafe.Offsetof(s.FileIndex), 44},
+		"sqe.personality":        {unsafe.Offsetof(s.personality), 42},
+		"sqe.file_index":         {unsafe.Offsetof(s.fileIndex), 44},
 		"sqe.cmd":                {unsafe.Offsetof(s.Addr3), CmdOffset},
 		"cqe":                    {unsafe.Sizeof(CQE{}), 16},
 		"params":                 {unsafe.Sizeof(p), 120},
@@ -55,7 +55,6 @@ func TestGoldenSQEs(t *testing.T) {
 		fill func(*SQE)
 		want string // first 48 bytes in hex, a space every 8
 	}{
-		"nop":      {func(s *SQE) { s.Nop() }, "00000000ffffffff 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000"},
 		"read":     {func(s *SQE) { s.Read(3, nil, 0x1122) }, "1600000003000000 2211000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000"},
 		"write":    {func(s *SQE) { s.Write(3, nil, 0x1122) }, "1700000003000000 2211000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000"},
 		"fixed":    {func(s *SQE) { s.WriteFixed(3, nil, 1, 7) }, "0500000003000000 0100000000000000 0000000000000000 0000000000000000 0000000000000000 0700000000000000"},

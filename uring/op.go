@@ -7,11 +7,9 @@ type Op uint8
 
 // Operation codes used here, include/uapi/linux/io_uring.h.
 const (
-	OpNop         Op = 0
 	OpFsync       Op = 3
 	OpReadFixed   Op = 4
 	OpWriteFixed  Op = 5
-	OpTimeout     Op = 11
 	OpAsyncCancel Op = 14
 	OpRead        Op = 22
 	OpWrite       Op = 23
@@ -21,6 +19,5 @@ const (
 
 // Flags of single operations.
 const (
-	fsyncDatasync     = 1 << 0 // IORING_FSYNC_DATASYNC
-	timeoutSuccessful = 1 << 5 // IORING_TIMEOUT_ETIME_SUCCESS
+	fsyncDatasync = 1 << 0 // IORING_FSYNC_DATASYNC
 )

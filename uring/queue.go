@@ -8,7 +8,7 @@ import (
 )
 
 // Next is a zeroed SQE at the end of the submission queue, or nil if the queue is full: enter, then
-// ask again.
+// ask again. Left as it is, it is an IORING_OP_NOP, which completes with 0.
 func (r *Ring) Next() *SQE {
 	q := &r.sq
 	if q.tail-atomic.LoadUint32(q.head) >= q.entries {

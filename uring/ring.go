@@ -5,7 +5,6 @@ package uring
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +38,6 @@ type Ring struct {
 // counters wrap.
 type sqRing struct {
 	head, shared *uint32 // kernel's head and the published tail
-	flags        *uint32
 	entries      uint32
 	mask         uint32
 	stride       uintptr // bytes from one SQE to the next
@@ -50,9 +48,7 @@ type sqRing struct {
 // cqRing is our end of the completion queue.
 type cqRing struct {
 	head, tail *uint32
-	overflow   *uint32
 	mask       uint32
-	entries    uint32
 	base       unsafe.Pointer
 }
 
@@ -121,12 +117,12 @@ func mapRing(fd int, off int64, n int) ([]byte, error) {
 // point sets the queues' pointers into the mappings.
 func (r *Ring) point(p *params) {
 	word := func(off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.rings[off])) }
-	r.sq.head, r.sq.shared, r.sq.flags = word(p.sq.head), word(p.sq.tail), word(p.sq.flags)
+	r.sq.head, r.sq.shared = word(p.sq.head), word(p.sq.tail)
 	r.sq.entries, r.sq.mask = p.sqEntries, *word(p.sq.mask)
 	r.sq.base = unsafe.Pointer(&r.sqes[0])
 	r.sq.tail = *r.sq.shared
-	r.cq.head, r.cq.tail, r.cq.overflow = word(p.cq.head), word(p.cq.tail), word(p.cq.overflow)
-	r.cq.entries, r.cq.mask = p.cqEntries, *word(p.cq.mask)
+	r.cq.head, r.cq.tail = word(p.cq.head), word(p.cq.tail)
+	r.cq.mask = *word(p.cq.mask)
 	r.cq.base = unsafe.Pointer(&r.rings[p.cq.cqes])
 	if r.setup&SetupNoSQArray == 0 {
 		r.identity(p.sq.array)
@@ -143,14 +139,6 @@ func (r *Ring) identity(off uint32) {
 
 // FD is the ring's descriptor, for Message.
 func (r *Ring) FD() int { return r.fd }
-
-// Overflow counts the completions the kernel had no room for and had to drop; anything but 0 is
-// fatal for the ring.
-func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cq.overflow) }
-
-// Backlogged says that completions wait in the kernel because the queue is full; the next enter
-// brings them.
-func (r *Ring) Backlogged() bool { return atomic.LoadUint32(r.sq.flags)&sqCQOverflow != 0 }
 
 // Close unmaps the ring and closes its descriptor; whatever was in flight is cancelled by the
 // kernel, in its own time. The ring must not be used any more. A second call does nothing.

@@ -23,7 +23,7 @@ const (
 type SQE struct {
 	Opcode      Op
 	Flags       SQEFlags
-	IOPrio      uint16
+	ioPrio      uint16
 	FD          int32
 	Off         uint64 // file offset in bytes; for a command its first four bytes are cmd_op
 	Addr        uint64 // address of the buffer
@@ -31,8 +31,8 @@ type SQE struct {
 	OpFlags     uint32 // flags of the operation: rw_flags, fsync_flags, cancel_flags ..
 	UserData    uint64 // comes back in the CQE
 	BufIndex    uint16
-	Personality uint16
-	FileIndex   int32
+	personality uint16
+	fileIndex   int32
 	Addr3       uint64 // CmdOffset: a command's payload begins here
 	_           uint64
 }
@@ -46,9 +46,6 @@ func (s *SQE) rw(op Op, fd int, buf []byte, off uint64) {
 	s.Opcode, s.FD, s.Off = op, int32(fd), off
 	s.Addr, s.Len = Address(buf), uint32(len(buf))
 }
-
-// Nop makes s complete with 0.
-func (s *SQE) Nop() { s.Opcode, s.FD = OpNop, -1 }
 
 // Read makes s a pread of len(buf) bytes at offset off (bytes). The result is the count of bytes or
 // -errno.
@@ -84,13 +81,6 @@ func (s *SQE) WriteRegistered(fd int, index uint16, at uint64, n uint32, off uin
 
 // Datasync makes s an fdatasync of fd. The kernel runs it on a worker thread.
 func (s *SQE) Datasync(fd int) { s.Opcode, s.FD, s.OpFlags = OpFsync, int32(fd), fsyncDatasync }
-
-// Timeout makes s complete with -ETIME after ts, or with 0 after count other completions (0: none
-// counts). ts must stay in place until the completion.
-func (s *SQE) Timeout(ts *Timespec, count uint64) {
-	s.Opcode, s.FD, s.Off, s.Len = OpTimeout, -1, count, 1
-	s.Addr = uint64(uintptr(unsafe.Pointer(ts)))
-}
 
 // Cancel makes s cancel the request submitted with userData. The result is 0, -ENOENT (not there
 // any more) or -EALREADY (running on a worker, which has been signalled).
