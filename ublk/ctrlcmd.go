@@ -71,16 +71,6 @@ func (c *Control) SetParams(id uint32, p *Params) error {
 	return c.do(cmdSetParams, ctrlCmd{devID: id, queue: noQueue}, b[:], c.timeout.quick)
 }
 
-// GetParams reads the disk's description back.
-func (c *Control) GetParams(id uint32) (*Params, error) {
-	b := make([]byte, ParamsBytes)
-	binary.NativeEndian.PutUint32(b, ParamsBytes)
-	if err := c.do(cmdGetParams, ctrlCmd{devID: id, queue: noQueue}, b, c.timeout.quick); err != nil {
-		return nil, err
-	}
-	return DecodeParams(b)
-}
-
 // StartDevice makes the disk appear. It returns when all queues have fetched all tags and the
 // kernel has read the zone report, so the queues must be served meanwhile. pid is the process that
 // opened the char device.
@@ -114,12 +104,6 @@ func (c *Control) StartRecovery(id uint32) error {
 // Zones are not reported anew.
 func (c *Control) EndRecovery(id uint32, pid int) error {
 	return c.simple(cmdEndUserRecovery, id, uint64(pid), c.timeout.start)
-}
-
-// Quiesce takes a device with FeatureQuiesce from its running server, which gets ENODEV on every
-// tag. EBUSY means that no tag of some queue became idle within wait. Linux 6.16.
-func (c *Control) Quiesce(id uint32, wait time.Duration) error {
-	return c.simple(cmdQuiesceDev, id, uint64(max(wait.Milliseconds(), 1)), c.timeout.stop+wait)
 }
 
 // DeviceInfo reads a device's state. IsNoDevice tells whether an error means that it doesn't exist.

@@ -64,9 +64,6 @@ func openError(info DevInfo, err error) error {
 	return fmt.Errorf("open %s: %w", info.CharPath(), err)
 }
 
-// Info is the device as it was given to OpenDevice.
-func (d *Device) Info() DevInfo { return d.info }
-
 // Close closes the char device. All queues must be closed before: the kernel keeps the device while
 // one of them is mapped.
 func (d *Device) Close() error {

@@ -35,17 +35,16 @@ func FuzzParams(f *testing.F) {
 		f.Add(b[:40])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := DecodeParams(b)
+		p, err := decodeParams(b)
 		if err != nil {
 			return
 		}
-		p.Devt = nil
 		_ = p.Zones()
 		if p.Validate() != nil {
 			return
 		}
 		again := p.Encode()
-		p2, err := DecodeParams(again[:])
+		p2, err := decodeParams(again[:])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,10 +61,10 @@ func FuzzIODesc(f *testing.F) {
 	f.Add(make([]byte, IODescBytes), int32(0))
 	f.Add([]byte{13, 32, 0, 0, 8, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, int32(4096))
 	f.Fuzz(func(t *testing.T, b []byte, res int32) {
-		d, err := DecodeIODesc(b)
-		if err != nil {
+		if len(b) < IODescBytes {
 			return
 		}
+		d := descOf(b)
 		_, _, _ = d.String(), d.Bytes(), d.Offset()
 		if NewIODesc(d.Op(), d.Flags(), d.StartSector(), d.Sectors()).String() != d.String() {
 			t.Errorf("%s isn't rebuilt from its parts", d)

@@ -17,27 +17,13 @@ type IODesc struct {
 	opFlags uint32
 	nr      uint32
 	start   uint64
-	addr    uint64
+	addr    uint64 // of a buffer, in modes that have one; 0 with user copy
 }
-
-// FlushSector is the start sector the driver puts into a FLUSH.
-const FlushSector = ^uint64(0)
 
 // NewIODesc makes a descriptor, for tests and simulated requests. n counts sectors, or zones for
 // REPORT_ZONES.
 func NewIODesc(op Op, flags OpFlags, start uint64, n uint32) IODesc {
 	return IODesc{opFlags: uint32(op) | uint32(flags)&^0xff, nr: n, start: start}
-}
-
-// DecodeIODesc reads a descriptor from its 24 bytes.
-func DecodeIODesc(b []byte) (IODesc, error) {
-	if len(b) < IODescBytes {
-		return IODesc{}, fmt.Errorf("request descriptor: %d bytes, need %d", len(b), IODescBytes)
-	}
-	return IODesc{
-		opFlags: binary.NativeEndian.Uint32(b), nr: binary.NativeEndian.Uint32(b[4:]),
-		start: binary.NativeEndian.Uint64(b[8:]), addr: binary.NativeEndian.Uint64(b[16:]),
-	}, nil
 }
 
 // Encode writes the descriptor's 24 bytes into b.
@@ -78,9 +64,6 @@ func (d IODesc) Bytes() uint64 {
 	}
 	return uint64(d.nr) * SectorBytes
 }
-
-// Addr is the fourth word: a buffer address in modes that have one, 0 with user copy.
-func (d IODesc) Addr() uint64 { return d.addr }
 
 // String prints the request in one line, units in words.
 func (d IODesc) String() string {

@@ -4,8 +4,6 @@ package ublk
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math/bits"
 )
 
@@ -17,7 +15,6 @@ const ParamsBytes = 152
 const (
 	paramBasic    = 1 << 0
 	paramDiscard  = 1 << 1
-	paramDevt     = 1 << 2
 	paramZoned    = 1 << 3
 	paramDMAAlign = 1 << 4 // Linux 6.15
 	paramSegment  = 1 << 5 // Linux 6.15
@@ -35,7 +32,6 @@ const (
 const (
 	offBasic    = 8
 	offDiscard  = 40
-	offDevt     = 60
 	offZoned    = 76
 	offDMAAlign = 108
 	offSegment  = 120
@@ -62,7 +58,6 @@ type Params struct {
 	Zoned        *ZonedParams
 	DMAAlignment uint32         // mask, for example 511; 0: the driver's 3. Linux 6.15
 	Segment      *SegmentParams // Linux 6.15
-	Devt         *DevtParams    // only ever read
 }
 
 // DiscardParams is struct ublk_param_discard.
@@ -86,11 +81,6 @@ type SegmentParams struct {
 	BoundaryMask uint64
 	MaxBytes     uint32
 	Max          uint16
-}
-
-// DevtParams is struct ublk_param_devt: device numbers given by the kernel.
-type DevtParams struct {
-	CharMajor, CharMinor, DiskMajor, DiskMinor uint32
 }
 
 // Zones is the number of zones, 0 for a disk that isn't zoned.
@@ -130,7 +120,7 @@ func (p *Params) attrs() (a uint32) {
 	return a
 }
 
-// Encode lays the parameters out as SET_PARAMS wants them. Devt is never sent.
+// Encode lays the parameters out as SET_PARAMS wants them.
 func (p *Params) Encode() [ParamsBytes]byte {
 	var b [ParamsBytes]byte
 	e, q := binary.NativeEndian, p.defaulted()
@@ -185,72 +175,5 @@ func (p *Params) encodeOptional(b *[ParamsBytes]byte) {
 		e.PutUint64(b[offSegment:], s.BoundaryMask)
 		e.PutUint32(b[offSegment+8:], s.MaxBytes)
 		e.PutUint16(b[offSegment+12:], s.Max)
-	}
-}
-
-// errNoBasic says that a buffer of parameters holds no description of a disk.
-var errNoBasic = errors.New("ublk parameters hold no basic block: the device has none set yet")
-
-// DecodeParams reads what GET_PARAMS answered. Blocks the kernel doesn't have come out as nil or 0.
-func DecodeParams(b []byte) (*Params, error) {
-	if len(b) < offDiscard {
-		return nil, fmt.Errorf("ublk parameters: %d bytes, need at least %d", len(b), offDiscard)
-	}
-	e := binary.NativeEndian
-	types := e.Uint32(b[4:])
-	if types&paramBasic == 0 {
-		return nil, errNoBasic
-	}
-	// What the kernel says is there counts only as far as it sent it.
-	whole := make([]byte, ParamsBytes)
-	copy(whole, b[:min(len(b), int(min(e.Uint32(b), ParamsBytes)))])
-	p, err := decodeBasic(b[offBasic:])
-	if err != nil {
-		return nil, err
-	}
-	p.decodeOptional(whole, types)
-	return p, nil
-}
-
-// decodeBasic reads the basic block.
-func decodeBasic(b []byte) (*Params, error) {
-	for i, s := range b[4:8] {
-		if s > 31 {
-			return nil, fmt.Errorf("ublk parameters: block size shift %d at byte %d is beyond 31", s, offBasic+4+i)
-		}
-	}
-	e, attrs := binary.NativeEndian, binary.NativeEndian.Uint32(b)
-	p := &Params{
-		LogicalBlockBytes: 1 << b[4], PhysicalBlockBytes: 1 << b[5], IOMinBytes: 1 << b[7],
-		MaxSectors: e.Uint32(b[8:]), ChunkSectors: e.Uint32(b[12:]), DevSectors: e.Uint64(b[16:]),
-		VirtBoundaryMask: e.Uint64(b[24:]),
-		ReadOnly:         attrs&attrReadOnly != 0, Rotational: attrs&attrRotational != 0,
-		VolatileCache: attrs&attrVolatileCache != 0, FUA: attrs&attrFUA != 0,
-	}
-	if b[6] != 0 {
-		p.IOOptBytes = 1 << b[6]
-	}
-	return p, nil
-}
-
-// decodeOptional reads the blocks whose type bits are set from the whole structure.
-func (p *Params) decodeOptional(b []byte, types uint32) {
-	e := binary.NativeEndian
-	word := func(off int) uint32 { return e.Uint32(b[off:]) }
-	if types&paramDiscard != 0 {
-		p.Discard = &DiscardParams{word(offDiscard), word(offDiscard + 4), word(offDiscard + 8), word(offDiscard + 12),
-			e.Uint16(b[offDiscard+16:])}
-	}
-	if types&paramDevt != 0 {
-		p.Devt = &DevtParams{word(offDevt), word(offDevt + 4), word(offDevt + 8), word(offDevt + 12)}
-	}
-	if types&paramZoned != 0 {
-		p.Zoned = &ZonedParams{word(offZoned), word(offZoned + 4), word(offZoned + 8)}
-	}
-	if types&paramDMAAlign != 0 {
-		p.DMAAlignment = word(offDMAAlign)
-	}
-	if types&paramSegment != 0 {
-		p.Segment = &SegmentParams{e.Uint64(b[offSegment:]), word(offSegment + 8), e.Uint16(b[offSegment+12:])}
 	}
 }

@@ -47,7 +47,7 @@ func TestParamsBytes(t *testing.T) {
 func TestParamsRoundTrip(t *testing.T) {
 	for name, p := range map[string]*Params{"zoned": goodZoned(), "plain": goodPlain()} {
 		b := p.Encode()
-		got, err := DecodeParams(b[:])
+		got, err := decodeParams(b[:])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestParamsRoundTrip(t *testing.T) {
 func TestParamsOfOlderKernel(t *testing.T) {
 	b := goodPlain().Encode()
 	binary.NativeEndian.PutUint32(b[:], 112)
-	got, err := DecodeParams(b[:])
+	got, err := decodeParams(b[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestParamsRefusedBytes(t *testing.T) {
 		"shift 32": func(b []byte) []byte { b[offBasic+5] = 32; return b },
 	} {
 		b := append([]byte(nil), good[:]...)
-		if p, err := DecodeParams(change(b)); err == nil {
+		if p, err := decodeParams(change(b)); err == nil {
 			t.Errorf("%s: decoded %+v", name, p)
 		}
 	}
@@ -116,7 +116,6 @@ func TestValidate(t *testing.T) {
 		"max_sectors half a block":   {goodZoned, func(p *Params) { p.MaxSectors = 1020 }, "MaxSectors"},
 		"chunk half a block":         {goodZoned, func(p *Params) { p.Zoned = nil; p.ChunkSectors = 4 }, "ChunkSectors"},
 		"FUA alone":                  {goodPlain, func(p *Params) { p.FUA = true }, "FUA"},
-		"device numbers":             {goodPlain, func(p *Params) { p.Devt = &DevtParams{} }, "Devt"},
 		"discard granularity 0":      {goodPlain, func(p *Params) { p.Discard.GranularityBytes = 0 }, "Discard.GranularityBytes"},
 		"two discard segments":       {goodPlain, func(p *Params) { p.Discard.MaxDiscardSegments = 2 }, "Discard.MaxDiscardSegments"},
 		"discard on zoned":           {goodZoned, func(p *Params) { p.Discard = &DiscardParams{0, 4096, 8, 0, 1} }, "Discard.MaxDiscardSectors"},

@@ -9,11 +9,8 @@ import (
 	"zqublkd/uring"
 )
 
-// MaxChain is the largest number of SQEs linked with LinkNext, the answer included.
-const MaxChain = chainRoom
-
 // chainRoom is kept free in the submission queue when a chain begins: a chain split over two
-// submissions is none.
+// submissions is none. LinkNext says it to handlers.
 const chainRoom = 16
 
 // SQE is a new submission for tag whose completion is handed to Handler.Done with step. The caller
@@ -41,7 +38,7 @@ func (q *Queue) next(tag uint16) *uring.SQE {
 	}
 	s := q.ring.Next()
 	if s == nil {
-		panic(misuse("a chain longer than MaxChain, or a ring that takes no submissions"))
+		panic(misuse("a chain longer than 16, or a ring that takes no submissions"))
 	}
 	if q.chain == none {
 		q.tags[tag].flying++
@@ -65,7 +62,8 @@ func (q *Queue) reserve() {
 // LinkNext makes the next SQE of the same tag, or its answer, wait for the last one queued to
 // succeed in full. The chain then completes once: Done gets its last step, or the first that failed
 // (the rest are not run). A chain that ends in an answer completes by the next request, or by Done
-// of the step that failed; then the tag has to be answered again.
+// of the step that failed; then the tag has to be answered again. A chain has at most 16 SQEs, the
+// answer included.
 func (q *Queue) LinkNext() {
 	if q.last == nil || q.chain != none {
 		panic(misuse("LinkNext without an SQE just queued"))
@@ -142,7 +140,9 @@ func (q *Queue) Complete(tag uint16, res int32) {
 // CompleteOK answers success in full, for anything but a ZONE_APPEND.
 func (q *Queue) CompleteOK(tag uint16) { q.Complete(tag, int32(q.desc(tag).Bytes())) }
 
-// Fail answers an error. See ClientErrno for what the client gets to see.
+// Fail answers an error. The client sees it if the block layer has a status for it (EIO, EINVAL,
+// ENOSPC, EOPNOTSUPP, ETIMEDOUT; of zones ETOOMANYREFS: too many are open, EOVERFLOW: too many are
+// active), else EIO. EAGAIN and EBUSY are no plea to try again: the client gets them as errors.
 func (q *Queue) Fail(tag uint16, e syscall.Errno) { q.commit(tag, -int32(e), 0) }
 
 // CompleteAppend answers a ZONE_APPEND whose data went to sector (512 bytes, absolute), or fails it

@@ -49,13 +49,6 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// QueueAttr reads an attribute of the disk's queue directory in sysfs, such as "zoned" or
-// "nr_zones", without white space around it.
-func QueueAttr(id uint32, name string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(SysPath(id), "queue", name))
-	return strings.TrimSpace(string(b)), err
-}
-
 // schedulerHolds is how many looks in a row must find the scheduler in force before SetScheduler
 // believes it.
 const schedulerHolds = 5

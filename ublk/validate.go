@@ -104,9 +104,6 @@ func checkAttrs(p *Params) *ParamError {
 	if p.FUA && !p.VolatileCache {
 		return broken("FUA", "the kernel ignores it without VolatileCache: set both or none")
 	}
-	if p.Devt != nil {
-		return broken("Devt", "device numbers are given by the kernel: leave it nil")
-	}
 	return nil
 }
 

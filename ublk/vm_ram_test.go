@@ -157,7 +157,7 @@ func (d *ramDisk) write(q *Queue, tag uint16, r IODesc) {
 			at = z.WP
 		}
 		if at != z.WP || z.Cond == CondFull || at+uint64(r.Sectors()) > z.Start+z.Capacity {
-			q.Fail(tag, ErrnoIO)
+			q.Fail(tag, syscall.EIO)
 			return
 		}
 		if z.Cond == CondEmpty || z.Cond == CondClosed {

@@ -4,8 +4,7 @@ package server
 
 import (
 	"context"
-	"os"
-	"strconv"
+	"slices"
 
 	"zqublkd/ublk"
 )
@@ -47,8 +46,8 @@ func openKernel() (driver, error) {
 }
 
 func (kernelDriver) Knows(id uint32) bool {
-	_, err := os.Stat("/sys/class/ublk-char/ublkc" + strconv.FormatUint(uint64(id), 10))
-	return err == nil
+	ids, err := ublk.ListDevices()
+	return err == nil && slices.Contains(ids, id)
 }
 
 func (kernelDriver) OpenDevice(i ublk.DevInfo) (*ublk.Device, error) { return ublk.OpenDevice(i) }
