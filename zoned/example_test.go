@@ -10,6 +10,22 @@ import (
 	"zqublkd/zoned"
 )
 
+// What a zone's condition says of a request, without a device.
+func ExampleLookup() {
+	for _, c := range []zoned.Condition{zoned.Empty, zoned.Full, zoned.NotWP} {
+		t, _ := zoned.Lookup(zoned.OpAppend, c)
+		if t.Refused != 0 {
+			fmt.Printf("append to a zone that is %v: refused, %v\n", c, t.Refused)
+			continue
+		}
+		fmt.Printf("append to a zone that is %v: %v\n", c, t.Next)
+	}
+	// Output:
+	// append to a zone that is empty: implicit-open
+	// append to a zone that is full: refused, zone is full
+	// append to a zone that is not-write-pointer: refused, conventional zone
+}
+
 // Four zones of 1 MiB, the first one conventional, of which one may be open.
 func Example() {
 	g := zoned.Geometry{Size: 4 << 20, ZoneSize: 1 << 20, ZoneCapacity: 1 << 20, Conventional: 1}

@@ -2,10 +2,7 @@
 
 package zoned
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Operation is what a request, or the device itself, does to a zone.
 type Operation uint8
@@ -109,42 +106,4 @@ func Lookup(op Operation, c Condition) (Transition, bool) {
 	}
 	t, ok := table[op][c]
 	return t, ok
-}
-
-// Table prints the state machine as a Markdown table, one row for each
-// operation and condition, with the resources the step takes and frees.
-func Table() string {
-	var b strings.Builder
-	b.WriteString("| operation | condition | new condition | takes | frees | refused because |\n|---|---|---|---|---|---|\n")
-	for op := Operation(0); op < numOperations; op++ {
-		for _, c := range Conditions {
-			t, ok := table[op][c]
-			if !ok {
-				continue
-			}
-			if t.Refused != 0 {
-				fmt.Fprintf(&b, "| %s | %s | unchanged | | | %s |\n", op, c, t.Refused)
-				continue
-			}
-			next, frees := t.Next.String(), slots(t.Next, c)
-			if t.EmptyNext != t.Next {
-				next += fmt.Sprintf(" (%s when nothing is written)", t.EmptyNext)
-				frees += fmt.Sprintf(" (%s)", slots(t.EmptyNext, c))
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | |\n", op, c, next, slots(c, t.Next), frees)
-		}
-	}
-	return b.String()
-}
-
-// slots names the resources that b has and a has not.
-func slots(a, b Condition) string {
-	var s []string
-	if b.Open() && !a.Open() {
-		s = append(s, "open")
-	}
-	if b.Active() && !a.Active() {
-		s = append(s, "active")
-	}
-	return strings.Join(s, ", ")
 }
