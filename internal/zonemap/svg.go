@@ -66,7 +66,8 @@ func (m *Map) svgCell(b *strings.Builder, c cell, first, x, y int) {
 	b.WriteString("</g>\n")
 }
 
-// svgLetterAt writes the letter of a condition into the cell at x, y; an empty zone is seen without.
+// svgLetterAt writes the letter of a condition into the cell at x, y; empty zones are seen
+// without.
 func svgLetterAt(b *strings.Builder, c zoned.Condition, x, y int) {
 	if c != zoned.Empty {
 		fmt.Fprintf(b, `<text class="l" x="%d" y="%d">%c</text>`, x+svgCell/2, y+svgCell-4, lookOf(c).letter)
