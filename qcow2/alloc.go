@@ -5,6 +5,8 @@ package qcow2
 import (
 	"errors"
 	"fmt"
+
+	"zqublkd/qcow2/format"
 )
 
 // run is a range of clusters of the file.
@@ -57,7 +59,7 @@ func (r *refcounts) take(want, hint uint64) (run, error) {
 // the image stays marked dirty for it.
 func (r *refcounts) occupy(x run) error {
 	off, n := x.first<<r.geo.ClusterBits, x.n<<r.geo.ClusterBits
-	if err := r.image.regions.check(regionData, off, n); err != nil {
+	if err := r.image.regions.check(format.KindData, off, n); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
 	if err := r.image.file.fresh(off, n); err != nil {

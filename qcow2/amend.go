@@ -163,7 +163,7 @@ func (a *amender) place() error {
 		return err
 	}
 	a.table = x
-	return i.regions.add(regionZoneTable, x.first<<i.geo.ClusterBits, x.n<<i.geo.ClusterBits)
+	return i.regions.add(format.KindZoneTable, x.first<<i.geo.ClusterBits, x.n<<i.geo.ClusterBits)
 }
 
 // fill writes the new table. It is durable, with the refcounts of its clusters,
@@ -181,7 +181,7 @@ func (a *amender) fill() error {
 	}
 	codec := format.EntryCodec{Layout: a.to, Info: info, Order: a.to.ByteOrder()}
 	err = codec.EncodeSlots(slots, func(b []byte, at uint64) error {
-		return i.writeMeta(regionZoneTable, b, at)
+		return i.writeMeta(format.KindZoneTable, b, at)
 	})
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func TestC34_AmendLooksFirst(t *testing.T) {
 		},
 		"copied flag": func(i *Image) error {
 			e := format.L1Entry(i.l1[0].entry.Load())
-			return i.writeMeta(regionL1, binary.BigEndian.AppendUint64(nil, uint64(e)^format.CopiedFlag), i.header.L1TableOffset)
+			return i.writeMeta(format.KindL1, binary.BigEndian.AppendUint64(nil, uint64(e)^format.CopiedFlag), i.header.L1TableOffset)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

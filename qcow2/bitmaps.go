@@ -19,7 +19,7 @@ func (i *Image) markBitmaps() (bool, error) {
 	count := binary.BigEndian.Uint32(found[0])
 	n, at := binary.BigEndian.Uint64(found[0][8:]), binary.BigEndian.Uint64(found[0][16:])
 	if count > format.MaxBitmaps || n > format.MaxBitmapDir || i.geo.InCluster(at) != 0 ||
-		i.regions.add(regionBitmaps, at, n) != nil {
+		i.regions.add(format.KindBitmaps, at, n) != nil {
 		return false, nil
 	}
 	dir := make([]byte, n)
@@ -32,7 +32,7 @@ func (i *Image) markBitmaps() (bool, error) {
 			return false, nil
 		}
 		flags := binary.BigEndian.Uint32(dir[format.BitmapFlags:]) | format.BitmapInUse
-		if err := i.writeMeta(regionBitmaps, binary.BigEndian.AppendUint32(nil, flags),
+		if err := i.writeMeta(format.KindBitmaps, binary.BigEndian.AppendUint32(nil, flags),
 			at+format.BitmapFlags); err != nil {
 			return false, err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"zqublkd/internal/storage/storagetest"
+	"zqublkd/qcow2/format"
 	"zqublkd/qcow2/qcow2test"
 )
 
@@ -136,7 +137,7 @@ func watch(i *Image, done *atomic.Bool, seed uint64) error {
 				return err
 			}
 		case Data, Shared:
-			if x.Host == 0 || x.Host+1 > i.file.length.Load() || i.regions.at(x.Host) != regionData {
+			if x.Host == 0 || x.Host+1 > i.file.length.Load() || i.regions.at(x.Host) != format.KindData {
 				return fmt.Errorf("lookup of %d gives host byte %d", off, x.Host)
 			}
 		case Outside, Corrupt, Compressed:

@@ -63,7 +63,7 @@ func (i *Image) WriteCounters(zone uint32, c format.ZoneCounters) error {
 	if err := i.mayWrite(); err != nil {
 		return err
 	}
-	return i.writeMeta(regionCounters, c.Encode(zone), i.counterTable()+uint64(zone)*format.CounterBytes)
+	return i.writeMeta(format.KindCounters, c.Encode(zone), i.counterTable()+uint64(zone)*format.CounterBytes)
 }
 
 // judgeTable stops writing to an image whose table counts as free, wholly or in part:

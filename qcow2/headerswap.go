@@ -36,7 +36,7 @@ func (i *Image) replaceExtensions(next []format.Extension) error {
 		return err
 	}
 	if behind == 0 {
-		err := i.writeMeta(regionHeader, list[:min(uint64(len(list)), headerSector-start)], start)
+		err := i.writeMeta(format.KindHeader, list[:min(uint64(len(list)), headerSector-start)], start)
 		if err == nil {
 			err = i.datasync()
 		}
@@ -51,7 +51,7 @@ func (i *Image) replaceExtensions(next []format.Extension) error {
 	}{{list, behind}, {void, start}, {list[format.ExtensionHeader:], start + format.ExtensionHeader},
 		{list[:format.ExtensionHeader], start},
 		{make([]byte, len(list)), behind}} {
-		if err := i.writeMeta(regionHeader, step.b, step.at); err != nil {
+		if err := i.writeMeta(format.KindHeader, step.b, step.at); err != nil {
 			return err
 		}
 		if err := i.datasync(); err != nil {
@@ -88,7 +88,7 @@ func (i *Image) SetBacking(name, kind string) error {
 		return err
 	}
 	if name != "" {
-		if err := i.writeMeta(regionHeader, []byte(name), at); err != nil {
+		if err := i.writeMeta(format.KindHeader, []byte(name), at); err != nil {
 			return err
 		}
 		if err := i.datasync(); err != nil {
@@ -102,7 +102,7 @@ func (i *Image) SetBacking(name, kind string) error {
 	binary.BigEndian.PutUint64(sector[8:], at)
 	binary.BigEndian.PutUint32(sector[16:], uint32(len(name)))
 	copy(sector[start:], list)
-	if err := i.writeMeta(regionHeader, sector, 0); err != nil {
+	if err := i.writeMeta(format.KindHeader, sector, 0); err != nil {
 		return err
 	}
 	if err := i.datasync(); err != nil {

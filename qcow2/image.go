@@ -233,13 +233,13 @@ func (i *Image) mayHoldData(off, n uint64) error {
 	if i.geo.External {
 		return nil
 	}
-	return i.regions.check(regionData, off, n)
+	return i.regions.check(format.KindData, off, n)
 }
 
 // writeMeta writes metadata after checking that it lands on its own kind. That
 // there is no room for it leaves the file as it was; after any other error
 // nobody knows what it holds.
-func (i *Image) writeMeta(kind regionKind, b []byte, off uint64) error {
+func (i *Image) writeMeta(kind format.ClusterKind, b []byte, off uint64) error {
 	if err := i.regions.check(kind, off, uint64(len(b))); err != nil {
 		return i.corrupted(err)
 	}

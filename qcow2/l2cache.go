@@ -207,7 +207,7 @@ func (i *Image) sound(m mapping, cluster, end uint64) bool {
 		return e.Offset() == cluster<<i.geo.ClusterBits
 	}
 	return i.geo.InCluster(e.Offset()) == 0 && e.Offset() < end &&
-		i.regions.kinds[e.Offset()>>i.geo.ClusterBits] == regionData
+		i.regions.kind(e.Offset()>>i.geo.ClusterBits) == format.KindData
 }
 
 // mapping is the L2 entry of a cluster, loaded if need be.

@@ -36,12 +36,12 @@ func (i *Image) mark(set, clear format.IncompatibleFeatures) error {
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(bits))
 	// Not by writeMeta, which marks the image when it meets damage.
-	if err := i.regions.check(regionHeader, format.IncompatibleField, uint64(len(word))); err != nil {
+	if err := i.regions.check(format.KindHeader, format.IncompatibleField, uint64(len(word))); err != nil {
 		return i.fail(err)
 	}
 	if err := i.file.write(word, format.IncompatibleField); err != nil {
 		if !noRoom(err) {
-			err = i.fail(fmt.Errorf("writing the %v: %w", regionHeader, err))
+			err = i.fail(fmt.Errorf("writing the %v: %w", format.KindHeader, err))
 		}
 		return err
 	}

@@ -46,13 +46,13 @@ func (i *Image) growToCluster() error {
 // metadata stops writing.
 func (i *Image) enterRegions() {
 	h := i.header
-	i.enter(regionHeader, 0, i.geo.ClusterSize())
-	i.enter(regionL1, h.L1TableOffset, uint64(h.L1Size)*8)
+	i.enter(format.KindHeader, 0, i.geo.ClusterSize())
+	i.enter(format.KindL1, h.L1TableOffset, uint64(h.L1Size)*8)
 	if i.zones != nil {
-		i.enter(regionZoneTable, i.zones.TableOffset, i.zones.TableSize())
+		i.enter(format.KindZoneTable, i.zones.TableOffset, i.zones.TableSize())
 	}
 	if i.HasCounters() {
-		i.enter(regionCounters, i.counterTable(), uint64(i.zones.Zones)*format.CounterBytes)
+		i.enter(format.KindCounters, i.counterTable(), uint64(i.zones.Zones)*format.CounterBytes)
 	}
 	for k := range i.l1 {
 		e := format.L1Entry(i.l1[k].entry.Load())
@@ -63,13 +63,13 @@ func (i *Image) enterRegions() {
 			i.refuse(UseWrite, err)
 			return
 		}
-		i.enter(regionL2, e.Offset(), i.geo.ClusterSize())
+		i.enter(format.KindL2, e.Offset(), i.geo.ClusterSize())
 	}
 	i.enterRefcounts()
 	i.refuse(UseWrite, i.enterSnapshots())
 }
 
-func (i *Image) enter(kind regionKind, off, n uint64) {
+func (i *Image) enter(kind format.ClusterKind, off, n uint64) {
 	i.refuse(UseWrite, i.regions.add(kind, off, n))
 }
 
@@ -80,14 +80,14 @@ func (i *Image) enterRefcounts() {
 		i.refuse(UseWrite, err)
 		return
 	}
-	i.enter(regionRefTable, i.header.RefcountTableOffset, uint64(len(table))*8)
+	i.enter(format.KindRefTable, i.header.RefcountTableOffset, uint64(len(table))*8)
 	for k, e := range table {
 		if err := i.checkRefTableEntry(uint64(k), e); err != nil {
 			i.refuse(UseWrite, err)
 			return
 		}
 		if e != 0 {
-			i.enter(regionRefBlock, e.Offset(), i.geo.ClusterSize())
+			i.enter(format.KindRefBlock, e.Offset(), i.geo.ClusterSize())
 		}
 	}
 	i.refs = newRefcounts(i, table)
@@ -158,7 +158,7 @@ func (i *Image) clearAutoclear() error {
 		return i.datasync()
 	}
 	word := binary.BigEndian.AppendUint64(nil, uint64(i.header.Autoclear))
-	if err := i.writeMeta(regionHeader, word, format.AutoclearField); err != nil {
+	if err := i.writeMeta(format.KindHeader, word, format.AutoclearField); err != nil {
 		return err
 	}
 	return i.datasync()

@@ -118,11 +118,11 @@ func TestSenselessEntriesAreNotFollowed(t *testing.T) {
 // Every write says what it is meant for, and one that would land on anything
 // else does not happen.
 func TestWritesAreChecked(t *testing.T) {
-	for kind := regionData; kind <= regionZoneTable; kind++ {
+	for kind := format.KindHeader; kind <= format.KindData; kind <<= 1 {
 		_, i := overlapImage(t)
 		targets := metadataOf(i)
 		targets["header"] = 0
-		targets["data"] = i.Lookup(0, 1).Host
+		targets["guest data"] = i.Lookup(0, 1).Host
 		for name, off := range targets {
 			m, i := overlapImage(t)
 			before := m.Bytes()

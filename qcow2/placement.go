@@ -91,7 +91,7 @@ func (p *placement) takeTable(index, old uint64) error {
 		return fmt.Errorf("taking space for an L2 table: %w", err)
 	}
 	t := newTable{index, x.first << i.geo.ClusterBits, old}
-	if err := i.regions.add(regionL2, t.at, i.geo.ClusterSize()); err != nil {
+	if err := i.regions.add(format.KindL2, t.at, i.geo.ClusterSize()); err != nil {
 		return i.corrupted(err)
 	}
 	p.tables = append(p.tables, t)
@@ -102,7 +102,7 @@ func (p *placement) takeTable(index, old uint64) error {
 	if err := i.file.read(raw, old); err != nil {
 		return err
 	}
-	return i.writeMeta(regionL2, raw, t.at)
+	return i.writeMeta(format.KindL2, raw, t.at)
 }
 
 // takeClusters takes host clusters for all changes that need one, in runs as

@@ -157,7 +157,7 @@ func (i *Image) writeEntries(at uint64, group []change) error {
 			n++
 		}
 		index := group[0].cluster & (i.geo.L2Entries() - 1)
-		if err := i.writeMeta(regionL2, b, at+index*uint64(words)*8); err != nil {
+		if err := i.writeMeta(format.KindL2, b, at+index*uint64(words)*8); err != nil {
 			return err
 		}
 		group = group[n:]
@@ -184,7 +184,7 @@ func (i *Image) zeroMapping(ch *change) mapping {
 // linkTable writes the L1 entry of a new L2 table.
 func (i *Image) linkTable(index, at uint64) error {
 	b := binary.BigEndian.AppendUint64(nil, uint64(format.NewL1Entry(at)))
-	return i.writeMeta(regionL1, b, i.header.L1TableOffset+index*8)
+	return i.writeMeta(format.KindL1, b, i.header.L1TableOffset+index*8)
 }
 
 // retire hands over what the group's old entries referred to and its new ones

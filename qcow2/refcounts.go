@@ -146,7 +146,7 @@ func (r *refcounts) adjustBlock(b, index, n uint64, change func(uint64) uint64) 
 	for k := index; k < index+n; k++ {
 		block.Set(k, change(block.Get(k)))
 	}
-	err = r.image.writeMeta(regionRefBlock, block.Data[from:to], at)
+	err = r.image.writeMeta(format.KindRefBlock, block.Data[from:to], at)
 	if err != nil {
 		delete(r.blocks, b) // the file decides what it holds now
 	}

@@ -57,7 +57,7 @@ func (r *refcounts) missingFrom(b uint64) uint64 {
 // free.
 func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 	off, size := first<<r.geo.ClusterBits, n<<r.geo.ClusterBits
-	if err := r.occupyRegion(regionRefBlock, off, size); err != nil {
+	if err := r.occupyRegion(format.KindRefBlock, off, size); err != nil {
 		return err
 	}
 	raw := format.RefcountBlock{Order: r.geo.RefOrder, Data: make([]byte, size)}
@@ -65,7 +65,7 @@ func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 	for c := used.first; c < used.end(); c++ {
 		raw.Set(c-base, 1)
 	}
-	if err := r.image.writeMeta(regionRefBlock, raw.Data, off); err != nil {
+	if err := r.image.writeMeta(format.KindRefBlock, raw.Data, off); err != nil {
 		r.image.regions.remove(off, size)
 		return err
 	}
@@ -73,8 +73,8 @@ func (r *refcounts) placeBlocks(b, n uint64, used run, first uint64) error {
 }
 
 // occupyRegion enters new metadata at the tail into the region map.
-func (r *refcounts) occupyRegion(kind regionKind, off, size uint64) error {
-	if err := r.image.regions.check(regionData, off, size); err != nil {
+func (r *refcounts) occupyRegion(kind format.ClusterKind, off, size uint64) error {
+	if err := r.image.regions.check(format.KindData, off, size); err != nil {
 		return r.image.corrupted(fmt.Errorf("refcount 0 for metadata: %w", err))
 	}
 	return r.image.corrupted(r.image.regions.add(kind, off, size))
@@ -88,7 +88,7 @@ func (r *refcounts) linkBlocks(b, n uint64, used run) error {
 		words = binary.BigEndian.AppendUint64(words, (used.first+k)<<r.geo.ClusterBits)
 	}
 	at := r.image.header.RefcountTableOffset + b*8
-	if err := r.image.writeMeta(regionRefTable, words, at); err != nil {
+	if err := r.image.writeMeta(format.KindRefTable, words, at); err != nil {
 		return r.image.fail(err) // which blocks are linked now is unknown
 	}
 	for k := range n {
@@ -137,14 +137,14 @@ func (r *refcounts) plan(b uint64) (tableClusters, blocks uint64) {
 // placeTable writes a table to the clusters from first on and makes it durable.
 func (r *refcounts) placeTable(table []format.RefcountTableEntry, first uint64) error {
 	off, size := first<<r.geo.ClusterBits, uint64(len(table))*8
-	if err := r.occupyRegion(regionRefTable, off, size); err != nil {
+	if err := r.occupyRegion(format.KindRefTable, off, size); err != nil {
 		return err
 	}
 	raw := make([]byte, 0, size)
 	for _, e := range table {
 		raw = binary.BigEndian.AppendUint64(raw, uint64(e))
 	}
-	err := r.image.writeMeta(regionRefTable, raw, off)
+	err := r.image.writeMeta(format.KindRefTable, raw, off)
 	if err == nil {
 		err = r.image.datasync()
 	}
@@ -161,7 +161,7 @@ func (r *refcounts) switchTable(table []format.RefcountTableEntry, used run) err
 	clusters := r.geo.Clusters(uint64(len(table)) * 8)
 	field := binary.BigEndian.AppendUint64(nil, used.first<<r.geo.ClusterBits)
 	field = binary.BigEndian.AppendUint32(field, uint32(clusters))
-	if err := r.image.writeMeta(regionHeader, field, format.RefTableField); err != nil {
+	if err := r.image.writeMeta(format.KindHeader, field, format.RefTableField); err != nil {
 		return r.image.fail(err) // which table is in force now is unknown
 	}
 	old := run{h.RefcountTableOffset >> r.geo.ClusterBits, uint64(h.RefcountTableClusters)}

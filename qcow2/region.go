@@ -9,37 +9,16 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// regionKind is what a metadata cluster of the file holds.
-type regionKind uint8
-
-const (
-	regionData regionKind = iota // not metadata
-	regionHeader
-	regionL1
-	regionL2
-	regionRefTable
-	regionRefBlock
-	regionZoneTable
-	regionCounters
-	regionSnapshots
-	regionBitmaps
-)
-
-var regionNames = [...]string{"data", "header", "L1 table", "L2 table", "refcount table", "refcount block",
-	"zone table", "counter table", "snapshots", "bitmaps"}
-
-func (k regionKind) String() string { return regionNames[k] }
-
 // regionMap knows every metadata cluster in use, by cluster number. Its size
 // follows the number of such clusters, so the bytes of the file bound it.
 type regionMap struct {
 	mu          sync.RWMutex
 	clusterBits uint
-	kinds       map[uint64]regionKind
+	kinds       map[uint64]format.ClusterKind
 }
 
 func newRegionMap(clusterBits uint) *regionMap {
-	return &regionMap{clusterBits: clusterBits, kinds: make(map[uint64]regionKind)}
+	return &regionMap{clusterBits: clusterBits, kinds: make(map[uint64]format.ClusterKind)}
 }
 
 func (r *regionMap) span(off, n uint64) (first, last uint64) {
@@ -47,7 +26,7 @@ func (r *regionMap) span(off, n uint64) (first, last uint64) {
 }
 
 // add claims the clusters of [off,off+n); an error says what is there already.
-func (r *regionMap) add(kind regionKind, off, n uint64) error {
+func (r *regionMap) add(kind format.ClusterKind, off, n uint64) error {
 	if n == 0 {
 		return nil
 	}
@@ -55,7 +34,7 @@ func (r *regionMap) add(kind regionKind, off, n uint64) error {
 	defer r.mu.Unlock()
 	first, last := r.span(off, n)
 	for c := first; c <= last; c++ {
-		if old := r.kinds[c]; old != regionData {
+		if old := r.kind(c); old != format.KindData {
 			return format.Corrupt(kind.String(), c<<r.clusterBits, "overlaps the %v", old)
 		}
 		r.kinds[c] = kind
@@ -65,7 +44,7 @@ func (r *regionMap) add(kind regionKind, off, n uint64) error {
 
 // share claims clusters as add does, but lets those be that are of the kind
 // already: snapshots have tables in common.
-func (r *regionMap) share(kind regionKind, off, n uint64) error {
+func (r *regionMap) share(kind format.ClusterKind, off, n uint64) error {
 	first, last := r.span(off, n)
 	for c := first; n > 0 && c <= last; c++ {
 		if r.at(c<<r.clusterBits) == kind {
@@ -90,7 +69,7 @@ func (r *regionMap) remove(off, n uint64) {
 
 // check reports whether all of [off,off+n) is of one kind: the last barrier
 // before a write.
-func (r *regionMap) check(kind regionKind, off, n uint64) error {
+func (r *regionMap) check(kind format.ClusterKind, off, n uint64) error {
 	if n == 0 {
 		return nil
 	}
@@ -98,7 +77,7 @@ func (r *regionMap) check(kind regionKind, off, n uint64) error {
 	defer r.mu.RUnlock()
 	first, last := r.span(off, n)
 	for c := first; c <= last; c++ {
-		if found := r.kinds[c]; found != kind {
+		if found := r.kind(c); found != kind {
 			return fmt.Errorf("write of %v refused: %w", kind,
 				format.Corrupt("cluster", c<<r.clusterBits, "holds %v", found))
 		}
@@ -107,8 +86,16 @@ func (r *regionMap) check(kind regionKind, off, n uint64) error {
 }
 
 // at is what the cluster at byte offset off holds.
-func (r *regionMap) at(off uint64) regionKind {
+func (r *regionMap) at(off uint64) format.ClusterKind {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.kinds[off>>r.clusterBits]
+	return r.kind(off >> r.clusterBits)
+}
+
+// kind is what a cluster holds: data, unless it is known to be metadata. The caller holds mu.
+func (r *regionMap) kind(cluster uint64) format.ClusterKind {
+	if k, ok := r.kinds[cluster]; ok {
+		return k
+	}
+	return format.KindData
 }

@@ -121,14 +121,14 @@ func (i *Image) enterSnapshots() error {
 	if err != nil {
 		return err
 	}
-	return i.regions.add(regionSnapshots, i.header.SnapshotsOffset, length)
+	return i.regions.add(format.KindSnapshots, i.header.SnapshotsOffset, length)
 }
 
 func (i *Image) enterSnapshot(s format.Snapshot) error {
 	if i.geo.InCluster(s.L1Offset) != 0 {
 		return format.Corrupt("snapshot's L1 table", s.L1Offset, "does not start on a cluster")
 	}
-	if err := i.regions.add(regionSnapshots, s.L1Offset, uint64(s.L1Size)*8); err != nil {
+	if err := i.regions.add(format.KindSnapshots, s.L1Offset, uint64(s.L1Size)*8); err != nil {
 		return err
 	}
 	return i.enterL1(s.L1Offset, s.L1Size)
@@ -151,7 +151,7 @@ func (i *Image) enterL1(off uint64, entries uint32) error {
 			if err := i.checkTableOffset(off, e); err != nil {
 				return err
 			}
-			if err := i.regions.share(regionL2, e.Offset(), i.geo.ClusterSize()); err != nil {
+			if err := i.regions.share(format.KindL2, e.Offset(), i.geo.ClusterSize()); err != nil {
 				return err
 			}
 		}

@@ -77,6 +77,6 @@ func (i *Image) astray(slots []format.ZoneSlot, before func(zone uint32) uint64)
 
 func (i *Image) storeSlots(slots []format.ZoneSlot) error {
 	return i.table.EncodeSlots(slots, func(b []byte, at uint64) error {
-		return i.writeMeta(regionZoneTable, b, at)
+		return i.writeMeta(format.KindZoneTable, b, at)
 	})
 }

@@ -41,7 +41,7 @@ func (c *checker) checkBitmapDirectory(count uint32, off, n uint64) error {
 		c.damage(off, "the bitmap directory has %d entries in %d bytes, which is too much", count, n)
 		return nil
 	}
-	if !c.countAligned(kindOther, off, n, 1, "bitmap directory") {
+	if !c.countAligned(format.KindBitmaps, off, n, 1, "bitmap directory") {
 		return nil
 	}
 	dir := make([]byte, n)
@@ -101,21 +101,21 @@ func (c *checker) checkBitmap(e format.BitmapEntry) error {
 		c.damage(e.At, "the bitmap %q has a table of %d entries at %#x; 1 to %d are allowed, and not at 0", e.Name, e.Entries, off, format.MaxBitmapTable/8)
 		return nil
 	}
-	if !c.spend(uint64(e.Entries)) || !c.countAligned(kindOther, off, n, 1, "bitmap table") || c.hole(off, n) {
+	if !c.spend(uint64(e.Entries)) || !c.countAligned(format.KindBitmaps, off, n, 1, "bitmap table") || c.hole(off, n) {
 		return nil
 	}
 	raw := make([]byte, n)
 	if err := c.read(raw, off); err != nil {
 		return err
 	}
-	for at := off; len(raw) > 0 && !c.uses.full; raw, at = raw[8:], at+8 {
+	for at := off; len(raw) > 0 && !c.counted.full; raw, at = raw[8:], at+8 {
 		word := binary.BigEndian.Uint64(raw)
 		data := word & format.OffsetMask
 		if word&format.BitmapEntryUnused != 0 || data != 0 && word&format.BitmapAllOnes != 0 {
 			c.corruption(at, "the entry at %#x of the table of bitmap %q has reserved bits set: %#x", at, e.Name, word)
 		}
 		if data != 0 {
-			c.countAligned(kindOther, data, c.g.ClusterSize(), 1, "bitmap data")
+			c.countAligned(format.KindBitmaps, data, c.g.ClusterSize(), 1, "bitmap data")
 		}
 	}
 	return nil

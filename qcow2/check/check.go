@@ -112,7 +112,7 @@ type checker struct {
 	g       format.Geometry
 	size    uint64 // bytes of the file
 	report  *Report
-	uses    refCounts
+	counted refCounts
 	refs    refcountTable
 	tables  l2Tables
 	fix     fixes
@@ -155,7 +155,7 @@ const (
 // examine does one walk. The checker is returned with an error too.
 func examine(f storage.File, o Options, fix fixes, before *checker) (*checker, error) {
 	c := &checker{f: f, o: o, fix: fix, before: before, report: &Report{max: o.MaxFindings}, dangling: math.MaxUint64}
-	c.uses = newRefCounts(o.Memory)
+	c.counted = newRefCounts(o.Memory)
 	c.tables.max = int(o.Memory / l2RefBytes)
 	if err := c.open(); err != nil {
 		return c, err
@@ -164,8 +164,8 @@ func examine(f storage.File, o Options, fix fixes, before *checker) (*checker, e
 		if err := step(); err != nil {
 			return c, fmt.Errorf("%w: %w", ErrCheck, err)
 		}
-		c.uses.settle()
-		if c.uses.full || c.tables.full {
+		c.counted.settle()
+		if c.counted.full || c.tables.full {
 			return c, fmt.Errorf("%w: counting references takes more than %d bytes of memory; allow more", ErrCheck, o.Memory)
 		}
 		if c.tableWords > c.o.Tables {

@@ -2,7 +2,11 @@
 
 package check
 
-import "io"
+import (
+	"io"
+
+	"zqublkd/qcow2/format"
+)
 
 // read fills p from the file; what lies behind its end reads as zeros, as the
 // last cluster may be cut short.
@@ -33,7 +37,7 @@ func (c *checker) inFile(off, n uint64) bool {
 }
 
 // count counts references to the clusters of a range.
-func (c *checker) count(u refKind, off, n, times uint64, what string) bool {
+func (c *checker) count(u format.ClusterKind, off, n, times uint64, what string) bool {
 	if !c.inFile(off, n) {
 		c.dangling = min(c.dangling, max(off, c.size))
 		c.damage(off, "%s at %#x (%d bytes) lies past the end of the file", what, off, n)
@@ -43,12 +47,12 @@ func (c *checker) count(u refKind, off, n, times uint64, what string) bool {
 		return true
 	}
 	first := off >> c.g.ClusterBits
-	c.uses.add(first, (off+n-1)>>c.g.ClusterBits-first+1, u, times)
+	c.counted.add(first, (off+n-1)>>c.g.ClusterBits-first+1, u, times)
 	return true
 }
 
 // countAligned is count for what has to start on a cluster.
-func (c *checker) countAligned(u refKind, off, n, times uint64, what string) bool {
+func (c *checker) countAligned(u format.ClusterKind, off, n, times uint64, what string) bool {
 	if c.g.InCluster(off) != 0 {
 		c.damage(off, "%s at %#x does not start on a cluster", what, off)
 		return false
@@ -59,7 +63,7 @@ func (c *checker) countAligned(u refKind, off, n, times uint64, what string) boo
 // misused tells if any cluster of a range serves as two things.
 func (c *checker) misused(off, n uint64) bool {
 	for i := off >> c.g.ClusterBits; i <= (off+n-1)>>c.g.ClusterBits; i++ {
-		if c.uses.get(i).misused() {
+		if c.counted.get(i).misused() {
 			return true
 		}
 	}

@@ -7,51 +7,62 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"zqublkd/qcow2/format"
 )
 
-// refCount is what was found out about one cluster of the file: bits 0-23 the
-// references, bits 24-31 the uses.
+// refCount is what was found out about one cluster of the file: bits 0-20 the
+// references, bits 21-31 what it serves as.
 type refCount uint32
 
 const (
-	tallyUsesAt          = 24
-	tallyMax    refCount = 1<<tallyUsesAt - 1 // references saturate here
+	kindsAt                = 32 - format.ClusterKindBits
+	maxReferences refCount = 1<<kindsAt - 1 // references saturate here
 )
 
-func newRefCount(u refKind, times uint64) refCount {
-	return refCount(min(times, uint64(tallyMax))) | refCount(u)<<tallyUsesAt
+const (
+	// kindReferring are those that hold references to other clusters.
+	kindReferring = format.KindHeader | format.KindL1 | format.KindL2 | format.KindSnapshots | format.KindBitmaps |
+		format.KindEncryption
+
+	// kindShared are those that may rightly be referenced more than once.
+	kindShared = format.KindL2 | format.KindData
+)
+
+func newRefCount(u format.ClusterKind, times uint64) refCount {
+	return refCount(min(times, uint64(maxReferences))) | refCount(u)<<kindsAt
 }
 
-func (t refCount) references() uint64 { return uint64(t & tallyMax) }
-func (t refCount) uses() refKind      { return refKind(t >> tallyUsesAt) }
-func (t refCount) saturated() bool    { return t&tallyMax == tallyMax }
+func (t refCount) references() uint64        { return uint64(t & maxReferences) }
+func (t refCount) kinds() format.ClusterKind { return format.ClusterKind(t >> kindsAt) }
+func (t refCount) saturated() bool           { return t&maxReferences == maxReferences }
 
 // misused tells if the cluster serves as two things that can't share it.
 func (t refCount) misused() bool {
-	return bits.OnesCount8(uint8(t.uses())) > 1 || t.uses()&^kindShared != 0 && t.references() > 1
+	return bits.OnesCount16(uint16(t.kinds())) > 1 || t.kinds()&^kindShared != 0 && t.references() > 1
 }
 
-// asWhat continues a sentence with the uses, if there are any.
+// asWhat continues a sentence with what the cluster serves as, if anything.
 func (t refCount) asWhat() string {
-	if t.uses() == 0 {
+	if t.kinds() == 0 {
 		return ""
 	}
-	return ": " + t.uses().String()
+	return ": " + t.kinds().String()
 }
 
-// plus is what two tallies of one cluster come to.
+// plus is what two counts of one cluster come to.
 func (t refCount) plus(more refCount) refCount {
-	return newRefCount(t.uses()|more.uses(), t.references()+more.references())
+	return newRefCount(t.kinds()|more.kinds(), t.references()+more.references())
 }
 
 // refCountRun is clusters in a row that have the same refCount.
 type refCountRun struct {
 	first uint64
 	n     uint32
-	tally refCount
+	count refCount
 }
 
-const tallyRunBytes = 16
+const runBytes = 16
 
 func (r refCountRun) end() uint64 { return r.first + uint64(r.n) }
 
@@ -65,7 +76,7 @@ func (r *refCountRun) cut(n uint64) refCountRun {
 
 // appendRefCount adds a run behind all others of a list.
 func appendRefCount(list []refCountRun, r refCountRun) []refCountRun {
-	if k := len(list) - 1; k >= 0 && list[k].end() == r.first && list[k].tally == r.tally &&
+	if k := len(list) - 1; k >= 0 && list[k].end() == r.first && list[k].count == r.count &&
 		list[k].n <= math.MaxUint32-r.n {
 		list[k].n += r.n
 		return list
@@ -78,7 +89,7 @@ func appendRefCount(list []refCountRun, r refCountRun) []refCountRun {
 // are. A damaged one takes a run for each reference at most, so what is
 // stored in the file bounds the memory, and not how long it claims to be. What
 // is found is noted first and sorted in when it has become much. Once the
-// allowance is used up tallies are full and forget what they are told.
+// allowance is used up counts are full and forget what they are told.
 type refCounts struct {
 	runs  []refCountRun
 	noted []refCountRun // in any order
@@ -88,16 +99,16 @@ type refCounts struct {
 }
 
 const (
-	// tallyWork is how many bytes a run may take while runs are sorted in.
-	tallyWork = 3 * tallyRunBytes
+	// sortingBytes is how many bytes a run may take while runs are sorted in.
+	sortingBytes = 3 * runBytes
 
 	leastNoted = 1 << 12 // runs
 )
 
-func newRefCounts(memory int64) refCounts { return refCounts{most: int(memory / tallyWork)} }
+func newRefCounts(memory int64) refCounts { return refCounts{most: int(memory / sortingBytes)} }
 
 // add counts references to n clusters from first on.
-func (t *refCounts) add(first, n uint64, u refKind, times uint64) {
+func (t *refCounts) add(first, n uint64, u format.ClusterKind, times uint64) {
 	for n > 0 && !t.full {
 		step := min(n, math.MaxUint32)
 		t.note(refCountRun{first, uint32(step), newRefCount(u, times)})
@@ -159,7 +170,7 @@ func united(a, b []refCountRun) []refCountRun {
 			sum = appendRefCount(sum, x.cut(y.first-x.first))
 		default:
 			both := x.cut(uint64(y.n))
-			both.tally = both.tally.plus(y.cut(uint64(both.n)).tally)
+			both.count = both.count.plus(y.cut(uint64(both.n)).count)
 			sum = appendRefCount(sum, both)
 		}
 	}
@@ -178,7 +189,7 @@ func (t *refCounts) lies(cluster uint64, k int) bool {
 	return (k == len(t.runs) || cluster < t.runs[k].end()) && (k == 0 || t.runs[k-1].end() <= cluster)
 }
 
-// get is the tally of a cluster. Asked in order, it takes no search.
+// get is the count of a cluster. Asked in order, it takes no search.
 func (t *refCounts) get(cluster uint64) refCount {
 	t.settle()
 	if next := t.at + 1; !t.lies(cluster, t.at) {
@@ -187,7 +198,7 @@ func (t *refCounts) get(cluster uint64) refCount {
 		}
 	}
 	if t.at < len(t.runs) && t.runs[t.at].first <= cluster {
-		return t.runs[t.at].tally
+		return t.runs[t.at].count
 	}
 	return 0
 }
@@ -202,7 +213,7 @@ func (t *refCounts) eachIn(from, to uint64, visit func(cluster uint64, found ref
 	t.settle()
 	for _, r := range t.runs[t.from(from):] {
 		for c := max(r.first, from); c < min(r.end(), to); c++ {
-			visit(c, r.tally)
+			visit(c, r.count)
 		}
 		if r.end() >= to {
 			return

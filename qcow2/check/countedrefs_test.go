@@ -6,27 +6,29 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"zqublkd/qcow2/format"
 )
 
-func TestTally(t *testing.T) {
+func TestRefCount(t *testing.T) {
 	u := newRefCounts(1 << 20)
-	u.add(5, 1, kindL2, 1)
-	u.add(5, 1, kindData, 1<<40)
+	u.add(5, 1, format.KindL2, 1)
+	u.add(5, 1, format.KindData, 1<<40)
 	got := u.get(5)
-	if !got.saturated() || got.uses() != kindL2|kindData || !got.misused() {
+	if !got.saturated() || got.kinds() != format.KindL2|format.KindData || !got.misused() {
 		t.Errorf("%#x", got)
 	}
-	if got.uses().String() != "L2 table and guest data" {
-		t.Error(got.uses())
+	if got.kinds().String() != "L2 table and guest data" {
+		t.Error(got.kinds())
 	}
 	if u.get(1<<50) != 0 || u.get(4) != 0 {
-		t.Error("untouched clusters have tallies")
+		t.Error("untouched clusters have counts")
 	}
 }
 
 // Runs of clusters, however they overlap and in whatever order they are found,
 // come to what counting each cluster by itself does.
-func TestTalliesAreThoseOfEachCluster(t *testing.T) {
+func TestRefCountsAreThoseOfEachCluster(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const clusters = 64
 		u := newRefCounts(1 << 20)
@@ -34,7 +36,7 @@ func TestTalliesAreThoseOfEachCluster(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(rt, "claims") {
 			first := rapid.Uint64Range(0, clusters-1).Draw(rt, "first")
 			n := rapid.Uint64Range(1, min(clusters-first, 9)).Draw(rt, "n")
-			kind := refKind(1) << rapid.IntRange(0, 7).Draw(rt, "use")
+			kind := format.ClusterKind(1) << rapid.IntRange(0, format.ClusterKindBits-1).Draw(rt, "use")
 			times := rapid.Uint64Range(1, 3).Draw(rt, "times")
 			u.add(first, n, kind, times)
 			for c := first; c < first+n; c++ {

@@ -16,7 +16,7 @@ func (c *checker) checkCounters(off uint64) error {
 		return nil
 	}
 	n := uint64(c.zones.Zones) * format.CounterBytes
-	if !c.countAligned(kindZones, off, n, 1, "counter table") {
+	if !c.countAligned(format.KindCounters, off, n, 1, "counter table") {
 		return nil
 	}
 	c.report.ZoneTableClusters += c.g.Clusters(n)

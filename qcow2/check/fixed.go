@@ -10,11 +10,11 @@ import (
 
 // checkFixed claims the header and what extensions without tables point to.
 func (c *checker) checkFixed() error {
-	c.count(kindHeader, 0, c.g.ClusterSize(), 1, "header")
+	c.count(format.KindHeader, 0, c.g.ClusterSize(), 1, "header")
 	if data := c.extension(format.ExtEncryption, "encryption header", encryptionBytes); data != nil {
 		off, n := binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
 		if c.spend(n / 8) {
-			c.countAligned(kindOther, off, n, 1, "encryption header")
+			c.countAligned(format.KindEncryption, off, n, 1, "encryption header")
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ func (t *l2Tables) merge() {
 	t.refs = merged
 }
 
-func sumTimes(a, b uint32) uint32 { return uint32(min(uint64(a)+uint64(b), uint64(tallyMax))) }
+func sumTimes(a, b uint32) uint32 { return uint32(min(uint64(a)+uint64(b), uint64(maxReferences))) }
 
 // find is the table at an offset, nil if it was not collected.
 func (t *l2Tables) find(off uint64) *l2Ref {
@@ -98,12 +98,12 @@ func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint6
 		c.damage(t.off, "the %s has %d entries, at most %d are allowed", what, t.entries, format.MaxL1Bytes/8)
 		return nil
 	}
-	if !c.spend(uint64(t.entries)) || !c.countAligned(kindL1, t.off, uint64(t.entries)*8, uint64(times), what) {
+	if !c.spend(uint64(t.entries)) || !c.countAligned(format.KindL1, t.off, uint64(t.entries)*8, uint64(times), what) {
 		return nil
 	}
 	return c.readL1(t.off, t.entries, func(at uint64, e format.L1Entry) error {
 		clean := uint64(e) &^ e.Reserved()
-		if c.fix&fixEntries == 0 || uint64(e) == clean || !c.sane(e.Offset(), kindL2) {
+		if c.fix&fixEntries == 0 || uint64(e) == clean || !c.sane(e.Offset(), format.KindL2) {
 			return visit(at, e)
 		}
 		if err := c.put(at, clean); err != nil {
@@ -160,16 +160,16 @@ func (c *checker) checkL1Entry(at uint64, e format.L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))
 	}
-	if off := e.Offset(); off != 0 && c.countAligned(kindL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
+	if off := e.Offset(); off != 0 && c.countAligned(format.KindL2, off, c.g.ClusterSize(), uint64(times), "L2 table") {
 		c.tables.add(off, times)
 	}
 }
 
 // sane says whether an entry refers to a cluster that serves as nothing else, or
 // to none: then its reserved bits are all that is wrong with it.
-func (c *checker) sane(off uint64, as refKind) bool {
+func (c *checker) sane(off uint64, as format.ClusterKind) bool {
 	return off == 0 || c.g.InCluster(off) == 0 && c.inFile(off, c.g.ClusterSize()) &&
-		c.before.uses.get(off>>c.g.ClusterBits).uses() == as
+		c.before.counted.get(off>>c.g.ClusterBits).kinds() == as
 }
 
 // checkCopied compares the copied flag of an L1 or L2 entry, stored at byte

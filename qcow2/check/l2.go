@@ -15,7 +15,7 @@ func (c *checker) checkL2Tables() error {
 	table := make([]byte, c.g.ClusterSize())
 	walked := uint64(0)
 	walk := func(r *l2Ref, active bool, disk uint64) error {
-		if r == nil || r.walked || c.uses.full {
+		if r == nil || r.walked || c.counted.full {
 			return nil
 		}
 		r.walked = true
@@ -94,7 +94,7 @@ func (c *checker) cleanEntry(s *l2Slot) error {
 	}
 	off := s.entry.Offset()
 	if c.fix&fixEntries == 0 || s.entry.Compressed() || reserved == 0 || c.g.External && off != s.disk ||
-		!c.g.External && !c.sane(off, kindData) {
+		!c.g.External && !c.sane(off, format.KindData) {
 		return nil
 	}
 	s.entry &^= format.L2Entry(reserved)
@@ -149,7 +149,7 @@ func (c *checker) countData(s l2Slot) {
 	if c.g.InCluster(off) != 0 {
 		c.damage(s.at, "the L2 entry at %#x points to data at %#x, which is not the start of a cluster", s.at, off)
 	}
-	c.count(kindData, off, c.g.ClusterSize(), s.times, "data cluster")
+	c.count(format.KindData, off, c.g.ClusterSize(), s.times, "data cluster")
 }
 
 func (c *checker) checkCompressed(s l2Slot) error {
@@ -166,7 +166,7 @@ func (c *checker) checkCompressed(s l2Slot) error {
 		c.corruption(s.at, "the L2 entry at %#x is compressed, which an external data file excludes", s.at)
 		return nil
 	}
-	c.count(kindData, off, n, s.times, "compressed cluster")
+	c.count(format.KindData, off, n, s.times, "compressed cluster")
 	if !s.entry.Copied() || c.fix&countOnly != 0 {
 		return nil
 	}

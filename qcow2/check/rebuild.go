@@ -51,7 +51,7 @@ func (c *checker) rebuildRefcounts() error {
 func (n *rebuild) plan() error {
 	g := &n.c.g
 	highest := uint64(0)
-	n.c.uses.each(func(cluster uint64, found refCount) {
+	n.c.counted.each(func(cluster uint64, found refCount) {
 		n.blocks[cluster>>g.RefBlockBits] = true
 		highest = max(highest, cluster)
 	})
@@ -114,7 +114,7 @@ func (n *rebuild) fill(b format.RefcountBlock, first uint64) error {
 		return err
 	}
 	var err error
-	n.c.uses.eachIn(first, first+b.Len(), func(cluster uint64, found refCount) {
+	n.c.counted.eachIn(first, first+b.Len(), func(cluster uint64, found refCount) {
 		want := max(found.references(), b.Get(cluster-first))
 		if want > format.MaxRefcount(b.Order) {
 			err = fmt.Errorf("cluster %d has %d references, more than a refcount of %d bits holds", cluster, want, 1<<b.Order)

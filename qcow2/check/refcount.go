@@ -79,7 +79,7 @@ func (c *checker) readRefcountTable() error {
 		c.breaks(off, "the refcount table at %#x (%d bytes) lies past the end of the file", off, n)
 		return nil
 	}
-	c.count(kindRefTable, off, n, 1, "refcount table")
+	c.count(format.KindRefTable, off, n, 1, "refcount table")
 	c.refs.unread = false
 	raw := make([]byte, n)
 	if err := c.read(raw, off); err != nil {
@@ -107,7 +107,7 @@ func (c *checker) countBlock(i int, e format.RefcountTableEntry, seen map[uint64
 		c.breaks(at, "refcount block %d at %#x lies past the end of the file", i, off)
 		return false
 	}
-	c.count(kindRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
+	c.count(format.KindRefBlock, off, c.g.ClusterSize(), 1, "refcount block")
 	if seen[off] {
 		c.breaks(at, "refcount block %d at %#x also serves as another one", i, off)
 		return false
@@ -171,7 +171,7 @@ func (c *checker) eachBlock(visit func(first uint64, b format.RefcountBlock) (ch
 		if err == nil && changed {
 			_, err = c.f.WriteAt(b.Data, int64(off))
 		}
-		if err != nil || c.uses.full {
+		if err != nil || c.counted.full {
 			return err
 		}
 	}
@@ -205,7 +205,7 @@ func (c *checker) inFileFrom(first uint64) uint64 {
 func (c *checker) compareRefcounts() error {
 	var behind uint64
 	c.refs.pages = nil
-	c.uses.settle()
+	c.counted.settle()
 	err := c.eachBlock(func(first uint64, b format.RefcountBlock) (bool, error) {
 		n := c.inFileFrom(first)
 		EachCounted(b, n, func(i uint64) {
@@ -226,7 +226,7 @@ func (c *checker) compareRefcounts() error {
 
 // compareUncounted judges references to clusters without stored refcounts.
 func (c *checker) compareUncounted() {
-	c.uses.each(func(cluster uint64, found refCount) {
+	c.counted.each(func(cluster uint64, found refCount) {
 		index := cluster >> c.g.RefBlockBits
 		if c.refs.absent(index) {
 			c.refs.rebuild = true
@@ -240,7 +240,7 @@ func (c *checker) compareUncounted() {
 }
 
 func (c *checker) compare(cluster, refcount uint64) {
-	found := c.uses.get(cluster)
+	found := c.counted.get(cluster)
 	off := cluster << c.g.ClusterBits
 	if refcount != 0 || found.references() != 0 {
 		c.report.ImageEndOffset = max(c.report.ImageEndOffset, off+c.g.ClusterSize())
@@ -278,6 +278,6 @@ func (c *checker) judgeUses(found refCount) {
 	if !found.misused() {
 		return
 	}
-	c.damaged = c.damaged || found.uses()&kindReferring != 0
-	c.refs.rebuild = c.refs.rebuild || found.uses()&kindRefcounts != 0
+	c.damaged = c.damaged || found.kinds()&kindReferring != 0
+	c.refs.rebuild = c.refs.rebuild || found.kinds()&(format.KindRefTable|format.KindRefBlock) != 0
 }

@@ -104,7 +104,7 @@ func (c *checker) repairRefcounts() error {
 
 // wanted is the refcount a cluster should get, if it may get it.
 func (c *checker) wanted(cluster, refcount uint64) (uint64, bool) {
-	found := c.uses.get(cluster)
+	found := c.counted.get(cluster)
 	n := found.references()
 	switch {
 	case n == refcount || found.saturated():

@@ -37,7 +37,7 @@ func (c *checker) checkSnapshots() error {
 		}
 		off += n
 	}
-	c.countAligned(kindOther, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
+	c.countAligned(format.KindSnapshots, c.h.SnapshotsOffset, off-c.h.SnapshotsOffset, 1, "snapshot table")
 	return c.checkSnapshotL1(tables)
 }
 
@@ -53,7 +53,7 @@ func (c *checker) checkSnapshotL1(tables map[l1Ref]uint32) error {
 			c.checkL1Entry(at, e, times)
 			return nil
 		})
-		if err != nil || c.tables.full || c.uses.full {
+		if err != nil || c.tables.full || c.counted.full {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func (c *checker) checkZones() error {
 func (c *checker) checkZoneTable(layout *format.ZoneLayout, x format.ZoneExtension) error {
 	c.zones = format.NewZonedInfo(layout, x, c.h.Size)
 	off, n := c.zones.TableOffset, c.zones.TableSize()
-	if !c.countAligned(kindZones, off, n, 1, "zone table") {
+	if !c.countAligned(format.KindZoneTable, off, n, 1, "zone table") {
 		return nil
 	}
 	c.report.ZoneTableClusters = c.g.Clusters(n)
