@@ -89,6 +89,7 @@ type Device struct {
 	counts []Counts // by zone, each under its lock; nil: not kept
 
 	turns atomic.Pointer[atomic.Uint64] // nil: not counted
+	order sync.Mutex                    // while they are: see inTurn
 }
 
 // New makes a device of zones as entries say, one for each zone in their order.

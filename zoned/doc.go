@@ -43,7 +43,8 @@
 //
 // # Lock order
 //
-// Device.limits, then zone.mu, then lot.mu. Only a holder of limits may hold two
+// Device.order, which is free unless turns are counted, then Device.limits, then
+// zone.mu, then lot.mu. Only a holder of limits may hold two
 // zone locks. Taking an open or active slot needs limits; giving one back does
 // not. The lot, which all zones share, is looked into only to park requests and
 // to take them out. No lock is held across a call that waits.

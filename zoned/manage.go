@@ -9,6 +9,9 @@ func (d *Device) BeginOpen(op *Op, off uint64) (Verdict, error) {
 	if err != nil {
 		return Refused, err
 	}
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	d.limits.Lock()
 	defer d.limits.Unlock()
 	z.mu.Lock()
@@ -38,6 +41,9 @@ func (d *Device) BeginClose(op *Op, off uint64) (Verdict, error) {
 	z, err := d.locateZone(op, OpClose, off)
 	if err != nil {
 		return Refused, err
+	}
+	if d.inTurn() {
+		defer d.order.Unlock()
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -72,6 +78,9 @@ func (d *Device) beginOwned(op *Op, kind Operation, off uint64) (Verdict, error)
 	if err != nil {
 		return Refused, err
 	}
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	d.turn(op)
@@ -93,6 +102,9 @@ func (d *Device) beginOwned(op *Op, kind Operation, off uint64) (Verdict, error)
 // stay as they are. It returns op and the parked requests that can go on. A
 // reset of all zones that came back with outcome Retry may be given up by it.
 func (d *Device) EndReset(op *Op, err error) *Op {
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	var out answers
 	out.end(op, err)
 	if !op.all {
@@ -107,6 +119,9 @@ func (d *Device) EndReset(op *Op, err error) *Op {
 
 // EndFinish ends a granted finish, as EndReset.
 func (d *Device) EndFinish(op *Op, err error) *Op {
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	var out answers
 	out.end(op, err)
 	d.endOwned(op.Zone, op, err, &out)

@@ -5,12 +5,26 @@ package zoned
 import "sync/atomic"
 
 // CountTurns makes the device count, in n, the requests that it judges, and tell
-// each its number (Op.Turn): under the lock that its verdict depends on, so that
-// the order of turns is one in which the requests could have come one by one. A
-// reset or finish counts when it ends. nil: no more. Reads are not counted.
+// each its number (Op.Turn), so that the order of turns is one in which the
+// requests could have come one by one. A reset, a finish, and a write that fills
+// its zone count when they end: until then the zone has its slots. What its own
+// zone refuses while such a write is under way has an earlier turn. nil: no
+// more. Reads are not counted.
 func (d *Device) CountTurns(n *atomic.Uint64) { d.turns.Store(n) }
 
-// turn tells op its number; a lock that the verdict depends on is held.
+// inTurn makes a request, or the end of one, the only one that is judged or that
+// gives a slot back, as long as turns are counted: the verdict of one zone depends
+// on the slots of the others. It reports whether order is to be unlocked, which
+// comes before all other locks.
+func (d *Device) inTurn() bool {
+	if d.turns.Load() == nil {
+		return false
+	}
+	d.order.Lock()
+	return true
+}
+
+// turn tells op its number.
 func (d *Device) turn(op *Op) {
 	if n := d.turns.Load(); n != nil {
 		op.Turn = n.Add(1)

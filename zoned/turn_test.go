@@ -21,6 +21,15 @@ func TestTurns(t *testing.T) {
 			},
 			func(op *zoned.Op) { r.BeginWrite(op, 17, 1) }, // refused, but judged
 			func(op *zoned.Op) { r.BeginOpen(op, 16) },
+			func(op *zoned.Op) { r.BeginClose(op, 16) },
+			func(op *zoned.Op) {
+				r.BeginFinish(op, 8)
+				r.EndFinish(op, nil)
+			},
+			func(op *zoned.Op) {
+				r.BeginReset(op, 8)
+				r.EndReset(op, nil)
+			},
 			func(op *zoned.Op) { r.BeginRead(op, 0, 1) },
 		} {
 			var op zoned.Op
@@ -29,19 +38,40 @@ func TestTurns(t *testing.T) {
 		}
 		return got
 	}
-	none := []uint64{0, 0, 0, 0}
+	none := make([]uint64, 7)
 	if got := turns(); !slices.Equal(got, none) {
 		t.Errorf("nobody counts: %v", got)
 	}
 	n := new(atomic.Uint64)
 	n.Store(6)
 	r.CountTurns(n)
-	if got := turns(); !slices.Equal(got, []uint64{7, 8, 9, 0}) || n.Load() != 9 {
+	if got := turns(); !slices.Equal(got, []uint64{7, 8, 9, 10, 12, 14, 0}) || n.Load() != 14 {
 		t.Errorf("%v, counted %d", got, n.Load())
 	}
 	r.CountTurns(nil)
 	if got := turns(); !slices.Equal(got, none) {
 		t.Errorf("nobody counts any more: %v", got)
+	}
+}
+
+// A write that fills its zone counts when it ends: until then the slot is taken.
+func TestTurnOfFill(t *testing.T) {
+	r := newHoldersRig(t, 4, zoned.Limits{MaxActive: 1})
+	r.CountTurns(new(atomic.Uint64))
+	var fill, refused, granted zoned.Op
+	if v, err := r.BeginWrite(&fill, 8, 8); v != zoned.Granted {
+		t.Fatal(v, err)
+	}
+	if v, _ := r.BeginWrite(&refused, 16, 1); v != zoned.Refused {
+		t.Fatal("there was a slot")
+	}
+	r.EndWrite(&fill, nil)
+	if v, err := r.BeginWrite(&granted, 16, 1); v != zoned.Granted {
+		t.Fatal(v, err)
+	}
+	r.EndWrite(&granted, nil)
+	if !(refused.Turn < fill.Turn && fill.Turn < granted.Turn) {
+		t.Errorf("refused in turn %d, filled in %d, granted in %d", refused.Turn, fill.Turn, granted.Turn)
 	}
 }
 

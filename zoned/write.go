@@ -32,6 +32,9 @@ func (d *Device) beginWrite(z *zone, op *Op) (Verdict, error) {
 		d.turn(op)
 		return Granted, nil
 	}
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	z.mu.Lock()
 	if t := cells[op.Kind][z.cond]; t.Refused == 0 && t.Next != z.cond {
 		// Slots are needed: take the locks in their order and look again.
@@ -105,6 +108,9 @@ func (d *Device) EndWrite(op *Op, err error) *Op {
 		out.end(op, err)
 		return out.head
 	}
+	if d.inTurn() {
+		defer d.order.Unlock()
+	}
 	z := &d.zones[op.Zone]
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -155,9 +161,11 @@ func (d *Device) fail(z *zone, op *Op, err error, out *answers) {
 // advance acknowledges the writes at the bottom that have landed.
 func (d *Device) advance(z *zone, i uint32, out *answers) {
 	before := z.done
+	var last *Op
 	for o := z.inflight.first(); o != nil && o.landed; o = z.inflight.first() {
 		z.inflight.pop()
 		z.done += o.Length
+		last = o
 		d.acknowledged(i, o)
 		out.add(o, Acknowledged, nil)
 	}
@@ -165,6 +173,7 @@ func (d *Device) advance(z *zone, i uint32, out *answers) {
 		return
 	}
 	if z.done == d.geo.Capacity(i) {
+		d.turn(last)
 		d.setCondition(i, z, cells[OpFill][z.cond].Next)
 	}
 	d.changed(i, z)
