@@ -71,7 +71,7 @@ func (w *world) down(d *Device) {
 func (w *world) kill(d *Device) {
 	w.driver.Kill(d.info.ID)
 	d.queues.Wait()
-	d.disk.File().Close()
+	takeAway(w.t, d.disk.File())
 	d.char.Close()
 	d.state.Close()
 	d.dir.lock.Close()

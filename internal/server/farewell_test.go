@@ -4,8 +4,13 @@ package server
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"zqublkd/internal/storage"
 )
 
 // Who tells a daemon to stop hears whether the image could be closed in order; a
@@ -24,7 +29,7 @@ func TestFarewell(t *testing.T) {
 			r := <-up
 			must(t, "write", w.write(d, testZone, pattern(1, 8192)))
 			if c.fail {
-				d.disk.File().Close()
+				takeAway(t, d.disk.File())
 			}
 			last, err := askStop(w.run, r.ID, stopping{})
 			if err != nil {
@@ -42,5 +47,28 @@ func TestFarewell(t *testing.T) {
 				t.Errorf("heard %v, it ended with %v", heard, err)
 			}
 		})
+	}
+}
+
+// takeAway makes a file's descriptors those of something that nothing can be written to, and
+// gives its locks up: a worker may be using them, so the file can't be closed.
+func takeAway(t testing.TB, f storage.File) {
+	t.Helper()
+	folder, err := os.Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	for _, fd := range []int{f.Fd(), f.DirectFd()} {
+		if fd < 0 {
+			continue
+		}
+		unlock := &unix.Flock_t{Type: unix.F_UNLCK}
+		if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, unlock); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup3(int(folder.Fd()), fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
