@@ -79,6 +79,7 @@ var scenarios = []scenario{
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "plain", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
+	{name: "sectors", kernels: bothKernels, full: true, memory: 3072, limit: 15 * time.Minute},
 	{name: "overlay", kernels: bothKernels, small: vm.Linux6_12, limit: 15 * time.Minute},
 	{name: "faultfs", kernels: bothKernels, full: true, limit: 10 * time.Minute, allow: abortedTransaction},
 	{name: "powercuts", kernels: bothKernels, full: true, limit: 15 * time.Minute, allow: doubleFinish},
