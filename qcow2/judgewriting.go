@@ -8,9 +8,9 @@ import (
 	"zqublkd/qcow2/check"
 )
 
-// JudgeWriting adds to the refusals of an image opened read-only what opening it
+// JudgeWriting adds to the obstacles of an image opened read-only what opening it
 // for writing would object to, and writes nothing. It looks at all metadata
-// that is claimed then, so it takes as long.
+// that is entered then, so it takes as long.
 func (i *Image) JudgeWriting() {
 	if i.Refused(UseRead) != nil {
 		return

@@ -73,7 +73,7 @@ func (i *Image) enter(kind format.ClusterKind, off, n uint64) {
 	i.refuse(UseWrite, i.regions.add(kind, off, n))
 }
 
-// enterRefcounts reads the refcount table and claims it and its blocks.
+// enterRefcounts reads the refcount table and enters it and its blocks.
 func (i *Image) enterRefcounts() {
 	table, err := i.readRefTable()
 	if err != nil {

@@ -25,7 +25,7 @@ func (r *regionMap) span(off, n uint64) (first, last uint64) {
 	return off >> r.clusterBits, (off + n - 1) >> r.clusterBits
 }
 
-// add claims the clusters of [off,off+n); an error says what is there already.
+// add enters the clusters of [off,off+n); an error says what is there already.
 func (r *regionMap) add(kind format.ClusterKind, off, n uint64) error {
 	if n == 0 {
 		return nil
@@ -42,7 +42,7 @@ func (r *regionMap) add(kind format.ClusterKind, off, n uint64) error {
 	return nil
 }
 
-// share claims clusters as add does, but lets those be that are of the kind
+// share enters clusters as add does, but lets those be that are of the kind
 // already: snapshots have tables in common.
 func (r *regionMap) share(kind format.ClusterKind, off, n uint64) error {
 	first, last := r.span(off, n)

@@ -134,8 +134,8 @@ func (i *Image) enterSnapshot(s format.Snapshot) error {
 	return i.enterL1(s.L1Offset, s.L1Size)
 }
 
-// enterL1 claims the L2 tables of entries at byte off. Tables the active L1 table
-// refers to are claimed already.
+// enterL1 enters the L2 tables of entries at byte off. Tables the active L1 table
+// refers to are entered already.
 func (i *Image) enterL1(off uint64, entries uint32) error {
 	for left := entries; left > 0; {
 		n := min(left, format.L1Piece)

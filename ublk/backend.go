@@ -25,8 +25,8 @@ type TagCommand struct {
 	Sector     uint64 // of a ZONE_APPEND
 }
 
-// NewShamDevice is a device served to b instead of the kernel. Closing it leaves b as it is.
-func NewShamDevice(info DevInfo, b Backend) *Device {
+// NewFakeDevice is a device served to b instead of the kernel. Closing it leaves b as it is.
+func NewFakeDevice(info DevInfo, b Backend) *Device {
 	return &Device{info: info, fd: b.FD(), fake: b}
 }
 

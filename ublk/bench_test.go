@@ -33,7 +33,7 @@ func (t *treadmill) Descs(int) []byte                    { return t.descs.Bytes(
 func (t *treadmill) Command(*uring.SQE, ublk.TagCommand) {}
 func (t *treadmill) info() ublk.DevInfo                  { return ublk.DevInfo{Queues: 1, Depth: uint16(t.depth)} }
 func (t *treadmill) serve(h ublk.Handler) error {
-	return ublk.NewShamDevice(t.info(), t).Serve(0, ublk.QueueOptions{}, h, nil)
+	return ublk.NewFakeDevice(t.info(), t).Serve(0, ublk.QueueOptions{}, h, nil)
 }
 
 // walker answers n requests, each after a linked step, and notes the allocations between the first

@@ -68,7 +68,7 @@ func (c *Control) Close() error {
 // thread's exit would wait for it.
 func (c *Control) thread(opened chan<- error) {
 	runtime.LockOSThread()
-	w, err := newWire()
+	ring, err := newControlRing()
 	opened <- err
 	if err != nil {
 		return
@@ -76,13 +76,13 @@ func (c *Control) thread(opened chan<- error) {
 	for {
 		select {
 		case call := <-c.calls:
-			call.err = w.run(call)
+			call.err = ring.run(call)
 			close(call.done)
 		case <-c.quit:
-			if len(w.stuck) > 0 {
+			if len(ring.stuck) > 0 {
 				runtime.UnlockOSThread()
 			}
-			c.err = w.close()
+			c.err = ring.close()
 			close(c.ended)
 			return
 		}

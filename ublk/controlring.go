@@ -16,9 +16,9 @@ import (
 const (
 	errNoDevice = syscall.ENODEV
 
-	wireSlots  = 16   // commands that may be stuck in the kernel at once
+	ringSlots  = 16   // commands that may be stuck in the kernel at once
 	slotBytes  = 1024 // room for one command's buffer
-	wireRing   = 32   // submission entries: a command and its cancellation per slot
+	entries    = 32   // submission entries: a command and its cancellation per slot
 	cancelTime = 2 * time.Second
 	cancelBit  = 1 << 63 // marks the user data of cancellations
 )
@@ -34,23 +34,23 @@ type controlRing struct {
 	seq   uint64
 }
 
-// newWire opens the control node and makes the ring on the calling thread.
-func newWire() (*controlRing, error) {
+// newControlRing opens the control node and makes the ring on the calling thread.
+func newControlRing() (*controlRing, error) {
 	fd, err := openControlNode()
 	if err != nil {
 		return nil, err
 	}
-	w := &controlRing{fd: fd, stuck: make(map[uint64]int)}
-	if w.ring, err = uring.New(uring.Options{Entries: wireRing, Flags: uring.SetupSQE128}); err == nil {
-		w.mem, err = uring.NewMem(wireSlots * slotBytes)
+	r := &controlRing{fd: fd, stuck: make(map[uint64]int)}
+	if r.ring, err = uring.New(uring.Options{Entries: entries, Flags: uring.SetupSQE128}); err == nil {
+		r.mem, err = uring.NewMem(ringSlots * slotBytes)
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.close())
+		return nil, errors.Join(err, r.close())
 	}
-	for i := range wireSlots {
-		w.free = append(w.free, i)
+	for i := range ringSlots {
+		r.free = append(r.free, i)
 	}
-	return w, nil
+	return r, nil
 }
 
 // openControlNode opens ControlPath and tells the reasons it can't apart.
@@ -69,44 +69,44 @@ func openControlNode() (int, error) {
 
 // close gives everything back. A command that is still stuck keeps its buffer: the kernel may yet
 // write it.
-func (w *controlRing) close() error {
+func (r *controlRing) close() error {
 	var errs []error
-	if w.ring != nil {
-		errs = append(errs, w.ring.Close())
+	if r.ring != nil {
+		errs = append(errs, r.ring.Close())
 	}
-	if w.mem != nil && len(w.stuck) == 0 {
-		errs = append(errs, w.mem.Free())
+	if r.mem != nil && len(r.stuck) == 0 {
+		errs = append(errs, r.mem.Free())
 	}
-	return errors.Join(append(errs, unix.Close(w.fd))...)
+	return errors.Join(append(errs, unix.Close(r.fd))...)
 }
 
 // run submits a command and waits for its answer or its deadline.
-func (w *controlRing) run(c *call) error {
+func (r *controlRing) run(c *call) error {
 	fail := func(cause error, stuck bool) error {
 		return &CommandError{Cmd: cmdName(c.op), ID: c.cmd.devID, Cause: cause, Stuck: stuck}
 	}
-	if len(w.free) == 0 {
+	if len(r.free) == 0 {
 		return fail(ErrTimeout, true)
 	}
-	slot := w.free[len(w.free)-1]
-	w.free = w.free[:len(w.free)-1]
-	id, ok := w.submit(c, slot)
+	slot := r.free[len(r.free)-1]
+	r.free = r.free[:len(r.free)-1]
+	id, ok := r.submit(c, slot)
 	if !ok {
-		w.free = append(w.free, slot)
+		r.free = append(r.free, slot)
 		return fail(syscall.EBUSY, false)
 	}
-	res, err := w.await(id, time.Now().Add(c.limit))
+	res, err := r.await(id, time.Now().Add(c.limit))
 	late := err == ErrTimeout
 	if late {
-		w.cancel(id)
-		res, err = w.await(id, time.Now().Add(cancelTime))
+		r.cancel(id)
+		res, err = r.await(id, time.Now().Add(cancelTime))
 	}
 	if err != nil {
-		w.stuck[id] = slot
+		r.stuck[id] = slot
 		return fail(err, err == ErrTimeout)
 	}
-	copy(c.buf, w.slot(slot))
-	w.free = append(w.free, slot)
+	copy(c.buf, r.slot(slot))
+	r.free = append(r.free, slot)
 	switch {
 	case res >= 0:
 		return nil
@@ -117,50 +117,50 @@ func (w *controlRing) run(c *call) error {
 }
 
 // slot is the memory of slot i.
-func (w *controlRing) slot(i int) []byte {
-	return w.mem.Bytes()[i*slotBytes : (i+1)*slotBytes : (i+1)*slotBytes]
+func (r *controlRing) slot(i int) []byte {
+	return r.mem.Bytes()[i*slotBytes : (i+1)*slotBytes : (i+1)*slotBytes]
 }
 
 // submit queues the command; the wait that follows enters the kernel with it.
-func (w *controlRing) submit(c *call, slot int) (id uint64, ok bool) {
-	s := w.ring.Next()
+func (r *controlRing) submit(c *call, slot int) (id uint64, ok bool) {
+	s := r.ring.Next()
 	if s == nil || len(c.buf) > slotBytes {
 		return 0, false
 	}
-	w.seq++
-	s.Command(w.fd, c.op)
-	s.UserData = w.seq
+	r.seq++
+	s.Command(r.fd, c.op)
+	s.UserData = r.seq
 	if len(c.buf) > 0 {
-		buf := w.slot(slot)[:len(c.buf)]
+		buf := r.slot(slot)[:len(c.buf)]
 		copy(buf, c.buf)
 		c.cmd.addr, c.cmd.len = uring.Address(buf), uint16(len(buf))
 	}
-	c.cmd.encode(w.ring.WidePayload(s)[:])
-	return w.seq, true
+	c.cmd.encode(r.ring.WidePayload(s)[:])
+	return r.seq, true
 }
 
 // cancel asks the kernel to interrupt command id.
-func (w *controlRing) cancel(id uint64) {
-	if s := w.ring.Next(); s != nil {
+func (r *controlRing) cancel(id uint64) {
+	if s := r.ring.Next(); s != nil {
 		s.Cancel(id)
 		s.UserData = id | cancelBit
 	}
 }
 
 // await waits for the answer to command id. ErrTimeout says that the deadline came first.
-func (w *controlRing) await(id uint64, deadline time.Time) (int32, error) {
+func (r *controlRing) await(id uint64, deadline time.Time) (int32, error) {
 	for {
-		for c, ok := w.ring.Reap(); ok; c, ok = w.ring.Reap() {
+		for c, ok := r.ring.Reap(); ok; c, ok = r.ring.Reap() {
 			if c.UserData == id {
 				return c.Res, nil
 			}
-			w.stray(c)
+			r.stray(c)
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
 			return 0, ErrTimeout
 		}
-		switch _, e := w.ring.EnterTimeout(1, left); e {
+		switch _, e := r.ring.EnterTimeout(1, left); e {
 		case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
 		default:
 			return 0, e
@@ -169,9 +169,9 @@ func (w *controlRing) await(id uint64, deadline time.Time) (int32, error) {
 }
 
 // stray takes note of answers nobody waits for: cancellations, and commands given up before.
-func (w *controlRing) stray(c uring.CQE) {
-	if slot, ok := w.stuck[c.UserData]; ok {
-		delete(w.stuck, c.UserData)
-		w.free = append(w.free, slot)
+func (r *controlRing) stray(c uring.CQE) {
+	if slot, ok := r.stuck[c.UserData]; ok {
+		delete(r.stuck, c.UserData)
+		r.free = append(r.free, slot)
 	}
 }

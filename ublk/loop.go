@@ -11,8 +11,8 @@ import (
 	"zqublkd/uring"
 )
 
-// tooManyMisses is how many panics of Woken in a row end the queue.
-const tooManyMisses = 64
+// maxWokenPanics is how many panics of Woken in a row a queue survives.
+const maxWokenPanics = 64
 
 // Run fetches all tags and serves their requests until the driver has taken every tag back
 // (STOP_DEV, DEL_DEV, QUIESCE_DEV) or Quit was called, and nothing is in flight; then it returns

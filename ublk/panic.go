@@ -50,7 +50,7 @@ func (q *Queue) panicked(value any) {
 
 // missed makes Woken run again for what its panic left undone, unless it panics every time.
 func (q *Queue) missed() {
-	if q.wokenPanics++; q.wokenPanics > tooManyMisses {
+	if q.wokenPanics++; q.wokenPanics > maxWokenPanics {
 		q.fail(none, "handler panics whenever woken", syscall.EIO)
 		return
 	}

@@ -127,7 +127,7 @@ func (h *anyWay) Woken(q *ublk.Queue) {
 }
 
 // TestAnyWay sends requests of random kinds from many clients and expects each answer once, as
-// foreseen. The sham driver notes tags answered twice or not at all.
+// foreseen. The fake driver notes tags answered twice or not at all.
 func TestAnyWay(t *testing.T) {
 	buf := buffer(t, 4096)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -41,7 +41,7 @@ func (s *scripted) Woken(q *ublk.Queue) {
 	}
 }
 
-// rig is a sham device served by a handler, and what its queues reported.
+// rig is a fake device served by a handler, and what its queues reported.
 type rig struct {
 	*ublktest.Server
 	mu     sync.Mutex

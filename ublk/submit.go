@@ -183,8 +183,8 @@ func (q *Queue) command(t uint16, op uint32, res int32, sector uint64) {
 	s := q.next(t)
 	q.last, q.owner = nil, none
 	s.UserData = userData(kindCommand, t, 0)
-	if sham := q.dev.fake; sham != nil {
-		sham.Command(s, TagCommand{Queue: q.id, Tag: t, Fetch: op == ioFetch, Result: res, Sector: sector})
+	if fake := q.dev.fake; fake != nil {
+		fake.Command(s, TagCommand{Queue: q.id, Tag: t, Fetch: op == ioFetch, Result: res, Sector: sector})
 		return
 	}
 	s.Command(q.dev.fd, op)

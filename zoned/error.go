@@ -66,7 +66,7 @@ type Error struct {
 
 	// Who has the slots, for the rules of the limits and a device that knows
 	// (KeepHolders): the one written longest ago first, and how many more.
-	Holders []Holder
+	Holders []SlotHolder
 	Unnamed int
 	Time    time.Time // as of when
 }

@@ -97,6 +97,15 @@ func (a *answers) add(o *Op, how Outcome, err error) {
 	a.tail = o
 }
 
+// end adds an Op whose I/O ended with err, nil for success.
+func (a *answers) end(op *Op, err error) {
+	if err != nil {
+		a.add(op, Failed, err)
+	} else {
+		a.add(op, Acknowledged, nil)
+	}
+}
+
 func (a *answers) retry(l opList) {
 	for !l.empty() {
 		a.add(l.pop(), Retry, nil)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Holder is a zone that has an open or an active slot.
-type Holder struct {
+// SlotHolder is a zone that has an open or an active slot.
+type SlotHolder struct {
 	Zone      uint32    `json:"zone"`
 	Condition Condition `json:"-"`
 	State     string    `json:"condition"`        // Condition in words
@@ -118,17 +118,17 @@ func (d *Device) enlist(i uint32) {
 	h.list = append(h.list, i)
 }
 
-// Holders lists the zones that have slots, the one written longest ago first.
-func (d *Device) Holders() []Holder {
+// SlotHolders lists the zones that have slots, the one written longest ago first.
+func (d *Device) SlotHolders() []SlotHolder {
 	d.limits.Lock()
 	defer d.limits.Unlock()
 	return d.holdersBut(nil, Condition.Active)
 }
 
-// holdersBut is Holders of those conditions, for a caller who has the lock of
+// holdersBut is SlotHolders of those conditions, for a caller who has the lock of
 // zone self; limits is held.
-func (d *Device) holdersBut(self *zone, which func(Condition) bool) []Holder {
-	var all []Holder
+func (d *Device) holdersBut(self *zone, which func(Condition) bool) []SlotHolder {
+	var all []SlotHolder
 	for _, i := range d.holders.list {
 		z := &d.zones[i]
 		if z == self {
@@ -137,12 +137,12 @@ func (d *Device) holdersBut(self *zone, which func(Condition) bool) []Holder {
 		z.mu.Lock()
 		if which(z.cond) {
 			h := d.holders.at(i)
-			all = append(all, Holder{Zone: i, Condition: z.cond, State: z.cond.String(), Since: timeOf(h.since),
+			all = append(all, SlotHolder{Zone: i, Condition: z.cond, State: z.cond.String(), Since: timeOf(h.since),
 				Written: timeOf(h.written)})
 		}
 		z.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b Holder) int {
+	slices.SortFunc(all, func(a, b SlotHolder) int {
 		return cmp.Or(a.Written.Compare(b.Written), a.Since.Compare(b.Since), cmp.Compare(a.Zone, b.Zone))
 	})
 	return all
@@ -188,7 +188,7 @@ func (e *Error) heldBy() string {
 }
 
 // at is how a holder stands at a time.
-func (h Holder) at(now time.Time) string {
+func (h SlotHolder) at(now time.Time) string {
 	s := h.Condition.String()
 	if !h.Since.IsZero() {
 		s += " for " + span(now.Sub(h.Since))

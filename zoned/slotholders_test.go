@@ -117,7 +117,7 @@ func TestHoldersStayFew(t *testing.T) {
 		}
 	}
 	var got []uint32
-	for _, h := range r.Holders() {
+	for _, h := range r.SlotHolders() {
 		got = append(got, h.Zone)
 	}
 	if len(got) != 4 || got[1] != 1000 {
@@ -168,7 +168,7 @@ func TestHoldersWaitForNobody(t *testing.T) {
 	if n := r.HoldersListed(); n > 100 {
 		t.Errorf("%d zones are listed", n)
 	}
-	if got := r.Holders(); len(got) != 0 {
+	if got := r.SlotHolders(); len(got) != 0 {
 		t.Errorf("%v hold slots", got)
 	}
 }

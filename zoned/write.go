@@ -125,14 +125,6 @@ func (d *Device) EndWrite(op *Op, err error) *Op {
 	return out.head
 }
 
-func (a *answers) end(op *Op, err error) {
-	if err != nil {
-		a.add(op, Failed, err)
-	} else {
-		a.add(op, Acknowledged, nil)
-	}
-}
-
 // fail takes op out of flight and gives up everything above it: what has
 // landed there is answered now, the rest when its own I/O has ended.
 func (d *Device) fail(z *zone, op *Op, err error, out *answers) {

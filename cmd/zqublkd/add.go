@@ -51,13 +51,7 @@ func newAdd() *cobra.Command {
 	o.addFlags(c)
 	c.Flags().BoolVar(&snap.on, "snapshot", false, "write to a throw-away overlay and leave IMAGE as it is: any number of devices at once, and del forgets what was written")
 	c.Flags().StringVar(&snap.dir, "snapshot-dir", defaultSnapshotDir, "where the overlay is")
-	addLimit(c, &deaths)
+	addRecoveryLimit(c, &deaths)
 	c.Flags().BoolVar(&noSystemd, "no-systemd", false, "leave the daemon in the cgroup of the caller, with which it may end, also where systemd runs")
 	return c
-}
-
-// addLimit adds the flag of the verbs that leave a supervisor behind.
-func addLimit(c *cobra.Command, deaths *uint) {
-	c.Flags().UintVar(deaths, "recovery-limit", background.DefaultDeaths,
-		"deaths of the daemon within a minute after which the device is stopped, so that its users get errors; 0: never")
 }

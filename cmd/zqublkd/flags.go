@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"zqublkd/internal/background"
 	"zqublkd/internal/engine"
 	"zqublkd/internal/server"
 	"zqublkd/internal/unit"
@@ -43,6 +44,12 @@ func addIdle(c *cobra.Command) func(image string) error {
 
 func addRunDir(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "run-dir", server.DefaultRunDir, "where devices are recorded")
+}
+
+// addRecoveryLimit adds the flag of the verbs that leave a supervisor behind.
+func addRecoveryLimit(c *cobra.Command, deaths *uint) {
+	c.Flags().UintVar(deaths, "recovery-limit", background.DefaultDeaths,
+		"deaths of the daemon within a minute after which the device is stopped, so that its users get errors; 0: never")
 }
 
 // logLevel is what --log-level says, which every verb has.

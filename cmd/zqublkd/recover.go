@@ -36,7 +36,7 @@ devices those are left alone that are served.
 		},
 	}
 	addRunDir(c, &runDir)
-	addLimit(c, &deaths)
+	addRecoveryLimit(c, &deaths)
 	return c
 }
 
@@ -67,7 +67,7 @@ users notice a short wait. Only a device with --recovery=reissue can be handed o
 		},
 	}
 	addRunDir(c, &runDir)
-	addLimit(c, &deaths)
+	addRecoveryLimit(c, &deaths)
 	return c
 }
 

@@ -40,7 +40,7 @@ is refused, and so is one of an image that is no overlay.
 		},
 	}
 	addRunDir(c, &runDir)
-	addLimit(c, &deaths)
+	addRecoveryLimit(c, &deaths)
 	return c
 }
 

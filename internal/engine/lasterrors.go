@@ -18,8 +18,8 @@ type RequestError struct {
 	Text string    `json:"text"`
 	// Of one that the zone rules refused: the rule's name, and who had the slots if
 	// it is about these.
-	Rule    string         `json:"rule,omitempty"`
-	Holders []zoned.Holder `json:"holders,omitempty"`
+	Rule    string             `json:"rule,omitempty"`
+	Holders []zoned.SlotHolder `json:"holders,omitempty"`
 }
 
 // lastErrors keeps the last refused requests. Only failing requests come here.

@@ -189,11 +189,11 @@ func (d *Disk) measureZones(s *tally.Stats, moved []uint64) {
 	for _, c := range zoned.Conditions {
 		s.Conditions[c.String()] = count[c]
 	}
-	for _, h := range d.zones.Holders() {
+	for _, h := range d.zones.SlotHolders() {
 		if len(s.Holders) == tally.MaxHolders {
 			break
 		}
 		s.Holders = append(s.Holders,
-			tally.Holder{Zone: h.Zone, Condition: h.State, Since: h.Since, Written: h.Written})
+			tally.SlotHolder{Zone: h.Zone, Condition: h.State, Since: h.Since, Written: h.Written})
 	}
 }

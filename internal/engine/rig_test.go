@@ -13,7 +13,7 @@ import (
 )
 
 // rig serves a disk as a daemon does, with real rings, threads, workers and file
-// I/O. Only the driver is a sham. What the simulation can't show, shows here: I/O
+// I/O. Only the driver is a fake. What the simulation can't show, shows here: I/O
 // of several kinds on one page of a file at the same time.
 type rig struct {
 	t      testing.TB

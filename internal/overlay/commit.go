@@ -125,7 +125,7 @@ func (m *merge) move(off uint64, x qcow2.Extent) error {
 	if err := m.from.ReadOwn(p, off, x); err != nil {
 		return err
 	}
-	if isZero(p) {
+	if format.IsZero(p) {
 		return m.to.MakeZero(off, x.Len)
 	}
 	return m.to.WriteAt(p, off)

@@ -3,7 +3,6 @@
 package overlay
 
 import (
-	"bytes"
 	"fmt"
 
 	"zqublkd/internal/storage"
@@ -15,8 +14,6 @@ import (
 const chunk = 2 << 20
 
 var zeros [chunk]byte
-
-func isZero(p []byte) bool { return bytes.Equal(p, zeros[:len(p)]) }
 
 // target is where data goes.
 type target interface {

@@ -10,6 +10,7 @@ import (
 	"zqublkd/internal/imagefile"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2"
+	"zqublkd/qcow2/format"
 )
 
 // Rebase makes the overlay at path one over another file, named as in the image, or over none
@@ -179,7 +180,7 @@ func (a *absorb) keep(old, now []byte, off uint64) error {
 	switch {
 	case bytes.Equal(old, now):
 		return nil
-	case isZero(old):
+	case format.IsZero(old):
 		return a.img.ZeroOver(a.next, off, uint64(len(old)))
 	}
 	return a.img.WriteAt(old, off)

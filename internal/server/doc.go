@@ -27,6 +27,6 @@
 //
 // # Locks
 //
-// The lock of a record (claim) is a file lock that lives as long as its daemon. It
+// The lock of a record (deviceDir) is a file lock that lives as long as its daemon. It
 // is taken before the lock of the image, and kept until the device is gone.
 package server

@@ -38,7 +38,7 @@ func createNew(path string) (*OSFile, error) {
 		return nil, err
 	}
 	f := &OSFile{path: path, fd: fd, direct: -1, kind: unix.S_IFREG}
-	if err := f.lock(writerClaim); err != nil {
+	if err := f.lock(writerLocks); err != nil {
 		f.Close()
 		unix.Unlink(path) // ours, and it would stop the next attempt
 		return nil, err

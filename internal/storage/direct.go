@@ -59,7 +59,7 @@ func (f *OSFile) adopt(fd int, o Options) error {
 	if o.NoLock {
 		return nil
 	}
-	return o.claim().copyTo(fd)
+	return o.locks().copyTo(fd)
 }
 
 func sameFile(a, b int) bool {

@@ -130,7 +130,7 @@ func begin(dir, name, path string) (*Draft, error) {
 		return nil, err
 	}
 	d.OSFile = &OSFile{path: path, fd: fd, direct: -1, kind: unix.S_IFREG}
-	if err := d.lock(writerClaim); err != nil {
+	if err := d.lock(writerLocks); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil

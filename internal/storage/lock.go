@@ -26,20 +26,20 @@ const (
 	deniesBase = 200
 )
 
-// claim is what an open image does and what it denies to others. It is held
+// lockSet is what an open image does and what it denies to others. It is held
 // as read locks on one byte per bit: those never conflict with each other;
 // conflicts are found by looking at the opposite bytes after one's own are
 // set.
-type claim struct {
+type lockSet struct {
 	uses, denies access
 }
 
 var (
-	writerClaim = claim{
+	writerLocks = lockSet{
 		uses:   accessRead | accessWrite | accessWriteSame | accessResize,
 		denies: accessWrite | accessResize,
 	}
-	readerClaim = claim{
+	readerLocks = lockSet{
 		uses:   accessRead,
 		denies: accessWrite | accessResize,
 	}
@@ -53,33 +53,33 @@ const (
 	lockPause    = 20 * time.Millisecond
 )
 
-func (f *OSFile) lock(c claim) error {
+func (f *OSFile) lock(s lockSet) error {
 	for attempt := 1; ; attempt++ {
-		conflict, err := c.take(f.fd)
+		conflict, err := s.take(f.fd)
 		if err != nil || conflict < 0 {
 			return err
 		}
 		if attempt == lockAttempts {
 			return inUse(f.path, f.fd, conflict)
 		}
-		c.release(f.fd)
+		s.release(f.fd)
 		time.Sleep(rand.N(lockPause) + time.Millisecond)
 	}
 }
 
-// unlock gives up whatever claim f has.
+// unlock gives up whatever locks f has.
 func (f *OSFile) unlock() {
 	for _, fd := range []int{f.fd, f.direct} {
 		if fd >= 0 {
-			writerClaim.release(fd) // which has all bytes of a reader's, too
+			writerLocks.release(fd) // which has all bytes of a reader's, too
 		}
 	}
 }
 
-// take sets the bytes of c on fd and returns the first byte of somebody else
+// take sets the bytes of s on fd and returns the first byte of somebody else
 // that contradicts it, -1 if there is none.
-func (c claim) take(fd int) (conflict int64, err error) {
-	for _, at := range c.bytes() {
+func (s lockSet) take(fd int) (conflict int64, err error) {
+	for _, at := range s.bytes() {
 		err := setLock(fd, unix.F_RDLCK, at)
 		if err == unix.EAGAIN || err == unix.EACCES {
 			return at, nil
@@ -88,7 +88,7 @@ func (c claim) take(fd int) (conflict int64, err error) {
 			return -1, err
 		}
 	}
-	for _, at := range c.opposites() {
+	for _, at := range s.opposites() {
 		if held, err := lockHeld(fd, at); err != nil || held {
 			return at, err
 		}
@@ -96,10 +96,10 @@ func (c claim) take(fd int) (conflict int64, err error) {
 	return -1, nil
 }
 
-// copyTo sets the bytes of c on another descriptor of the same file without
+// copyTo sets the bytes of s on another descriptor of the same file without
 // looking at others.
-func (c claim) copyTo(fd int) error {
-	for _, at := range c.bytes() {
+func (s lockSet) copyTo(fd int) error {
+	for _, at := range s.bytes() {
 		if err := setLock(fd, unix.F_RDLCK, at); err != nil {
 			return err
 		}
@@ -107,20 +107,20 @@ func (c claim) copyTo(fd int) error {
 	return nil
 }
 
-func (c claim) release(fd int) {
-	for _, at := range c.bytes() {
+func (s lockSet) release(fd int) {
+	for _, at := range s.bytes() {
 		setLock(fd, unix.F_UNLCK, at)
 	}
 }
 
-// bytes are those c holds.
-func (c claim) bytes() []int64 {
-	return append(c.uses.bytes(usesBase), c.denies.bytes(deniesBase)...)
+// bytes are those s holds.
+func (s lockSet) bytes() []int64 {
+	return append(s.uses.bytes(usesBase), s.denies.bytes(deniesBase)...)
 }
 
-// opposites are the bytes that contradict c when somebody else holds them.
-func (c claim) opposites() []int64 {
-	return append(c.uses.bytes(deniesBase), c.denies.bytes(usesBase)...)
+// opposites are the bytes that contradict s when somebody else holds them.
+func (s lockSet) opposites() []int64 {
+	return append(s.uses.bytes(deniesBase), s.denies.bytes(usesBase)...)
 }
 
 func (a access) bytes(base int64) (at []int64) {

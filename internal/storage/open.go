@@ -74,11 +74,11 @@ func (o Options) exclusive(k kind) int {
 	return 0
 }
 
-func (o Options) claim() claim {
+func (o Options) locks() lockSet {
 	if o.ReadOnly {
-		return readerClaim
+		return readerLocks
 	}
-	return writerClaim
+	return writerLocks
 }
 
 // prepare checks what was opened, locks it and adds the direct descriptor.
@@ -87,7 +87,7 @@ func (f *OSFile) prepare(o Options) (err error) {
 		return err
 	}
 	if !o.NoLock {
-		if err := f.lock(o.claim()); err != nil {
+		if err := f.lock(o.locks()); err != nil {
 			return err
 		}
 	}

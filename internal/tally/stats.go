@@ -24,7 +24,7 @@ type Stats struct {
 	Limits     Limits            `json:"limits"`
 	Open       int               `json:"open"`
 	Active     int               `json:"active"`
-	Holders    []Holder          `json:"holders,omitempty"` // of slots; at most MaxHolders
+	Holders    []SlotHolder      `json:"holders,omitempty"` // of slots; at most MaxHolders
 
 	Detail *Detail `json:"detail,omitempty"`
 }
@@ -74,8 +74,8 @@ type Limits struct {
 	Active uint32 `json:"max_active"`
 }
 
-// Holder is a zone that has an open or an active slot.
-type Holder struct {
+// SlotHolder is a zone that has an open or an active slot.
+type SlotHolder struct {
 	Zone      uint32    `json:"zone"`
 	Condition string    `json:"condition"`
 	Since     time.Time `json:"since,omitzero"`   // zero: longer than the daemon lives

@@ -44,7 +44,7 @@ func busy(seconds int, zones uint32) metrics.Device {
 		Queues: []tally.Queue{{ID: 0, Depth: 64, InFlight: 5, Waiting: 2, For: []uint32{7, 9}}, {ID: 1, Depth: 64, InFlight: 1, Late: 1}},
 		Cache:  tally.Cache{Lookups: 1000 * n, Misses: 10 * n}, Image: tally.Image{Virtual: 512 << 20, File: 200 << 20, Allocated: 123 << 20},
 		Zones: zones, Limits: tally.Limits{Open: 3, Active: 4}, Open: 2, Active: 4,
-		Holders: []tally.Holder{
+		Holders: []tally.SlotHolder{
 			{Zone: 3, Condition: "closed"},
 			{Zone: 12, Condition: "explicit-open", Since: noon.Add(-50 * time.Minute)},
 			{Zone: 7, Condition: "implicit-open", Since: noon.Add(-90 * time.Second), Written: noon.Add(1500 * time.Millisecond)},

@@ -9,7 +9,7 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// checkBitmaps claims bitmaps, if the autoclear bit says that they are valid;
+// checkBitmaps counts bitmaps, if the autoclear bit says that they are valid;
 // otherwise nobody may use them and their clusters count as leaked.
 func (c *checker) checkBitmaps() error {
 	for _, data := range format.FindExtensions(c.h.Extensions, format.ExtBitmaps) {
@@ -94,7 +94,7 @@ func (c *checker) judgeBitmap(e format.BitmapEntry) {
 	}
 }
 
-// checkBitmap claims the table of a bitmap and the clusters in it.
+// checkBitmap counts the table of a bitmap and the clusters in it.
 func (c *checker) checkBitmap(e format.BitmapEntry) error {
 	off, n := e.Table, uint64(e.Entries)*8
 	if n > format.MaxBitmapTable || n == 0 || off == 0 {

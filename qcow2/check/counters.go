@@ -4,7 +4,7 @@ package check
 
 import "zqublkd/qcow2/format"
 
-// checkCounters claims the counter table and looks at its entries. Repair makes
+// checkCounters counts the counter table and looks at its entries. Repair makes
 // those that can't be right count nothing.
 func (c *checker) checkCounters(off uint64) error {
 	if off == 0 {

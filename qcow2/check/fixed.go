@@ -8,7 +8,7 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// checkFixed claims the header and what extensions without tables point to.
+// checkFixed counts the header and what extensions without tables point to.
 func (c *checker) checkFixed() error {
 	c.count(format.KindHeader, 0, c.g.ClusterSize(), 1, "header")
 	if data := c.extension(format.ExtEncryption, "encryption header", encryptionBytes); data != nil {

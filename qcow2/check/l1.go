@@ -65,7 +65,7 @@ func (t *l2Tables) find(off uint64) *l2Ref {
 	return &t.refs[i]
 }
 
-// checkL1Tables claims the active L1 table, those of snapshots, and the L2
+// checkL1Tables counts the active L1 table, those of snapshots, and the L2
 // tables they refer to.
 func (c *checker) checkL1Tables() error {
 	if need := c.g.L1Needed(c.h.Size); uint64(c.h.L1Size) < need {
@@ -91,7 +91,7 @@ type l1Ref struct {
 	entries uint32
 }
 
-// eachL1 claims an L1 table, that many times, and visits its entries that refer
+// eachL1 counts an L1 table, that many times, and visits its entries that refer
 // to something.
 func (c *checker) eachL1(t l1Ref, times uint32, what string, visit func(at uint64, e format.L1Entry) error) error {
 	if uint64(t.entries)*8 > format.MaxL1Bytes {
@@ -155,7 +155,7 @@ func (c *checker) checkEmptyL1(at uint64, e format.L1Entry) error {
 	return nil
 }
 
-// checkL1Entry claims the L2 table of an entry, that many times.
+// checkL1Entry counts the L2 table of an entry, that many times.
 func (c *checker) checkL1Entry(at uint64, e format.L1Entry, times uint32) {
 	if e.Reserved() != 0 {
 		c.corruption(at, "the L1 entry at %#x has reserved bits set: %#x", at, uint64(e))

@@ -50,7 +50,7 @@ func (c *checker) breaks(off uint64, format string, args ...any) {
 	c.corruption(off, format, args...)
 }
 
-// loadRefcounts claims the refcount structures.
+// loadRefcounts counts the refcount structures.
 func (c *checker) loadRefcounts() error {
 	c.refs.unread = true
 	c.refs.broken, c.refs.empty = make(map[uint64]bool), make(map[uint64]bool)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2/format"
 )

@@ -11,7 +11,7 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// checkSnapshots claims the snapshot table, and what the L1 tables of its
+// checkSnapshots counts the snapshot table, and what the L1 tables of its
 // entries refer to.
 func (c *checker) checkSnapshots() error {
 	if c.h.SnapshotCount == 0 {

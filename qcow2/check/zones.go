@@ -6,7 +6,7 @@ import (
 	"zqublkd/qcow2/format"
 )
 
-// checkZones claims the zone table and compares its entries with the geometry.
+// checkZones counts the zone table and compares its entries with the geometry.
 func (c *checker) checkZones() error {
 	flagged := c.h.Incompatible&format.IncompatZoned != 0
 	data := c.extension(format.ExtZoned, "zoned", 0)

@@ -56,19 +56,10 @@ func DecodeCounters(b []byte, zone uint32) (c ZoneCounters, err error) {
 	for k, v := range []*uint64{&c.Resets, &c.Finishes, &c.Bytes, &c.Appends, &c.Evictions} {
 		*v = binary.BigEndian.Uint64(b[k*8:])
 	}
-	if stored == 0 && allZero(b[:CounterBytes]) || stored == sumOf(b, zone) {
+	if stored == 0 && IsZero(b[:CounterBytes]) || stored == sumOf(b, zone) {
 		return c, nil
 	}
 	return ZoneCounters{}, fmt.Errorf("the counters of zone %d have a wrong checksum: %w", zone, ErrCorrupt)
-}
-
-func allZero(b []byte) bool {
-	for _, x := range b {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // parseCounters reads the record that says where the counter table is.

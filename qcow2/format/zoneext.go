@@ -51,7 +51,7 @@ func (f ZoneField) Put(b []byte, v uint64) {
 	}
 }
 
-// holds says whether the field can express v.
+// holds reports whether the field has room for v.
 func (f ZoneField) holds(v uint64) bool {
 	return v == 0 || f.Width == 8 || f.Width > 0 && v>>(8*f.Width) == 0
 }
@@ -72,7 +72,7 @@ func (l *ZoneLayout) Decode(b []byte) ZoneExtension {
 	}
 }
 
-// Encode stores what express has nothing against. The table size is derived.
+// Encode stores what breaks no rule of the layout. The table size is derived.
 func (l *ZoneLayout) Encode(x ZoneExtension) []byte {
 	b := make([]byte, l.length)
 	l.Model.Put(b, uint64(x.Model))

@@ -150,7 +150,7 @@ func (c *Control) OpenDevice(i ublk.DevInfo) (*ublk.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ublk.NewShamDevice(i, d.driver), nil
+	return ublk.NewFakeDevice(i, d.driver), nil
 }
 
 // Attach tells the device of a queue that is going to run.

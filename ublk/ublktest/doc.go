@@ -4,7 +4,7 @@
 // real queues, on real rings and threads, to a device that exists only here.
 //
 // A command of a queue becomes a write to a pipe, in the same ring and so subject to the same
-// links; the sham driver reads it, and answers a fetch by a message to the queue's ring. User
+// links; the fake driver reads it, and answers a fetch by a message to the queue's ring. User
 // copies go to a file in memory, at the positions they have on a char device.
 //
 // Control stands in for the control node, so that what a daemon asks of the driver, and when, can

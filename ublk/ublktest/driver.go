@@ -16,7 +16,7 @@ import (
 	"zqublkd/uring"
 )
 
-// Driver is a sham ublk driver with one device.
+// Driver is a fake ublk driver with one device.
 type Driver struct {
 	info  ublk.DevInfo
 	data  int        // the file user copies go to
@@ -76,7 +76,7 @@ func New(queues, depth uint16, flags ublk.Features) (*Driver, error) {
 		d.queues[i] = queue{ringFD: -1, tags: make([]tag, depth)}
 	}
 	if err := d.open(); err != nil {
-		return nil, fmt.Errorf("sham ublk driver: %w", err)
+		return nil, fmt.Errorf("fake ublk driver: %w", err)
 	}
 	go d.listen()
 	return d, nil
@@ -116,7 +116,7 @@ func openMemory() (int, error) {
 }
 
 // Device is the device to serve. Pass Attach as the ready function of its queues.
-func (d *Driver) Device() *ublk.Device { return ublk.NewShamDevice(d.info, d) }
+func (d *Driver) Device() *ublk.Device { return ublk.NewFakeDevice(d.info, d) }
 
 // Attach tells the driver of a queue that is going to run.
 func (d *Driver) Attach(q *ublk.Queue) {

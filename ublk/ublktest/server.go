@@ -9,7 +9,7 @@ import (
 	"zqublkd/ublk"
 )
 
-// Server runs all queues of a sham device.
+// Server runs all queues of a fake device.
 type Server struct {
 	*Driver
 	wg   sync.WaitGroup
