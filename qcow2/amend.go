@@ -14,6 +14,10 @@ import (
 // AmendOptions say what Amend changes.
 type AmendOptions struct {
 	Revision string // layout of the zone metadata, one of Revisions
+
+	// Progress, if set, is told how many bytes of L2 tables, of how many, were looked at
+	// before anything is changed; that is what takes long. An error ends it there.
+	Progress func(done, all uint64) error
 }
 
 // Amended is what Amend has done.
@@ -53,7 +57,7 @@ func Amend(f storage.File, o AmendOptions) (*Amended, error) {
 	a := amender{image: i, to: to, done: done}
 	err = a.allowed()
 	if err == nil {
-		err = mustBeClean(f)
+		err = mustBeClean(f, o.Progress)
 	}
 	if err == nil {
 		err = a.amend()
@@ -90,8 +94,8 @@ func (a *amender) allowed() error {
 
 // mustBeClean refuses an image whose refcounts can't be trusted to tell which
 // clusters are free.
-func mustBeClean(f storage.File) error {
-	r, err := check.Settled(f, check.Options{MaxFindings: 1})
+func mustBeClean(f storage.File, progress func(done, all uint64) error) error {
+	r, err := check.Settled(f, check.Options{MaxFindings: 1, Progress: progress})
 	if err == nil && r.Corruptions > 0 {
 		err = fmt.Errorf("%w: check finds %d corruptions, and a new zone table might overwrite guest data; run `zqublkd check --repair all` on it first", format.ErrCorrupt, r.Corruptions)
 	}

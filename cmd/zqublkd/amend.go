@@ -36,7 +36,7 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		},
 	}
 	c.Flags().StringArrayVarP(&list, "option", "o", nil, "options as key=value; only zone.revision can be changed; help lists it")
-	idle, quiet := addIdle(c), addQuiet(c)
+	idle, quiet, stop := addIdle(c), addQuiet(c), new(stopper)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if createoptions.IsHelp(list) {
 			return createoptions.Print(c.OutOrStdout(), amendOptions())
@@ -52,9 +52,11 @@ calls the change of an image's options in place so; its convert makes a copy.)
 		if *quiet {
 			w = io.Discard
 		}
-		return amend(w, args[0], o)
+		tell, end := stop.progress(c.ErrOrStderr(), "amend", *quiet)
+		o.Progress = tell
+		return amend(w, args[0], o, end)
 	}
-	interruptible(c, "the image has its old layout or the new one")
+	stop.mind(c, "the image has its old layout")
 	return c
 }
 
@@ -81,13 +83,15 @@ func parseAmend(list []string) (qcow2.AmendOptions, error) {
 	return o, nil
 }
 
-func amend(w io.Writer, path string, o qcow2.AmendOptions) error {
+// amend converts an image and says so, once its progress has ended.
+func amend(w io.Writer, path string, o qcow2.AmendOptions, ended func()) error {
 	f, err := storage.Open(path, storage.Options{})
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	done, err := qcow2.Amend(f, o)
+	ended()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

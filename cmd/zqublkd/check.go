@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"zqublkd/internal/output"
 	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2/check"
@@ -18,6 +17,7 @@ func newCheck() *cobra.Command {
 	var repair, runDir string
 	var asJSON, share bool
 	var quiet *bool
+	var stop stopper
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check an image: metadata, refcounts and the zone table",
@@ -48,9 +48,12 @@ clusters.`,
 				return checkFailed(err)
 			}
 			defer f.Close()
-			p := output.NewProgress(c.ErrOrStderr(), "check", *quiet)
-			r, err := check.Check(f, check.Options{Repair: mode, Progress: p.Bytes})
-			p.End()
+			tell, end := stop.progress(c.ErrOrStderr(), "check", *quiet)
+			r, err := check.Check(f, check.Options{Repair: mode, Progress: tell})
+			end()
+			if errors.Is(err, errStopped) {
+				return err
+			}
 			if *quiet && err == nil {
 				return verdict(r)
 			}
@@ -66,7 +69,7 @@ clusters.`,
 			return verdict(r)
 		},
 	}
-	interruptible(c, "what was not repaired yet is as it was")
+	stop.mind(c, "what was not repaired yet is as it was")
 	c.Flags().StringVarP(&repair, "repair", "r", "", "repair: leaks, or all (errors and wrapped zone entries too)")
 	addRunDir(c, &runDir)
 	quiet = addQuiet(c)

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/engine"
-	"zqublkd/internal/output"
 	"zqublkd/internal/overlay"
 )
 
@@ -29,13 +28,11 @@ Other overlays of the backing file would not read what they have read before.`,
 		Args:    exactly("OVERLAY"),
 	}
 	c.Flags().BoolVarP(&keep, "keep", "d", false, "leave the overlay as it is")
-	addAllow(c, &allow)
-	idle, quiet := addIdle(c), addQuiet(c)
+	change := newOverlayChange(c, &allow)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return changeOverlay(c, "commit", args[0], allow, idle, *quiet, func(o overlay.Options) error {
-			return overlay.Commit(args[0], keep, o)
-		})
+		return change.do(c, args[0], func(o overlay.Options) error { return overlay.Commit(args[0], keep, o) })
 	}
+	change.stop.mind(c, "the overlay reads as before, and another commit completes it")
 	return c
 }
 
@@ -58,8 +55,7 @@ is read of it, and what else is there now shows through.`,
 	c.Flags().StringVarP(&base, "backing", "b", "", "the new backing file; empty: none")
 	c.Flags().StringVarP(&format, "backing-format", "F", "", "format of the backing file, qcow2 or raw (default qcow2, if it is one that names no other file)")
 	c.Flags().BoolVarP(&unsafe, "unsafe", "u", false, "change the name alone")
-	addAllow(c, &allow)
-	idle, quiet := addIdle(c), addQuiet(c)
+	change := newOverlayChange(c, &allow)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case !c.Flags().Changed("backing"):
@@ -67,23 +63,36 @@ is read of it, and what else is there now shows through.`,
 		case format != "" && format != "qcow2" && format != "raw":
 			return usageError{fmt.Errorf("-F %q: must be qcow2 or raw", format)}
 		}
-		return changeOverlay(c, "rebase", args[0], allow, idle, *quiet, func(o overlay.Options) error {
+		return change.do(c, args[0], func(o overlay.Options) error {
 			if unsafe {
 				return overlay.Rename(args[0], base, format)
 			}
 			return overlay.Rebase(args[0], base, format, o)
 		})
 	}
+	change.stop.mind(c, "the overlay lies over the file that it lay over, and reads as before")
 	return c
 }
 
-// changeOverlay does something to an overlay that nobody serves, and shows how far it is.
-func changeOverlay(c *cobra.Command, what, path string, allow engine.Allow, idle func(string) error, quiet bool,
-	do func(overlay.Options) error) error {
-	if err := idle(path); err != nil {
+// overlayChange is what commit and rebase have in common.
+type overlayChange struct {
+	allow *engine.Allow
+	idle  func(string) error
+	quiet *bool
+	stop  stopper
+}
+
+func newOverlayChange(c *cobra.Command, allow *engine.Allow) *overlayChange {
+	addAllow(c, allow)
+	return &overlayChange{allow: allow, idle: addIdle(c), quiet: addQuiet(c)}
+}
+
+// do does something to an overlay that nobody serves, and shows how far it is.
+func (o *overlayChange) do(c *cobra.Command, path string, do func(overlay.Options) error) error {
+	if err := o.idle(path); err != nil {
 		return err
 	}
-	p := output.NewProgress(c.ErrOrStderr(), what, quiet)
-	defer p.End()
-	return do(overlay.Options{AllowBacking: allow.Backing, AllowData: allow.Data, Idle: idle, Progress: p.Bytes})
+	tell, end := o.stop.progress(c.ErrOrStderr(), c.Name(), *o.quiet)
+	defer end()
+	return do(overlay.Options{AllowBacking: o.allow.Backing, AllowData: o.allow.Data, Idle: o.idle, Progress: tell})
 }

@@ -16,14 +16,30 @@ import (
 	"zqublkd/qcow2/edit"
 )
 
-// edited does one thing to an image that nobody else has open.
-func edited(path string, do func(f *storage.OSFile) error) error {
+// imageEdit is a verb that changes an image that nobody else has open, in place.
+type imageEdit struct {
+	idle  func(string) error
+	quiet *bool
+	stop  stopper
+}
+
+func newImageEdit(c *cobra.Command) *imageEdit {
+	return &imageEdit{idle: addIdle(c), quiet: addQuiet(c)}
+}
+
+// do does one thing to an image, and shows how far it is.
+func (e *imageEdit) do(c *cobra.Command, path string, do func(f *storage.OSFile, p edit.Progress) error) error {
+	if err := e.idle(path); err != nil {
+		return err
+	}
 	f, err := storage.Open(path, storage.Options{})
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := do(f); err != nil {
+	tell, end := e.stop.progress(c.ErrOrStderr(), strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" "), *e.quiet)
+	defer end()
+	if err := do(f, tell); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
@@ -44,9 +60,9 @@ at any point, the image is the old or the new one.`,
 	}
 	c.Flags().BoolVar(&o.Shrink, "shrink", false, "the disk may become smaller, and what is behind its end is lost")
 	c.Flags().BoolVar(&backing, "allow-backing", false, "look at the size of the backing file that the image names")
-	idle, quiet := addIdle(c), addQuiet(c)
+	change := newImageEdit(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := idle(args[0]); err != nil {
+		if err := change.idle(args[0]); err != nil {
 			return err
 		}
 		old, err := sizes(args[0], backing, &o)
@@ -60,13 +76,17 @@ at any point, the image is the old or the new one.`,
 		if more {
 			o.Size += old
 		}
-		if err := edited(args[0], func(f *storage.OSFile) error { return edit.Resize(f, o) }); err != nil {
+		err = change.do(c, args[0], func(f *storage.OSFile, p edit.Progress) error {
+			o.Progress = p
+			return edit.Resize(f, o)
+		})
+		if err != nil {
 			return err
 		}
-		said(c, *quiet, "resized %s: %s became %s", args[0], bytesize.Format(old), bytesize.Format(o.Size))
+		said(c, *change.quiet, "resized %s: %s became %s", args[0], bytesize.Format(old), bytesize.Format(o.Size))
 		return nil
 	}
-	interruptible(c, "the image has its old size or the new one")
+	change.stop.mind(c, "the image has its old size")
 	return c
 }
 
@@ -104,10 +124,12 @@ func sizes(path string, backing bool, o *edit.ResizeOptions) (uint64, error) {
 // snapshotVerbs change the internal snapshots of an image.
 var snapshotVerbs = []struct {
 	name, letter, short, done string
-	do                        func(f storage.File, name string) error
+	do                        func(f storage.File, name string, p edit.Progress) error
 }{
 	{"create", "c", "Keep the disk as it is now, under a name", "created snapshot %s of %s",
-		func(f storage.File, name string) error { return edit.CreateSnapshot(f, name, time.Now()) }},
+		func(f storage.File, name string, p edit.Progress) error {
+			return edit.CreateSnapshot(f, name, time.Now(), p)
+		}},
 	{"apply", "a", "Make the disk what it was when the snapshot was made; what was written since is lost",
 		"%s is the disk of %s again", edit.ApplySnapshot},
 	{"delete", "d", "Forget a snapshot; the disk stays as it is", "deleted snapshot %s of %s", edit.DeleteSnapshot},
@@ -135,21 +157,20 @@ zqublkd create -b.) -l, -c, -a and -d do the same, as with qemu-img.`,
 	return c
 }
 
-func newSnapshotVerb(name, short, done string, do func(f storage.File, name string) error) *cobra.Command {
+func newSnapshotVerb(name, short, done string,
+	do func(f storage.File, name string, p edit.Progress) error) *cobra.Command {
 	c := &cobra.Command{Use: name + " IMAGE NAME", Short: short, Args: exactly("IMAGE", "NAME"),
 		Example: "  zqublkd snapshot " + name + " plain.qcow2 before-upgrade"}
-	idle, quiet := addIdle(c), addQuiet(c)
+	change := newImageEdit(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := idle(args[0]); err != nil {
+		err := change.do(c, args[0], func(f *storage.OSFile, p edit.Progress) error { return do(f, args[1], p) })
+		if err != nil {
 			return err
 		}
-		if err := edited(args[0], func(f *storage.OSFile) error { return do(f, args[1]) }); err != nil {
-			return err
-		}
-		said(c, *quiet, done, args[1], args[0])
+		said(c, *change.quiet, done, args[1], args[0])
 		return nil
 	}
-	interruptible(c, "the image is the old one or the new one")
+	change.stop.mind(c, "the image is the old one")
 	return c
 }
 
@@ -207,20 +228,19 @@ any point, the image is whole.`,
 		Example: "  zqublkd compact disk.qcow2",
 		Args:    exactly("IMAGE"),
 	}
-	idle, quiet := addIdle(c), addQuiet(c)
+	change := newImageEdit(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := idle(args[0]); err != nil {
-			return err
-		}
-		return edited(args[0], func(f *storage.OSFile) error {
-			done, err := edit.Compact(f)
-			if err == nil {
-				said(c, *quiet, "compacted %s: a file of %s became one of %s", args[0],
-					bytesize.Format(uint64(done.Before)), bytesize.Format(uint64(done.After)))
-			}
+		var done edit.Compacted
+		err := change.do(c, args[0], func(f *storage.OSFile, p edit.Progress) (err error) {
+			done, err = edit.Compact(f, p)
 			return err
 		})
+		if err == nil {
+			said(c, *change.quiet, "compacted %s: a file of %s became one of %s", args[0],
+				bytesize.Format(uint64(done.Before)), bytesize.Format(uint64(done.After)))
+		}
+		return err
 	}
-	interruptible(c, "the image is whole, and may be shorter")
+	change.stop.mind(c, "the image is whole, and its file may be shorter")
 	return c
 }

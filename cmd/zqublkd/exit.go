@@ -44,7 +44,7 @@ const exitHelp = `Exit codes: 0 success; 1 an operation failed; 2 wrong options 
 4 the kernel lacks the ublk driver or a feature of it; 5 no permission;
 6 the image or device is in use; 8 (serve) the device waits for the next daemon;
 9 (serve) it was told to end, and could not close its image in order;
-130 interrupted, and nothing was left behind. check: 0 clean,
+130 interrupted, and nothing was left behind that was begun. check: 0 clean,
 1 could not check, 2 errors, 3 only leaked clusters.`
 
 // usageError is wrong input on the command line.

@@ -20,8 +20,8 @@ import (
 // what it holds itself has changed below. Data is durable before the write pointers that
 // show it, which go last; no more zones are active at any moment than may be. Called again,
 // it completes what was begun. progress, which may be nil, is told how many bytes of the
-// disk, from its start, are done.
-func Merge(top, base *qcow2.Image, progress func(uint64)) error {
+// disk, from its start, are done; an error of it ends the work.
+func Merge(top, base *qcow2.Image, progress func(uint64) error) error {
 	m, err := newMerge(top, base, progress)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func Merge(top, base *qcow2.Image, progress func(uint64)) error {
 }
 
 // mergeRaw is Merge into a raw file.
-func mergeRaw(top *qcow2.Image, file *storage.OSFile, progress func(uint64)) error {
+func mergeRaw(top *qcow2.Image, file *storage.OSFile, progress func(uint64) error) error {
 	size, err := file.Size()
 	if err != nil {
 		return err
@@ -83,14 +83,14 @@ type merge struct {
 	from     *qcow2.Image
 	to       target
 	wps      []uint64
-	progress func(uint64)
+	progress func(uint64) error
 	buf      []byte
 }
 
-func newMerge(from *qcow2.Image, to target, progress func(uint64)) (*merge, error) {
+func newMerge(from *qcow2.Image, to target, progress func(uint64) error) (*merge, error) {
 	wps, err := pointers(from)
 	if progress == nil {
-		progress = func(uint64) {}
+		progress = func(uint64) error { return nil }
 	}
 	return &merge{from: from, to: to, wps: wps, progress: progress, buf: make([]byte, chunk)}, err
 }
@@ -108,8 +108,7 @@ func (m *merge) copy() error {
 			}
 			off += x.Len
 		}
-		m.progress(off)
-		return nil
+		return m.progress(off)
 	}, func(uint64, uint64) error { return nil })
 }
 

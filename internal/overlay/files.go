@@ -21,14 +21,16 @@ type Options struct {
 	// waits in a dead daemon's state.
 	Idle func(path string) error
 
-	Progress func(done, all uint64) // may be nil
+	// Progress, if set, is told how far it is. An error ends the work, and the images are
+	// closed in order.
+	Progress func(done, all uint64) error
 }
 
-func (o *Options) report(all uint64) func(uint64) {
+func (o *Options) report(all uint64) func(uint64) error {
 	if o.Progress == nil {
 		return nil
 	}
-	return func(done uint64) { o.Progress(done, all) }
+	return func(done uint64) error { return o.Progress(done, all) }
 }
 
 // files are those that an image may name.

@@ -110,15 +110,15 @@ func (n *newBase) judge(in, opened *imagefile.Opened) error {
 
 // Absorb copies into an overlay, opened for writing with what it lies over, what it would
 // read otherwise from next, and makes that durable. next may be nil.
-func Absorb(img *qcow2.Image, next *qcow2.Base, progress func(uint64)) error {
+func Absorb(img *qcow2.Image, next *qcow2.Base, progress func(uint64) error) error {
 	a, err := newAbsorb(img, next)
 	if err != nil {
 		return err
 	}
 	err = walk(img, a.wps, func(off, n uint64) error {
 		err := a.each(off, n, a.compare)
-		if progress != nil {
-			progress(off + n)
+		if progress != nil && err == nil {
+			err = progress(off + n)
 		}
 		return err
 	}, func(off, n uint64) error { return img.ZeroOver(next, off, n) })

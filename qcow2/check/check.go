@@ -46,8 +46,9 @@ type Options struct {
 	MaxFindings int
 
 	// Progress, if set, is told how many bytes of L2 tables, of how many, a walk
-	// has looked at; that is what takes long. A repair takes several walks.
-	Progress func(done, all uint64)
+	// has looked at; that is what takes long. A repair takes several walks. An error
+	// ends the check: what it has written so far has made the image better.
+	Progress func(done, all uint64) error
 }
 
 const (

@@ -20,7 +20,9 @@ func (c *checker) checkL2Tables() error {
 		}
 		r.walked = true
 		if walked++; c.o.Progress != nil {
-			c.o.Progress(walked*c.g.ClusterSize(), uint64(len(c.tables.refs))*c.g.ClusterSize())
+			if err := c.o.Progress(walked*c.g.ClusterSize(), uint64(len(c.tables.refs))*c.g.ClusterSize()); err != nil {
+				return err
+			}
 		}
 		return c.walkL2(table, r, active, disk)
 	}

@@ -19,12 +19,12 @@ const compactRounds = 4
 // Compact makes the file as short as its contents let it be: clusters at its end move
 // into holes, space that was set aside above write pointers is given back, and so are
 // the end of the file and what else of it is free. The disk stays as it is.
-func Compact(f storage.File) (Compacted, error) {
+func Compact(f storage.File, p Progress) (Compacted, error) {
 	size, err := f.Size()
 	c := Compacted{size, size}
-	for round := 0; err == nil && round < compactRounds; round++ {
+	for round := uint64(0); err == nil && round < compactRounds; round++ {
 		last := c.After
-		if err = compact(f); err == nil {
+		if err = compact(f, p.of(round, compactRounds)); err == nil {
 			c.After, err = f.Size()
 		}
 		if c.After >= last && round > 0 {
@@ -34,12 +34,12 @@ func Compact(f storage.File) (Compacted, error) {
 	return c, err
 }
 
-func compact(f storage.File) error {
+func compact(f storage.File, p Progress) error {
 	above, err := aboveWritePointers(f)
 	if err != nil {
 		return err
 	}
-	e, err := open(f)
+	e, err := open(f, p)
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,9 @@ func (e *editor) moveDown(s *slot, buf []byte) error {
 	}
 	c, err := e.refs.hole(1, e.refs.below)
 	if err != nil || c == 0 {
+		return err
+	}
+	if err := e.work.on(); err != nil {
 		return err
 	}
 	if err := e.read(buf, old<<e.g.ClusterBits); err != nil {

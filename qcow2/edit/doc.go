@@ -4,7 +4,7 @@
 // internal snapshots, where in the file their clusters lie.
 //
 //	err := edit.Resize(f, edit.ResizeOptions{Size: 2 << 30})
-//	err = edit.CreateSnapshot(f, "before the upgrade", time.Now())
+//	err = edit.CreateSnapshot(f, "before the upgrade", time.Now(), nil)
 //
 // # Invariants
 //

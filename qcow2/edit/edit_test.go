@@ -87,27 +87,29 @@ func shapes() map[string]qcow2.CreateOptions {
 // kind is a change, on an image that was prepared for it.
 type kind struct {
 	prepare func(f storage.File) error
-	do      func(f storage.File) error
+	do      func(f storage.File, p Progress) error
 }
 
 func nothing(storage.File) error { return nil }
 
-func snapshot(f storage.File) error { return CreateSnapshot(f, "one", when) }
+func snapshot(f storage.File) error { return CreateSnapshot(f, "one", when, nil) }
+
+func shrink(f storage.File, p Progress) error {
+	return Resize(f, ResizeOptions{Size: 1<<20 + 512, Shrink: true, Progress: p})
+}
 
 func kinds() map[string]kind {
 	return map[string]kind{
-		"grow":   {nothing, func(f storage.File) error { return Resize(f, ResizeOptions{Size: 9 << 20}) }},
-		"shrink": {nothing, func(f storage.File) error { return Resize(f, ResizeOptions{Size: 1<<20 + 512, Shrink: true}) }},
-		"shrink over a snapshot": {snapshot, func(f storage.File) error {
-			return Resize(f, ResizeOptions{Size: 1<<20 + 512, Shrink: true})
-		}},
-		"create":   {nothing, snapshot},
-		"create 2": {snapshot, func(f storage.File) error { return CreateSnapshot(f, "two", when) }},
-		"apply":    {snapshot, func(f storage.File) error { return ApplySnapshot(f, "one") }},
-		"delete":   {snapshot, func(f storage.File) error { return DeleteSnapshot(f, "1") }},
+		"grow":                   {nothing, func(f storage.File, p Progress) error { return Resize(f, ResizeOptions{Size: 9 << 20, Progress: p}) }},
+		"shrink":                 {nothing, shrink},
+		"shrink over a snapshot": {snapshot, shrink},
+		"create":                 {nothing, func(f storage.File, p Progress) error { return CreateSnapshot(f, "one", when, p) }},
+		"create 2":               {snapshot, func(f storage.File, p Progress) error { return CreateSnapshot(f, "two", when, p) }},
+		"apply":                  {snapshot, func(f storage.File, p Progress) error { return ApplySnapshot(f, "one", p) }},
+		"delete":                 {snapshot, func(f storage.File, p Progress) error { return DeleteSnapshot(f, "1", p) }},
 		"compact": {func(f storage.File) error {
-			return errors.Join(snapshot(f), Resize(f, ResizeOptions{Size: 2 << 20, Shrink: true}), DeleteSnapshot(f, "one"))
-		}, func(f storage.File) error { _, err := Compact(f); return err }},
+			return errors.Join(snapshot(f), Resize(f, ResizeOptions{Size: 2 << 20, Shrink: true}), DeleteSnapshot(f, "one", nil))
+		}, func(f storage.File, p Progress) error { _, err := Compact(f, p); return err }},
 	}
 }
 
@@ -137,7 +139,7 @@ func TestKilled(t *testing.T) {
 				m := ready(t, o, k)
 				before := disk(t, m)
 				rec := storagetest.NewRecorder(m)
-				if err := k.do(rec); err != nil {
+				if err := k.do(rec, nil); err != nil {
 					t.Fatal(err)
 				}
 				after := disk(t, rec)
@@ -179,7 +181,7 @@ func TestFailing(t *testing.T) {
 				before := disk(t, m)
 				rec := storagetest.NewRecorder(m)
 				rec.Inject(storagetest.Fault{Kind: op, Nth: nth, Err: unix.EIO})
-				err := k.do(rec)
+				err := k.do(rec, nil)
 				if err == nil {
 					break
 				}
@@ -229,7 +231,7 @@ func TestRefcountsGrow(t *testing.T) {
 	for _, cluster := range []uint64{512, 1024} {
 		m := plain(t, qcow2.CreateOptions{ClusterSize: cluster})
 		for k := range 40 {
-			if err := CreateSnapshot(m, fmt.Sprint("s", k), when); err != nil {
+			if err := CreateSnapshot(m, fmt.Sprint("s", k), when, nil); err != nil {
 				t.Fatal(err)
 			}
 			scribble(t, m, uint64(k))
@@ -237,11 +239,11 @@ func TestRefcountsGrow(t *testing.T) {
 		qcow2test.MustBeSound(t, m, true)
 		want := disk(t, m)
 		for k := range 40 {
-			if err := DeleteSnapshot(m, fmt.Sprint("s", 39-k)); err != nil {
+			if err := DeleteSnapshot(m, fmt.Sprint("s", 39-k), nil); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c, err := Compact(m)
+		c, err := Compact(m, nil)
 		if err != nil || c.After >= c.Before {
 			t.Errorf("%+v, %v", c, err)
 		}

@@ -22,6 +22,7 @@ type editor struct {
 	l1     []format.L1Entry
 	refs   *refs
 	zones  *format.ZonedInfo
+	work   work
 }
 
 // headerSector is what a disk writes whole or not at all, in bytes.
@@ -29,7 +30,7 @@ const headerSector = 512
 
 // open looks at an image that is to be changed. What a crash has leaked is freed, and
 // what other programs noted about the disk is invalidated, as by any writer.
-func open(f storage.File) (*editor, error) {
+func open(f storage.File, p Progress) (*editor, error) {
 	i, err := qcow2.Open(f, qcow2.OpenOptions{NoData: true})
 	if err != nil {
 		return nil, err
@@ -42,14 +43,15 @@ func open(f storage.File) (*editor, error) {
 		return nil, &format.UnsupportedError{Feature: "changing the size or the snapshots of an image that keeps counters of its zones",
 			WayOut: "zqublkd convert makes one without them"}
 	}
-	r, err := check.Settled(f, check.Options{MaxFindings: 1})
+	w := work{tell: p}
+	r, err := check.Settled(f, check.Options{MaxFindings: 1, Progress: w.checked})
 	if err == nil && r.Corruptions > 0 {
 		err = fmt.Errorf("%w: check finds %d corruptions, and data might be overwritten; run `zqublkd check --repair all` on it first", format.ErrCorrupt, r.Corruptions)
 	}
 	if err != nil {
 		return nil, err
 	}
-	e := &editor{f: f, zones: zones, sector: make([]byte, headerSector)}
+	e := &editor{f: f, zones: zones, sector: make([]byte, headerSector), work: w}
 	size, err := f.Size()
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type ResizeOptions struct {
 	// Base is the size of the backing file in bytes, 0 if there is none. AnyBase stands for
 	// one that was not looked at.
 	Base uint64
+
+	Progress Progress // may be nil
 }
 
 // AnyBase is as long as any backing file may be.
@@ -29,7 +31,7 @@ var ErrShrink = fmt.Errorf("the disk would become smaller and lose what is behin
 // Resize gives an image another size. What is behind the old end reads as zeros. Zones
 // are added and taken away whole: new ones are empty.
 func Resize(f storage.File, o ResizeOptions) error {
-	e, err := open(f)
+	e, err := open(f, o.Progress)
 	if err != nil {
 		return err
 	}

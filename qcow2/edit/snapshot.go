@@ -102,12 +102,12 @@ func (e *editor) writeSnapshots(old, list []kept) error {
 
 // CreateSnapshot keeps the disk of a plain image as it is, under a name. The ID is the next
 // number, as qemu-img gives it.
-func CreateSnapshot(f storage.File, name string, now time.Time) error {
+func CreateSnapshot(f storage.File, name string, now time.Time, p Progress) error {
 	if len(name) == 0 || len(name) > maxSnapshotName {
 		return &format.OptionError{Option: "NAME", Value: name,
 			Rule: fmt.Sprintf("must have 1 to %d bytes", maxSnapshotName)}
 	}
-	e, err := open(f)
+	e, err := open(f, p)
 	if err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (e *editor) encode(id, name string, now time.Time) []byte {
 
 // ApplySnapshot makes the disk what it was when the snapshot was made. What was written
 // since is lost; the snapshot stays.
-func ApplySnapshot(f storage.File, name string) error {
-	e, s, _, err := openSnapshot(f, name)
+func ApplySnapshot(f storage.File, name string, p Progress) error {
+	e, s, _, err := openSnapshot(f, name, p)
 	if err != nil {
 		return err
 	}
@@ -190,8 +190,8 @@ func ApplySnapshot(f storage.File, name string) error {
 }
 
 // DeleteSnapshot forgets a snapshot. The disk stays as it is.
-func DeleteSnapshot(f storage.File, name string) error {
-	e, s, list, err := openSnapshot(f, name)
+func DeleteSnapshot(f storage.File, name string, p Progress) error {
+	e, s, list, err := openSnapshot(f, name, p)
 	if err != nil {
 		return err
 	}
@@ -224,8 +224,8 @@ func DeleteSnapshot(f storage.File, name string) error {
 }
 
 // openSnapshot finds a snapshot that is to be worked with.
-func openSnapshot(f storage.File, name string) (*editor, kept, []kept, error) {
-	e, err := open(f)
+func openSnapshot(f storage.File, name string, p Progress) (*editor, kept, []kept, error) {
+	e, err := open(f, p)
 	if err != nil {
 		return nil, kept{}, nil, err
 	}

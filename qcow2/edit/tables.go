@@ -5,6 +5,7 @@ package edit
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"zqublkd/qcow2/format"
@@ -59,7 +60,7 @@ func (e *editor) referAll(list []format.L1Entry, f func(c uint64) error) error {
 		if l.Offset() == 0 {
 			continue
 		}
-		if err := e.read(table, l.Offset()); err != nil {
+		if err := errors.Join(e.work.on(), e.read(table, l.Offset())); err != nil {
 			return err
 		}
 		err := e.eachSlot(table, func(s *slot) error { return e.refer(s.entry, f) })
@@ -110,6 +111,9 @@ func (e *editor) writeMap(m newMap) error {
 			continue
 		}
 		at, err := e.writeL2(m, uint64(k))
+		if err == nil {
+			err = e.work.mapped(e.g.ClusterSize())
+		}
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func TestZonedKilled(t *testing.T) {
 	for name, do := range map[string]func(f storage.File) error{
 		"grow":    func(f storage.File) error { return Resize(f, ResizeOptions{Size: 600 * zoneSize}) },
 		"shrink":  func(f storage.File) error { return Resize(f, ResizeOptions{Size: 3 * zoneSize, Shrink: true}) },
-		"compact": func(f storage.File) error { _, err := Compact(f); return err },
+		"compact": func(f storage.File) error { _, err := Compact(f, nil); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := storagetest.NewRecorder(zoned(t, "v6", 4096))
@@ -137,7 +137,7 @@ func TestCompactZones(t *testing.T) {
 	for _, cluster := range []uint64{4096, 65536} {
 		m := zoned(t, "v6", cluster)
 		old, was := disk(t, m), zonesOf(t, m)
-		c, err := Compact(m)
+		c, err := Compact(m, nil)
 		if err != nil || c.Before-c.After < zoneSize/2 {
 			t.Errorf("clusters of %d: %+v, %v", cluster, c, err)
 		}

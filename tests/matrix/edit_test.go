@@ -45,17 +45,17 @@ func changes(s spec) []change {
 	resizing := func(n int) []string { return []string{"resize", "-q", "-f", "qcow2", "--shrink", twin, fmt.Sprint(n)} }
 	noBase := func(s spec) bool { return noSnapshots(s) && s.depth == 0 }
 	return []change{
-		{"create", []string{"snapshot", "-c", "new", twin}, func(f storage.File) error { return edit.CreateSnapshot(f, "new", time.Now()) }, mayHaveMore},
-		{"apply new", []string{"snapshot", "-a", "new", twin}, func(f storage.File) error { return edit.ApplySnapshot(f, "new") }, mayHaveMore},
-		{"apply s0", []string{"snapshot", "-a", "s0", twin}, func(f storage.File) error { return edit.ApplySnapshot(f, "s0") }, hasSnapshots},
-		{"compact", nil, func(f storage.File) error { _, err := edit.Compact(f); return err }, always},
-		{"delete s0", []string{"snapshot", "-d", "s0", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "s0") }, hasSnapshots},
+		{"create", []string{"snapshot", "-c", "new", twin}, func(f storage.File) error { return edit.CreateSnapshot(f, "new", time.Now(), nil) }, mayHaveMore},
+		{"apply new", []string{"snapshot", "-a", "new", twin}, func(f storage.File) error { return edit.ApplySnapshot(f, "new", nil) }, mayHaveMore},
+		{"apply s0", []string{"snapshot", "-a", "s0", twin}, func(f storage.File) error { return edit.ApplySnapshot(f, "s0", nil) }, hasSnapshots},
+		{"compact", nil, func(f storage.File) error { _, err := edit.Compact(f, nil); return err }, always},
+		{"delete s0", []string{"snapshot", "-d", "s0", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "s0", nil) }, hasSnapshots},
 		{"shrink", resizing(smaller), resize(smaller), noSnapshots},
 		{"grow", resizing(bigger), resize(bigger), noBase},
 		{"grow much", resizing(much), resize(much), noBase},
-		{"delete s1", []string{"snapshot", "-d", "s1", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "s1") }, bothSnapshots},
-		{"delete new", []string{"snapshot", "-d", "new", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "new") }, mayHaveMore},
-		{"compact again", nil, func(f storage.File) error { _, err := edit.Compact(f); return err }, always},
+		{"delete s1", []string{"snapshot", "-d", "s1", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "s1", nil) }, bothSnapshots},
+		{"delete new", []string{"snapshot", "-d", "new", twin}, func(f storage.File) error { return edit.DeleteSnapshot(f, "new", nil) }, mayHaveMore},
+		{"compact again", nil, func(f storage.File) error { _, err := edit.Compact(f, nil); return err }, always},
 	}
 }
 
@@ -173,10 +173,10 @@ func TestEditRefuses(t *testing.T) {
 		do func(f storage.File) error
 		is error
 	}{
-		"refcounts of one bit": {func(f storage.File) error { return edit.CreateSnapshot(f, "a", time.Now()) }, format.ErrUnsupported},
-		"no name":              {func(f storage.File) error { return edit.CreateSnapshot(f, "", time.Now()) }, format.ErrOption},
-		"no such snapshot":     {func(f storage.File) error { return edit.ApplySnapshot(f, "a") }, qcow2.ErrNoSnapshot},
-		"none to delete":       {func(f storage.File) error { return edit.DeleteSnapshot(f, "a") }, qcow2.ErrNoSnapshot},
+		"refcounts of one bit": {func(f storage.File) error { return edit.CreateSnapshot(f, "a", time.Now(), nil) }, format.ErrUnsupported},
+		"no name":              {func(f storage.File) error { return edit.CreateSnapshot(f, "", time.Now(), nil) }, format.ErrOption},
+		"no such snapshot":     {func(f storage.File) error { return edit.ApplySnapshot(f, "a", nil) }, qcow2.ErrNoSnapshot},
+		"none to delete":       {func(f storage.File) error { return edit.DeleteSnapshot(f, "a", nil) }, qcow2.ErrNoSnapshot},
 		"smaller":              {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 1 << 20}) }, edit.ErrShrink},
 		"odd":                  {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 77}) }, format.ErrOption},
 		"too large":            {func(f storage.File) error { return edit.Resize(f, edit.ResizeOptions{Size: 1 << 62}) }, format.ErrOption},
