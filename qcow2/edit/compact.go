@@ -103,25 +103,7 @@ func aboveWritePointers(f storage.File) (func(at, n uint64) bool, error) {
 
 // dropAbove gives up the data of clusters that nobody can read.
 func (e *editor) dropAbove(above func(at, n uint64) bool) error {
-	table := make([]byte, e.g.ClusterSize())
-	for k, l := range e.l1 {
-		if l.Offset() == 0 {
-			continue
-		}
-		if err := e.read(table, l.Offset()); err != nil {
-			return err
-		}
-		err := e.eachSlot(table, func(s *slot) error {
-			if !above(uint64(k)*e.g.L2Coverage()+s.index<<e.g.ClusterBits, e.g.ClusterSize()) {
-				return nil
-			}
-			return e.refer(s.entry, e.refs.drop)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.referSome(e.l1, func(at uint64) bool { return above(at, e.g.ClusterSize()) }, e.refs.drop)
 }
 
 // used is how many clusters the image will have in use.

@@ -89,32 +89,21 @@ func (e *editor) mayResize(o ResizeOptions) error {
 // dropBehind gives up what the map has behind byte end of the disk: the refcounts of
 // data there, and tables that map nothing else.
 func (e *editor) dropBehind(end uint64) error {
-	table := make([]byte, e.g.ClusterSize())
-	needed := e.g.L1Needed(end)
-	for k := end / e.g.L2Coverage(); k < uint64(len(e.l1)); k++ {
-		l := e.l1[k]
+	first := min(end/e.g.L2Coverage(), uint64(len(e.l1)))
+	rest := end - first*e.g.L2Coverage()
+	if err := e.referSome(e.l1[first:], func(at uint64) bool { return at >= rest }, e.refs.drop); err != nil {
+		return err
+	}
+	needed := min(e.g.L1Needed(end), uint64(len(e.l1)))
+	for _, l := range e.l1[needed:] {
 		if l.Offset() == 0 {
 			continue
 		}
-		if err := e.read(table, l.Offset()); err != nil {
+		if err := e.refs.drop(l.Offset() >> e.g.ClusterBits); err != nil {
 			return err
-		}
-		err := e.eachSlot(table, func(s *slot) error {
-			if k*e.g.L2Coverage()+s.index<<e.g.ClusterBits < end {
-				return nil
-			}
-			return e.refer(s.entry, e.refs.drop)
-		})
-		if err != nil {
-			return err
-		}
-		if k >= needed {
-			if err := e.refs.drop(l.Offset() >> e.g.ClusterBits); err != nil {
-				return err
-			}
 		}
 	}
-	e.l1 = e.l1[:min(uint64(len(e.l1)), needed)]
+	e.l1 = e.l1[:needed]
 	return nil
 }
 

@@ -55,15 +55,26 @@ func (e *editor) refer(x format.L2Entry, f func(c uint64) error) error {
 
 // referAll does f to each cluster that the tables of a list of L1 entries refer to.
 func (e *editor) referAll(list []format.L1Entry, f func(c uint64) error) error {
+	return e.referSome(list, func(uint64) bool { return true }, f)
+}
+
+// referSome is referAll for some clusters of the disk: which is asked for the byte each
+// starts at, the list's first table being at 0.
+func (e *editor) referSome(list []format.L1Entry, which func(at uint64) bool, f func(c uint64) error) error {
 	table := make([]byte, e.g.ClusterSize())
-	for _, l := range list {
+	for k, l := range list {
 		if l.Offset() == 0 {
 			continue
 		}
 		if err := errors.Join(e.work.on(), e.read(table, l.Offset())); err != nil {
 			return err
 		}
-		err := e.eachSlot(table, func(s *slot) error { return e.refer(s.entry, f) })
+		err := e.eachSlot(table, func(s *slot) error {
+			if !which(uint64(k)*e.g.L2Coverage() + s.index<<e.g.ClusterBits) {
+				return nil
+			}
+			return e.refer(s.entry, f)
+		})
 		if err != nil {
 			return err
 		}
