@@ -116,7 +116,7 @@ func newAmendImage(t testing.TB, o CreateOptions) *storagetest.Mem {
 	z := i.Zoned()
 	last := z.Zones - 1
 	for k, n := range map[uint32]uint64{z.Conventional + 1: 4096, z.Conventional + 3: z.ZoneCapacity, last: 512} {
-		if err := i.WriteAt(pattern(uint64(k), n), z.ZoneStart(k)); err != nil {
+		if err := i.WriteAt(qcow2test.Pattern(uint64(k), n), z.ZoneStart(k)); err != nil {
 			t.Fatal(err)
 		}
 		if err := i.WriteZoneSlots([]format.ZoneSlot{{Zone: k, WP: z.ZoneStart(k) + n}}); err != nil {

@@ -25,7 +25,7 @@ func deflated(b []byte) []byte {
 }
 
 func TestUnpack(t *testing.T) {
-	want := pattern(3, 4096)
+	want := qcow2test.Pattern(3, 4096)
 	z, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestCompressedSpaceComesBack(t *testing.T) {
 	if n := count(); n != 0 {
 		t.Errorf("refcount %d after the flush", n)
 	}
-	want := pattern(0, 512)
+	want := qcow2test.Pattern(0, 512)
 	want[100] = 9
 	got := make([]byte, 512)
 	if err := i.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
@@ -111,7 +111,7 @@ func TestCompressedSpaceComesBack(t *testing.T) {
 func TestSharedClusters(t *testing.T) {
 	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 64 << 10, ClusterSize: 512, LogicalBlockSize: 512})
-	if err := i.WriteAt(pattern(0, 512), 0); err != nil {
+	if err := i.WriteAt(qcow2test.Pattern(0, 512), 0); err != nil {
 		t.Fatal(err)
 	}
 	share(t, i, m)
@@ -123,7 +123,7 @@ func TestSharedClusters(t *testing.T) {
 	if err := errors.Join(i.WriteAt([]byte{9}, 0), i.MakeZero(512+100, 10), i.MakeZero(1024, 512), i.Sync()); err != nil {
 		t.Fatal(err)
 	}
-	want := bytes.Repeat(pattern(0, 512), 3)
+	want := bytes.Repeat(qcow2test.Pattern(0, 512), 3)
 	want[0] = 9
 	clear(want[612:622])
 	clear(want[1024:])

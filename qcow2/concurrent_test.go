@@ -107,7 +107,7 @@ func work(i *Image, own []byte, base, seed uint64) error {
 		case 1:
 			err = i.Ensure(base+off, n, 0)
 		default:
-			p := pattern(rng.Uint64(), n)
+			p := qcow2test.Pattern(rng.Uint64(), n)
 			err = i.WriteAt(p, base+off)
 			copy(own[off:], p)
 		}
@@ -170,7 +170,7 @@ func TestEnsuresShareFlushes(t *testing.T) {
 		const callers = 16
 		for c := range uint64(callers) {
 			off := c<<20 + uint64(round)<<19
-			all.Go(func() { fail(t, i.WriteAt(pattern(off, 64<<10), off)) })
+			all.Go(func() { fail(t, i.WriteAt(qcow2test.Pattern(off, 64<<10), off)) })
 		}
 		all.Wait()
 		if n := f.flushes.Load(); n >= callers {
@@ -179,7 +179,7 @@ func TestEnsuresShareFlushes(t *testing.T) {
 		for c := range uint64(callers) {
 			off := c<<20 + uint64(round)<<19
 			got := make([]byte, 64<<10)
-			if err := i.ReadAt(got, off); err != nil || !bytes.Equal(got, pattern(off, 64<<10)) {
+			if err := i.ReadAt(got, off); err != nil || !bytes.Equal(got, qcow2test.Pattern(off, 64<<10)) {
 				t.Errorf("what was written at %d reads back wrong (%v)", off, err)
 			}
 		}

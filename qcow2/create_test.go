@@ -186,7 +186,7 @@ func TestCreateExtremes(t *testing.T) {
 			m := new(storagetest.Mem)
 			i := create(t, m, o)
 			for _, off := range []uint64{0, o.Size / 3 / 512 * 512, o.Size - 512} {
-				if err := i.WriteAt(pattern(off, 512), off); err != nil {
+				if err := i.WriteAt(qcow2test.Pattern(off, 512), off); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -67,7 +67,7 @@ func TestOpenAfterCrash(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := new(storagetest.Mem)
 			i := create(t, m, CreateOptions{Size: 1 << 20})
-			if err := errors.Join(i.WriteAt(pattern(0, 5000), 0), c.spoil(i), i.Sync()); err != nil {
+			if err := errors.Join(i.WriteAt(qcow2test.Pattern(0, 5000), 0), c.spoil(i), i.Sync()); err != nil {
 				t.Fatal(err)
 			}
 			before := m.Bytes()

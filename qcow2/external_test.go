@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // withDataFile makes an image whose data goes to a recorded file.
@@ -31,7 +32,7 @@ func withDataFile(t *testing.T) (*Image, *storagetest.Recorder) {
 // A flush covers the data file, and one that fails there is final.
 func TestSyncCoversDataFile(t *testing.T) {
 	i, data := withDataFile(t)
-	if err := errors.Join(i.Ensure(0, 8192, 0), i.WriteAt(pattern(0, 4096), 0), i.Sync()); err != nil {
+	if err := errors.Join(i.Ensure(0, 8192, 0), i.WriteAt(qcow2test.Pattern(0, 4096), 0), i.Sync()); err != nil {
 		t.Fatal(err)
 	}
 	ops := data.Ops()
@@ -50,7 +51,7 @@ func TestSyncCoversDataFile(t *testing.T) {
 // A cluster that the map puts elsewhere than at its place on the disk is nobody's.
 func TestDataFileMisplaced(t *testing.T) {
 	i, _ := withDataFile(t)
-	if err := i.WriteAt(pattern(0, 8192), 0); err != nil {
+	if err := i.WriteAt(qcow2test.Pattern(0, 8192), 0); err != nil {
 		t.Fatal(err)
 	}
 	m, err := i.mapping(0)

@@ -20,11 +20,11 @@ import (
 func scenario(i *Image) (first error) {
 	half := i.size / 2
 	for _, err := range []error{
-		i.WriteAt(pattern(0, 5000), 0),
+		i.WriteAt(qcow2test.Pattern(0, 5000), 0),
 		i.Ensure(half, 3*i.ClusterSize(), 40*i.ClusterSize()),
 		i.Sync(),
 		i.MakeZero(512, 3000),
-		i.WriteAt(pattern(half-700, 1400), half-700),
+		i.WriteAt(qcow2test.Pattern(half-700, 1400), half-700),
 		i.MakeZero(half+600, 1000),
 		i.Sync(),
 	} {

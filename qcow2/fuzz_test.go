@@ -52,7 +52,7 @@ func fuzzSeeds(t testing.TB) []*storagetest.Mem {
 	} {
 		m := new(storagetest.Mem)
 		i := create(t, m, o)
-		if err := errors.Join(i.WriteAt(pattern(0, 6000), 1000), i.MakeZero(2000, 1500), i.Ensure(40000, 1, 0), i.Close()); err != nil {
+		if err := errors.Join(i.WriteAt(qcow2test.Pattern(0, 6000), 1000), i.MakeZero(2000, 1500), i.Ensure(40000, 1, 0), i.Close()); err != nil {
 			t.Fatal(err)
 		}
 		seeds = append(seeds, m)
@@ -73,7 +73,7 @@ func compressedSeed() *storagetest.Mem {
 	table := format.L1Entry(i.l1[0].entry.Load()).Offset()
 	host := i.Lookup(0, 1).Host
 	m.WriteAt(binary.BigEndian.AppendUint64(nil, host|uint64(format.L2Compressed)), int64(table))
-	m.WriteAt(deflated(pattern(0, 512)), int64(host))
+	m.WriteAt(deflated(qcow2test.Pattern(0, 512)), int64(host))
 	return m
 }
 

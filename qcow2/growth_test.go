@@ -79,18 +79,8 @@ func growAll(t *testing.T, f *storagetest.Recorder, i *Image) []uint64 {
 	return synced
 }
 
-// patternPrefix is what pattern(0, n) is often asked for.
-var patternPrefix = sync.OnceValue(func() []byte { return pattern(0, 4<<20) })
-
-// pattern is n bytes that differ from place to place, none of them zero or soil.
-func pattern(off, n uint64) []byte {
-	b := make([]byte, n)
-	for k := range b {
-		at := off + uint64(k)
-		b[k] = byte(at>>9)*31 + byte(at>>17) + byte(at) | 1
-	}
-	return b
-}
+// patternPrefix is what qcow2test.Pattern(0, n) is often asked for.
+var patternPrefix = sync.OnceValue(func() []byte { return qcow2test.Pattern(0, 4<<20) })
 
 func mustBePattern(t testing.TB, f storage.File, n uint64) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"zqublkd/internal/storage"
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // layBase gives the model's image a backing file, an image or raw bytes, that
@@ -18,7 +19,7 @@ import (
 func (m *model) layBase() {
 	size := uint64(len(m.disk))
 	size = max(size/512+rapid.Uint64Range(0, 8).Draw(m.t, "base size")*size/2048, 4) * 512 / 2
-	bytes := pattern(1<<30, format.RoundUp(size, 512))
+	bytes := qcow2test.Pattern(1<<30, format.RoundUp(size, 512))
 	clear(bytes[len(bytes)/3 : len(bytes)/2])
 	if m.lower = storagetest.NewMem(bytes); rapid.Bool().Draw(m.t, "image as base") {
 		m.lower, m.lowerIsImage = new(storagetest.Mem), true

@@ -45,7 +45,7 @@ func TestOnRealFile(t *testing.T) {
 	if x := i.Lookup(0, 64<<20); x.Kind != Data || x.Len != 64<<20 {
 		t.Errorf("the zone is not one run: %+v", x)
 	}
-	must(i.WriteAt(pattern(0, 8<<20), 0))
+	must(i.WriteAt(qcow2test.Pattern(0, 8<<20), 0))
 	must(i.Sync())
 	full := blocks(t, path)
 	must(i.MakeZero(1<<20, 7<<20))
@@ -61,7 +61,7 @@ func TestOnRealFile(t *testing.T) {
 	defer f.Close()
 	i, err = Open(f, OpenOptions{ReadOnly: true})
 	must(err)
-	want := pattern(0, 9<<20)
+	want := qcow2test.Pattern(0, 9<<20)
 	clear(want[1<<20:])
 	got := make([]byte, len(want))
 	must(i.ReadAt(got, 0))

@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // metadataOf is where one cluster of each kind of metadata lies; byte offsets.
@@ -27,7 +28,7 @@ func overlapImage(t *testing.T) (*storagetest.Mem, *Image) {
 	t.Helper()
 	m := new(storagetest.Mem)
 	i := create(t, m, CreateOptions{Size: 16 << 20, ClusterSize: 4096, Zone: &ZoneOptions{Size: 1 << 20}})
-	if err := errors.Join(i.WriteAt(pattern(0, 4096), 0), i.Close()); err != nil {
+	if err := errors.Join(i.WriteAt(qcow2test.Pattern(0, 4096), 0), i.Close()); err != nil {
 		t.Fatal(err)
 	}
 	i = reopen(t, m)
@@ -54,7 +55,7 @@ func TestMetadataIsNeverGivenOut(t *testing.T) {
 			}
 			i = reopen(t, m)
 			before := m.Bytes()
-			err := i.WriteAt(pattern(0, 4096), 8<<20)
+			err := i.WriteAt(qcow2test.Pattern(0, 4096), 8<<20)
 			mustSay(t, err, format.ErrCorrupt, "refcount")
 			mustSay(t, i.Failed(), ErrFailed, "corrupt")
 			if err := i.WriteAt([]byte{1}, 0); !errors.Is(err, ErrFailed) {
@@ -107,7 +108,7 @@ func TestSenselessEntriesAreNotFollowed(t *testing.T) {
 			if !bytes.Equal(before, m.Bytes()) {
 				t.Error("not only the corrupt bit was written")
 			}
-			if err := i.WriteAt(pattern(0, 4096), 8192); err != nil {
+			if err := i.WriteAt(qcow2test.Pattern(0, 4096), 8192); err != nil {
 				t.Errorf("write to a neighbour: %v", err)
 			}
 			mustBePattern(t, m, 4096)

@@ -37,14 +37,14 @@ func golden(t testing.TB, o CreateOptions, disk []byte) *storagetest.Mem {
 	i := create(t, m, o)
 	for k, n := range []uint64{8192, 0, 192 << 10, 68 << 10, 4096, 0, 100 << 10, 192 << 10} {
 		at := uint64(k) * goldenZone
-		p := pattern(at, n)
+		p := qcow2test.Pattern(at, n)
 		copy(disk[at:], p)
 		must(t, i.WriteAt(p, at))
 		if k > 0 {
 			must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: uint32(k), WP: at + n}}))
 		}
 	}
-	must(t, i.WriteAt(pattern(7, 8192), 5*goldenZone))
+	must(t, i.WriteAt(qcow2test.Pattern(7, 8192), 5*goldenZone))
 	must(t, i.SetZoneConditions(format.ConditionRun{First: 3, Zones: 1, Condition: format.ZoneReadOnly}, format.ConditionRun{First: 6, Zones: 2, Condition: format.ZoneOffline}))
 	must(t, i.Close())
 	return m
@@ -112,7 +112,7 @@ func TestOverlayHasTheZonesOfItsBase(t *testing.T) {
 			if z.ZoneLimits != want.ZoneLimits || z.ZoneCapacity != want.ZoneCapacity || z.Conventional != 1 || i.LogicalBlockSize() != 512 || z.Revision != revision {
 				t.Errorf("%+v over %+v", z, want)
 			}
-			copy(disk[5*goldenZone:], pattern(7, 8192)) // as it is stored
+			copy(disk[5*goldenZone:], qcow2test.Pattern(7, 8192)) // as it is stored
 			mustRead(t, i, disk)
 			must(t, i.Close())
 			qcow2test.MustBeSound(t, lower, true)
@@ -235,7 +235,7 @@ func TestOverlayAndQEMU(t *testing.T) {
 	path := func(k int) string { return filepath.Join(dir, fmt.Sprint("layer", k)) }
 	disk := make([]byte, 8*goldenZone)
 	below := []storage.File{golden(t, CreateOptions{ClusterSize: 4096}, disk)}
-	copy(disk[5*goldenZone:], pattern(7, 8192))
+	copy(disk[5*goldenZone:], qcow2test.Pattern(7, 8192))
 	for k, o := range []CreateOptions{{}, {ClusterSize: 512}, {ClusterSize: 16384, ExtendedL2: true}} {
 		m := new(storagetest.Mem)
 		o.Backing = onBase(t, below[k], filepath.Base(path(k)))
@@ -273,7 +273,7 @@ func TestOverlayHidesALargeZone(t *testing.T) {
 	must(t, i.Ensure(0, zone, 0))
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 50 {
-		must(t, i.WriteAt(pattern(3, 4096), rng.Uint64N(zone/4096)*4096))
+		must(t, i.WriteAt(qcow2test.Pattern(3, 4096), rng.Uint64N(zone/4096)*4096))
 	}
 	must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: 0, WP: zone}}))
 	must(t, i.Close())
@@ -289,7 +289,7 @@ func TestOverlayHidesALargeZone(t *testing.T) {
 	}
 	t.Logf("2 GiB hidden in %v, %d bytes", took, after-before)
 	p := make([]byte, 1<<20)
-	must(t, i.WriteAt(pattern(9, 4096), 0))
+	must(t, i.WriteAt(qcow2test.Pattern(9, 4096), 0))
 	for off := uint64(4096); off < zone; off += uint64(len(p)) {
 		n := min(zone-off, uint64(len(p)))
 		must(t, i.ReadAt(p[:n], off))

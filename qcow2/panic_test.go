@@ -10,6 +10,7 @@ import (
 
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // panicFile is a file whose nth write or barrier panics.
@@ -98,8 +99,8 @@ func panicsOnce(t *testing.T, f *panicFile) (met error) {
 		}
 	}
 	for k := range uint64(4) {
-		request(func() error { return img.WriteAt(pattern(k, 5000), k*300<<10) })
-		request(func() error { return img.WriteAt(pattern(k, 5000), k*300<<10) })
+		request(func() error { return img.WriteAt(qcow2test.Pattern(k, 5000), k*300<<10) })
+		request(func() error { return img.WriteAt(qcow2test.Pattern(k, 5000), k*300<<10) })
 		request(func() error { return img.MakeZero(k*300<<10, 4096) })
 		request(img.Sync)
 	}

@@ -59,7 +59,7 @@ func scribble(t testing.TB, i *Image, disk []byte, seed uint64) {
 		case 1:
 			err = i.Ensure(off, n, 4*i.ClusterSize())
 		default:
-			p := pattern(rng.Uint64(), n)
+			p := qcow2test.Pattern(rng.Uint64(), n)
 			err = i.WriteAt(p, off)
 			copy(disk[off:], p)
 		}
@@ -174,13 +174,13 @@ func TestImagesOfQEMU(t *testing.T) {
 func sourceDisk() []byte {
 	disk := make([]byte, 6<<20+512)
 	rng := rand.New(rand.NewPCG(7, 7))
-	copy(disk, pattern(0, 3<<20))
+	copy(disk, qcow2test.Pattern(0, 3<<20))
 	for k := 2 << 20; k < 5<<19; k++ {
 		disk[k] = byte(rng.Uint32())
 	}
-	copy(disk[5<<20:], pattern(9, 1<<19))
+	copy(disk[5<<20:], qcow2test.Pattern(9, 1<<19))
 	for k := range uint64(64) { // something small every 4 KiB
-		copy(disk[4<<20+k*4096:], pattern(k, 512))
+		copy(disk[4<<20+k*4096:], qcow2test.Pattern(k, 512))
 	}
 	return disk
 }

@@ -100,7 +100,7 @@ func checkVectorDisk(t *testing.T, v *qcow2test.Vector, i *Image) {
 		}
 		return
 	}
-	if got := diskSHA(t, i); got != v.RawSHA {
+	if got := qcow2test.SHA(t, i); got != v.RawSHA {
 		t.Errorf("disk has sha256 %s, want %s", got, v.RawSHA)
 	}
 }
@@ -117,21 +117,6 @@ func sameDiskInV6(t *testing.T, v *qcow2test.Vector) *Image {
 		}
 	}
 	return nil
-}
-
-// diskSHA hashes the whole virtual disk.
-func diskSHA(t testing.TB, i *Image) string {
-	t.Helper()
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	for off := uint64(0); off < i.VirtualSize(); off += uint64(len(buf)) {
-		n := min(i.VirtualSize()-off, uint64(len(buf)))
-		if err := i.ReadAt(buf[:n], off); err != nil {
-			t.Fatal(err)
-		}
-		h.Write(buf[:n])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // content hashes what is not zero, with its place.

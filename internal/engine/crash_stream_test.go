@@ -4,12 +4,12 @@ package engine
 
 import (
 	"bufio"
-	"compress/gzip"
+	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"zqublkd/qcow2/qcow2test"
 	"zqublkd/ublk"
 )
 
@@ -34,17 +34,8 @@ func parseEvent(line string) (e event, err error) {
 }
 
 func readStream(t *testing.T, name string) []event {
-	f, err := os.Open("testdata/" + name + ".stream.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var events []event
-	for lines := bufio.NewScanner(z); lines.Scan(); {
+	for lines := bufio.NewScanner(bytes.NewReader(qcow2test.Unzipped(t, "testdata/"+name+".stream.gz"))); lines.Scan(); {
 		e, err := parseEvent(lines.Text())
 		if err != nil {
 			t.Fatalf("%s, line %d, %q: %v", name, len(events)+1, lines.Text(), err)

@@ -4,9 +4,6 @@ package engine
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +14,7 @@ import (
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/check"
+	"zqublkd/qcow2/qcow2test"
 	"zqublkd/ublk"
 )
 
@@ -31,27 +29,9 @@ func vectors(t testing.TB) map[string]*storagetest.Mem {
 	list := make(map[string]*storagetest.Mem)
 	for _, path := range files {
 		name, _ := filepath.Rel(folder, path)
-		list[strings.TrimSuffix(name, ".gz")] = unzipped(t, path)
+		list[strings.TrimSuffix(name, ".gz")] = storagetest.NewMem(qcow2test.Unzipped(t, path))
 	}
 	return list
-}
-
-func unzipped(t testing.TB, path string) *storagetest.Mem {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return storagetest.NewMem(data)
 }
 
 // TestServeVectors serves each of them, writes, appends, finishes and resets,

@@ -100,6 +100,16 @@ func (m *model) use(t *rapid.T, name string) {
 	m.disks[name] = d
 }
 
+// chain makes three images, each over the one before, and writes to each.
+func (m *model) chain(t *rapid.T) {
+	under := ""
+	for _, name := range []string{"bottom", "base", "top"} {
+		m.make(t, name, under)
+		m.use(t, name)
+		under = name
+	}
+}
+
 // is sees that an image reads as a disk, and has no error.
 func (m *model) is(name string, want disk) {
 	m.Helper()
@@ -140,12 +150,7 @@ func TestModel(t *testing.T) {
 		f.must(os.Mkdir(f.dir, 0o700))
 		defer os.RemoveAll(f.dir)
 		m := newModel(f, rapid.Bool().Draw(rt, "zoned"))
-		m.make(rt, "bottom", "")
-		m.use(rt, "bottom")
-		m.make(rt, "base", "bottom")
-		m.use(rt, "base")
-		m.make(rt, "top", "base")
-		m.use(rt, "top")
+		m.chain(rt)
 		m.make(rt, "other", "")
 		m.use(rt, "other")
 		want := m.disks["top"].clone()
@@ -198,12 +203,7 @@ func TestAsQEMU(t *testing.T) {
 		defer os.RemoveAll(ours.dir)
 		defer os.RemoveAll(theirs.dir)
 		m := newModel(ours, false)
-		m.make(rt, "bottom", "")
-		m.use(rt, "bottom")
-		m.make(rt, "base", "bottom")
-		m.use(rt, "base")
-		m.make(rt, "top", "base")
-		m.use(rt, "top")
+		m.chain(rt)
 		ours.must(os.CopyFS(theirs.dir, os.DirFS(ours.dir)))
 		top := ours.path("top")
 		switch rapid.IntRange(0, 4).Draw(rt, "what") {

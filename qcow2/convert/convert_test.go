@@ -23,8 +23,8 @@ func TestConvert(t *testing.T) {
 	must(t, qcow2.Create(top, qcow2.CreateOptions{Backing: onBase(t, base, "base")}))
 	i := openOver(t, top, base)
 	for _, at := range []uint64{100, 4*goldenZone + 4096} {
-		must(t, i.WriteAt(pattern(at+5, 9000), at))
-		copy(disk[at:], pattern(at+5, 9000))
+		must(t, i.WriteAt(qcow2test.Pattern(at+5, 9000), at))
+		copy(disk[at:], qcow2test.Pattern(at+5, 9000))
 	}
 	must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: 4, WP: 4*goldenZone + 4096 + 12288}}))
 	must(t, i.MakeZero(2*goldenZone, 192<<10))
@@ -39,7 +39,7 @@ func TestConvert(t *testing.T) {
 	} {
 		src, err := tryOver(top, qcow2.OpenOptions{ReadOnly: true}, base)
 		must(t, err)
-		out := storagetest.NewMem(pattern(3, 1<<20))
+		out := storagetest.NewMem(qcow2test.Pattern(3, 1<<20))
 		must(t, Convert(src, out, Options{Image: o}))
 		got := reopen(t, out)
 		if o.Zone != nil && got.Zoned().Revision != o.Zone.Revision || got.Header().BackingFile != "" {

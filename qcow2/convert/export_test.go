@@ -100,7 +100,7 @@ func TestExportVectors(t *testing.T) {
 			if v.VirtualSize > 128<<20 {
 				return
 			}
-			if got := diskSHA(t, mustOpen(t, out)); got != v.RawSHA {
+			if got := qcow2test.SHA(t, mustOpen(t, out)); got != v.RawSHA {
 				t.Errorf("the exported disk has sha256 %s, want %s", got, v.RawSHA)
 			}
 			if got := qemuSHA(t, out); got != v.RawSHA {

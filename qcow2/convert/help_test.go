@@ -4,8 +4,6 @@ package convert
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"os"
 	"os/exec"
@@ -57,16 +55,6 @@ func reopen(t testing.TB, f storage.File) *qcow2.Image {
 	return i
 }
 
-// pattern is n bytes that differ from place to place, none of them zero or soil.
-func pattern(off, n uint64) []byte {
-	b := make([]byte, n)
-	for k := range b {
-		at := off + uint64(k)
-		b[k] = byte(at>>9)*31 + byte(at>>17) + byte(at) | 1
-	}
-	return b
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -91,21 +79,6 @@ func mustRead(t *testing.T, i *qcow2.Image, disk []byte) {
 	if !bytes.Equal(got, disk) {
 		t.Error("the disk is not what was written")
 	}
-}
-
-// diskSHA hashes the whole virtual disk.
-func diskSHA(t testing.TB, i *qcow2.Image) string {
-	t.Helper()
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	for off := uint64(0); off < i.VirtualSize(); off += uint64(len(buf)) {
-		n := min(i.VirtualSize()-off, uint64(len(buf)))
-		if err := i.ReadAt(buf[:n], off); err != nil {
-			t.Fatal(err)
-		}
-		h.Write(buf[:n])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // zonesOf reads a zone table through.
@@ -138,14 +111,14 @@ func golden(t testing.TB, o qcow2.CreateOptions, disk []byte) *storagetest.Mem {
 	i := create(t, m, o)
 	for k, n := range []uint64{8192, 0, 192 << 10, 68 << 10, 4096, 0, 100 << 10, 192 << 10} {
 		at := uint64(k) * goldenZone
-		p := pattern(at, n)
+		p := qcow2test.Pattern(at, n)
 		copy(disk[at:], p)
 		must(t, i.WriteAt(p, at))
 		if k > 0 {
 			must(t, i.WriteZoneSlots([]format.ZoneSlot{{Zone: uint32(k), WP: at + n}}))
 		}
 	}
-	must(t, i.WriteAt(pattern(7, 8192), 5*goldenZone))
+	must(t, i.WriteAt(qcow2test.Pattern(7, 8192), 5*goldenZone))
 	must(t, i.SetZoneConditions(format.ConditionRun{First: 3, Zones: 1, Condition: format.ZoneReadOnly}, format.ConditionRun{First: 6, Zones: 2, Condition: format.ZoneOffline}))
 	must(t, i.Close())
 	return m

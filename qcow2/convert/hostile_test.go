@@ -13,6 +13,7 @@ import (
 	"zqublkd/internal/storage/storagetest"
 	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
+	"zqublkd/qcow2/qcow2test"
 )
 
 // A million zones and many runs of conditions: an export asks for each zone.
@@ -59,7 +60,7 @@ func TestUnreadableTables(t *testing.T) {
 	const covered = 512 << 20 // by a table
 	m := new(storagetest.Mem)
 	i := create(t, m, qcow2.CreateOptions{Size: 8 * covered})
-	want := pattern(0, 4096)
+	want := qcow2test.Pattern(0, 4096)
 	must(t, i.WriteAt(want, 7*covered))
 	must(t, i.WriteAt(want, 3*covered))
 	must(t, i.Close())

@@ -84,7 +84,7 @@ func TestImport(t *testing.T) {
 func TestImportQcow2(t *testing.T) {
 	m := new(storagetest.Mem)
 	i := create(t, m, qcow2.CreateOptions{Size: 10 << 20, ClusterSize: 4096})
-	if err := errors.Join(i.WriteAt(pattern(1, 5000), 0), i.WriteAt(pattern(2, 1<<20), 4<<20), i.Close()); err != nil {
+	if err := errors.Join(i.WriteAt(qcow2test.Pattern(1, 5000), 0), i.WriteAt(qcow2test.Pattern(2, 1<<20), 4<<20), i.Close()); err != nil {
 		t.Fatal(err)
 	}
 	plain := mustOpen(t, m)
@@ -108,7 +108,7 @@ func TestImportQcow2(t *testing.T) {
 
 // Write pointers that are given count, whatever lies above them.
 func TestImportGivenPointers(t *testing.T) {
-	disk := storagetest.NewMem(pattern(3, 4<<20))
+	disk := storagetest.NewMem(qcow2test.Pattern(3, 4<<20))
 	o := qcow2.CreateOptions{LogicalBlockSize: 512, Zone: &qcow2.ZoneOptions{Size: 1 << 20, Capacity: 512 << 10, Conventional: 1}}
 	given := []uint64{0, 1<<20 + 1536, 2 << 20, 3<<20 + 512<<10}
 	i := imported(t, raw(t, disk), ImportOptions{Image: o, WritePointers: given})
@@ -117,7 +117,7 @@ func TestImportGivenPointers(t *testing.T) {
 			t.Errorf("zone %d: write pointer %d, want %d", k+1, e.WP, given[k+1])
 		}
 	}
-	got, want := make([]byte, 4<<20), pattern(3, 4<<20)
+	got, want := make([]byte, 4<<20), qcow2test.Pattern(3, 4<<20)
 	for k, wp := range given[1:] {
 		clear(want[wp : (k+2)<<20])
 	}

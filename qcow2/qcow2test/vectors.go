@@ -61,7 +61,17 @@ func Vectors(t testing.TB, dir string) []Vector {
 // Image returns the image, once its checksum has been seen to be right.
 func (v *Vector) Image(t testing.TB) *storagetest.Mem {
 	t.Helper()
-	f, err := os.Open(filepath.Join(v.dir, filepath.FromSlash(v.File)))
+	data := Unzipped(t, filepath.Join(v.dir, filepath.FromSlash(v.File)))
+	if got := fmt.Sprintf("%x", sha256.Sum256(data)); got != v.FileSHA {
+		t.Fatalf("%s has sha256 %s, want %s", v.File, got, v.FileSHA)
+	}
+	return storagetest.NewMem(data)
+}
+
+// Unzipped returns what a file holds that gzip has packed.
+func Unzipped(t testing.TB, path string) []byte {
+	t.Helper()
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +84,5 @@ func (v *Vector) Image(t testing.TB) *storagetest.Mem {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintf("%x", sha256.Sum256(data)); got != v.FileSHA {
-		t.Fatalf("%s has sha256 %s, want %s", v.File, got, v.FileSHA)
-	}
-	return storagetest.NewMem(data)
+	return data
 }
