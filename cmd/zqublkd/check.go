@@ -16,8 +16,7 @@ import (
 func newCheck() *cobra.Command {
 	var repair, runDir string
 	var asJSON, share bool
-	var quiet *bool
-	var stop stopper
+	var quiet, stop = (*bool)(nil), new(stopper)
 	c := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check an image: metadata, refcounts and the zone table",
@@ -51,10 +50,10 @@ clusters.`,
 			tell, end := stop.progress(c.ErrOrStderr(), "check", *quiet)
 			r, err := check.Check(f, check.Options{Repair: mode, Progress: tell})
 			end()
-			if errors.Is(err, errStopped) {
+			switch {
+			case errors.Is(err, errStopped):
 				return err
-			}
-			if *quiet && err == nil {
+			case *quiet && err == nil:
 				return verdict(r)
 			}
 			if err = left.Opened(err); err != nil {
@@ -63,10 +62,7 @@ clusters.`,
 				}
 				return checkFailed(fmt.Errorf("%s: %w", args[0], err))
 			}
-			if err := printCheck(c, r, asJSON); err != nil {
-				return checkFailed(err)
-			}
-			return verdict(r)
+			return printVerdict(c, r, asJSON)
 		},
 	}
 	stop.mind(c, "what was not repaired yet is as it was")
@@ -76,6 +72,13 @@ clusters.`,
 	addShare(c, &share)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+func printVerdict(c *cobra.Command, r *check.Report, asJSON bool) error {
+	if err := printCheck(c, r, asJSON); err != nil {
+		return checkFailed(err)
+	}
+	return verdict(r)
 }
 
 // verdict is the exit code of a check that was done.
