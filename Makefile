@@ -60,7 +60,7 @@ race:
 procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 -timeout 20m -skip '$(LONG)' ./zoned ./internal/... ./ublk
 
-scenarios: build zonetest deb
+scenarios: build zonetest $(if $(filter full,$(SIZE)),deb)
 	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut ./tests/boots
 
 scenario: build zonetest $(if $(findstring deb,$(S)),deb)

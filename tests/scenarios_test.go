@@ -39,7 +39,7 @@ var bothKernels = []string{vm.Linux6_12, vm.Linux7_3}
 
 // scenarios lists every script; one that is missing here fails TestListed.
 var scenarios = []scenario{
-	{name: "smoke", kernels: []string{vm.Linux7_3}},
+	{name: "smoke", kernels: []string{vm.Linux7_3}, full: true},
 	{name: "first", kernels: []string{vm.Linux6_12}},
 	{name: "demo", kernels: []string{vm.Linux6_12}, files: []string{"demo"}},
 	{name: "kill", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
@@ -60,21 +60,21 @@ var scenarios = []scenario{
 	{name: "errors", kernels: []string{vm.Linux6_1, vm.Linux6_12, vm.Linux7_3}},
 	{name: "systemd", kernels: bothKernels, small: vm.Linux6_12, limit: 10 * time.Minute, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "names", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
-	{name: "apart", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd"}},
+	{name: "apart", kernels: bothKernels, full: true, boot: vm.BootSystemd, files: []string{"../systemd"}},
 	{name: "operate", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd", "../docs/operate.md"}},
-	{name: "deb", kernels: []string{vm.Linux6_12}, boot: vm.BootSystemd, files: []string{"../bin/deb",
+	{name: "deb", kernels: []string{vm.Linux6_12}, full: true, boot: vm.BootSystemd, files: []string{"../bin/deb",
 		"/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-query", "/usr/bin/dpkg-split"}},
-	{name: "cookbook", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, files: []string{"../docs/cookbook.md"}},
+	{name: "cookbook", kernels: bothKernels, full: true, limit: 8 * time.Minute, files: []string{"../docs/cookbook.md"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "xfs", kernels: []string{vm.Linux7_3}, limit: 8 * time.Minute},
 	{name: "zonefs", kernels: bothKernels, small: vm.Linux6_12},
 	{name: "fio", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
-	{name: "share", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, allow: doubleFinish},
+	{name: "share", kernels: bothKernels, full: true, limit: 8 * time.Minute, allow: doubleFinish},
 	{name: "append", kernels: bothKernels, small: vm.Linux6_12},
-	{name: "zonemap", kernels: bothKernels, small: vm.Linux7_3},
-	{name: "trace", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
-	{name: "wear", kernels: bothKernels, small: vm.Linux6_12},
+	{name: "zonemap", kernels: bothKernels, full: true},
+	{name: "trace", kernels: bothKernels, full: true, limit: 8 * time.Minute},
+	{name: "wear", kernels: bothKernels, full: true},
 	{name: "zerocopy", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
@@ -86,7 +86,7 @@ var scenarios = []scenario{
 	{name: "ci", kernels: bothKernels, full: true, files: []string{"../contrib/ci/zoned-run", "../contrib/ci/example"}},
 	{name: "clones", kernels: bothKernels, full: true, limit: 10 * time.Minute},
 	{name: "profiles", kernels: bothKernels, full: true},
-	{name: "layouts", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
+	{name: "layouts", kernels: bothKernels, full: true, limit: 8 * time.Minute},
 }
 
 // binary is the program under test, built by `make build` without cgo.
