@@ -25,8 +25,11 @@ const kernelArgs = "console=ttyS0 loglevel=4 printk.devkmsg=on log_buf_len=8M pa
 const systemdArgs = " systemd.show_status=no systemd.firstboot=no systemd.tty.term.console=dumb " +
 	"systemd.tty.rows.console=25 systemd.tty.columns.console=80"
 
-func commandLine(c Config) string {
+func commandLine(c Config, a Accelerator) string {
 	words := kernelArgs
+	if khz := tscKHz(); !a.KVM && khz != 0 { // KVM has a clock for its guests
+		words += " tsc_early_khz=" + strconv.Itoa(khz)
+	}
 	if c.Boot == BootSystemd {
 		words += systemdArgs
 	}
@@ -38,7 +41,7 @@ func emulatorArgs(c Config, im images, baggage string, a Accelerator) []string {
 	args := append(a.args(),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35",
 		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMiB),
-		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c))
+		"-kernel", im.vmlinux, "-initrd", im.initrd, "-append", commandLine(c, a))
 	for i, image := range []string{im.root, im.modules, baggage} {
 		args = append(args, diskArgs("own"+strconv.Itoa(i), image, true)...)
 	}
