@@ -59,5 +59,6 @@ func (d *Device) handOver() error {
 	case answered:
 		d.state.Rest()
 	}
+	d.traces.finish()
 	return ErrHandOver
 }

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -55,6 +56,14 @@ func TestStats(t *testing.T) {
 	must(t, "write", w.write(d, testZone+2*8192, pattern(1, 8192)))
 	if s = w.stats(d, StatsQuery{}); s.Recoveries != 1 || count(s, "write").OK != 1 {
 		t.Errorf("after a death: %+v", s)
+	}
+	if err := d.handOver(); !errors.Is(err, ErrHandOver) {
+		t.Fatal(err)
+	}
+	w.kill(d) // the process has ended
+	d = w.up(RecoveryReissue)
+	if s = w.stats(d, StatsQuery{}); s.Recoveries != 1 || count(s, "write").OK != 0 {
+		t.Errorf("after a hand-over: %+v", s)
 	}
 	w.down(d)
 	d = w.daemon(RecoveryOff)

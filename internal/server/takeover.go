@@ -69,7 +69,7 @@ func (d *Device) takeOver(r Record) error {
 	d.info.ID, d.cookie, d.record.Recoveries = r.ID, r.Cookie, r.Recoveries
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
-	for _, step := range []func() error{d.lockOrphan, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
+	for _, step := range []func() error{d.lockOrphan, d.countDeath, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
 		d.startDisk, d.keepFaults, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
 		if err := step(); err != nil {
 			return fmt.Errorf("take over device %d: %w", r.ID, err)
@@ -100,6 +100,16 @@ func (d *Device) lockOrphan() error {
 		d.dir, err = lockDevice(d.cfg.RunDir, d.info.ID)
 		return err
 	}, func(err error) bool { return errors.Is(err, ErrServed) })
+}
+
+// countDeath counts the daemon before as one that has died, unless it has handed over.
+// Who opens the image for writing takes that mark away.
+func (d *Device) countDeath() error {
+	marks, err := statefile.ReadMarks(d.dir.path(stateName))
+	if err == nil && !marks.Rested {
+		d.record.Recoveries++
+	}
+	return err
 }
 
 // openDiskReleased opens the image once the dead daemon's last I/O has ended,
@@ -141,18 +151,11 @@ func (d *Device) takeState() error {
 	if err != nil {
 		return err
 	}
-	marks, err := statefile.ReadMarks(d.dir.path(stateName))
-	if err != nil {
-		return err
-	}
 	if d.state, err = statefile.Take(d.dir.path(stateName), shape); err != nil {
 		return err
 	}
 	d.atLast(d.state.Close)
 	os.Remove(d.dir.path(socketName))
-	if !marks.Rested {
-		d.record.Recoveries++
-	}
 	return nil
 }
 

@@ -3,7 +3,9 @@
 package server
 
 import (
+	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,4 +93,25 @@ func TestTraceStream(t *testing.T) {
 	if _, err := Trace(w.run, id, 0); err == nil {
 		t.Error("a device that is gone can be traced")
 	}
+}
+
+// TestTraceEndsWithHandOver: whole, not as if its daemon had died.
+func TestTraceEndsWithHandOver(t *testing.T) {
+	w := newWorld(t)
+	d := w.up(RecoveryReissue)
+	s, err := Trace(w.run, d.record.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "write", w.write(d, testZone, pattern(1, 8192)))
+	over := make(chan error, 1)
+	go func() { over <- d.handOver() }()
+	if k := readTrace(t, s); k[len(k)-1] != trace.End || !slices.Contains(k, trace.Request) {
+		t.Error(k)
+	}
+	if err := <-over; !errors.Is(err, ErrHandOver) {
+		t.Error(err)
+	}
+	w.kill(d) // the process has ended
+	w.down(w.up(RecoveryReissue))
 }
