@@ -271,7 +271,9 @@ func (d *Disk) Close() error {
 	}
 	var err error
 	if d.durability != nil && !d.frozen.Load() {
-		err = d.flush()
+		if err = d.flush(); err == nil {
+			err = d.img.CutEnd()
+		}
 	}
 	return errors.Join(err, d.img.Close(), d.files.Close(), unix.Munmap(d.zeros))
 }
