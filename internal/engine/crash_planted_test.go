@@ -40,8 +40,8 @@ var commitBugs = []plantedBug{
 		"\treturn img.Sync()\n",
 		"\treturn unless(BUG, img.Sync)\n"},
 	{"what reads as zeros does not hide the new backing file", "rebase", "internal/overlay/rebase.go",
-		"case isZero(old):\n",
-		"case isZero(old) && BUG:\n\t\treturn nil\n\tcase isZero(old):\n"},
+		"case format.IsZero(old):\n",
+		"case format.IsZero(old) && BUG:\n\t\treturn nil\n\tcase format.IsZero(old):\n"},
 }
 
 var plantedBugs = []plantedBug{
