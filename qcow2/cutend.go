@@ -58,7 +58,8 @@ func (i *Image) setAside() ([]aside, error) {
 		for end = min(end, i.size); off < end; {
 			x := i.lookupOwn(off, end-off)
 			if x.Kind == Data && x.Len >= i.geo.ClusterSize() {
-				list = append(list, aside{run{x.Host >> i.geo.ClusterBits, x.Len >> i.geo.ClusterBits}, off >> i.geo.ClusterBits})
+				here := run{x.Host >> i.geo.ClusterBits, x.Len >> i.geo.ClusterBits}
+				list = append(list, aside{here, off >> i.geo.ClusterBits})
 			}
 			off = format.RoundUp(off+max(x.Len, 1), i.geo.ClusterSize())
 		}

@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 		"zoned",
 	},
 	"internal/server": {"internal/devname", "internal/engine", "internal/fault", "internal/nvmet", "internal/printable",
-		"internal/statefile", "internal/storage", "internal/tally", "internal/trace", "qcow2/format", "ublk"},
+		"internal/statefile", "internal/storage", "internal/tally", "internal/trace", "qcow2/edit", "qcow2/format", "ublk"},
 	"internal/engine": {"internal/fault", "internal/groupcommit", "internal/imagefile", "internal/statefile",
 		"internal/storage", "internal/tally", "internal/trace", "qcow2", "qcow2/format", "ublk", "uring", "zoned"},
 	"internal/output":              {"internal/bytesize"},

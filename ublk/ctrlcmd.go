@@ -106,6 +106,13 @@ func (c *Control) EndRecovery(id uint32, pid int) error {
 	return c.simple(cmdEndUserRecovery, id, uint64(pid), c.timeout.start)
 }
 
+// UpdateSize gives a started disk another size, in 512-byte sectors, and tells whoever uses it. It
+// is for devices with FeatureUpdateSize, and not for zoned ones: their zones are not looked at
+// again.
+func (c *Control) UpdateSize(id uint32, sectors uint64) error {
+	return c.simple(cmdUpdateSize, id, sectors, c.timeout.quick)
+}
+
 // DeviceInfo reads a device's state. IsNoDevice tells whether an error means that it doesn't exist.
 func (c *Control) DeviceInfo(id uint32) (DevInfo, error) {
 	b := make([]byte, devInfoBytes)

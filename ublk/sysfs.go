@@ -91,6 +91,16 @@ func activeScheduler(path string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
+// DiskBytes is how large the kernel takes the disk to be.
+func DiskBytes(id uint32) (uint64, error) {
+	b, err := os.ReadFile(filepath.Join(SysPath(id), "size"))
+	if err != nil {
+		return 0, err
+	}
+	sectors, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return sectors * SectorBytes, err
+}
+
 // charClass is where the driver lists its devices, started or not.
 const charClass = "/sys/class/ublk-char"
 

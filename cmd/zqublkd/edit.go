@@ -12,6 +12,7 @@ import (
 
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/imagefile"
+	"zqublkd/internal/server"
 	"zqublkd/internal/storage"
 	"zqublkd/qcow2/edit"
 )
@@ -49,12 +50,16 @@ func newResize() *cobra.Command {
 	var o edit.ResizeOptions
 	var backing bool
 	c := &cobra.Command{
-		Use:   "resize IMAGE {SIZE | +SIZE}",
+		Use:   "resize {IMAGE | DEVICE} {SIZE | +SIZE}",
 		Short: "Give the disk of an image another size; of a zoned one in whole zones",
-		Long: `Give the disk of an image that is not served another size: SIZE, or +SIZE more
-than it has. What is behind the old end reads as zeros; new zones are empty. A smaller
-disk loses what is behind its new end, and takes --shrink, as with qemu-img. Interrupted
-at any point, the image is the old or the new one.`,
+		Long: `Give the disk of an image another size: SIZE, or +SIZE more than it has. What is
+behind the old end reads as zeros; new zones are empty. A smaller disk loses what is behind
+its new end, and takes --shrink, as with qemu-img. Interrupted at any point, the image is
+the old or the new one.
+
+A plain image that is served becomes larger while it is in use (Linux 6.16 and newer):
+requests wait until the image is larger, and users of the device are told of its new size.
+All else needs an image that is not served.`,
 		Example: "  zqublkd resize disk.qcow2 +16G\n  zqublkd resize --shrink disk.qcow2 4G",
 		Args:    exactly("IMAGE", "SIZE"),
 	}
@@ -62,6 +67,9 @@ at any point, the image is the old or the new one.`,
 	c.Flags().BoolVar(&backing, "allow-backing", false, "look at the size of the backing file that the image names")
 	change := newImageEdit(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if runDir, id, ok := servedNow(c, args[0]); ok {
+			return resizeServed(c, runDir, id, args[1], *change.quiet)
+		}
 		if err := change.idle(args[0]); err != nil {
 			return err
 		}
@@ -69,12 +77,8 @@ at any point, the image is the old or the new one.`,
 		if err != nil {
 			return err
 		}
-		text, more := strings.CutPrefix(args[1], "+")
-		if o.Size, err = bytesize.Parse(text); err != nil {
-			return usageError{fmt.Errorf("SIZE: %w", err)}
-		}
-		if more {
-			o.Size += old
+		if o.Size, err = newSize(args[1], old); err != nil {
+			return err
 		}
 		err = change.do(c, args[0], func(f *storage.OSFile, p edit.Progress) error {
 			o.Progress = p
@@ -88,6 +92,33 @@ at any point, the image is the old or the new one.`,
 	}
 	change.stop.mind(c, "the image has its old size")
 	return c
+}
+
+// newSize is the size that a word says, for a disk of old bytes.
+func newSize(text string, old uint64) (uint64, error) {
+	text, more := strings.CutPrefix(text, "+")
+	size, err := bytesize.Parse(text)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("SIZE: %w", err)}
+	}
+	if more {
+		size += old
+	}
+	return size, nil
+}
+
+// servedNow finds the device that a word names, if a daemon serves it and it has no zones, which
+// the kernel does not look at again. The path of an image that nobody serves names none.
+func servedNow(c *cobra.Command, word string) (runDir string, id uint32, ok bool) {
+	runDir, err := c.Flags().GetString("run-dir")
+	if err == nil {
+		id, err = resolve(runDir, word)
+	}
+	if err != nil {
+		return runDir, 0, false
+	}
+	r, err := server.ReadRecord(runDir, id)
+	return runDir, id, err == nil && r.Alive && !r.Zoned
 }
 
 // said prints what was done, if that is wanted.

@@ -3,11 +3,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"zqublkd/internal/background"
+	"zqublkd/internal/bytesize"
+	"zqublkd/internal/imagefile"
 	"zqublkd/internal/server"
 )
 
@@ -31,7 +35,7 @@ devices those are left alone that are served.
 				if err != nil {
 					return err
 				}
-				return takeOver(c, r, deaths)
+				return takeOver(c.OutOrStdout(), r, deaths)
 			})
 		},
 	}
@@ -41,11 +45,11 @@ devices those are left alone that are served.
 }
 
 // takeOver starts a daemon for the device of r, whose daemon is dead.
-func takeOver(c *cobra.Command, r server.Record, deaths uint) error {
+func takeOver(w io.Writer, r server.Record, deaths uint) error {
 	o := serveOptions{Options: r.Options, ID: -1}
 	now, err := background.Spawn(superviseArgs(deaths, o.args(r.Image)), true, false)
 	if err == nil {
-		fmt.Fprintf(c.OutOrStdout(), "%s: served by process %d\n", now.Node, now.PID)
+		fmt.Fprintf(w, "%s: served by process %d\n", now.Node, now.PID)
 	}
 	return err
 }
@@ -76,12 +80,48 @@ func upgradeOne(c *cobra.Command, runDir string, id uint32, deaths uint) error {
 	if err != nil {
 		return err
 	}
+	return next(c.OutOrStdout(), old, deaths)
+}
+
+// next sees the next daemon come, and says so; old has ended.
+func next(w io.Writer, old server.Record, deaths uint) error {
 	if !old.BroughtBack() {
-		return takeOver(c, old, deaths)
+		return takeOver(w, old, deaths)
 	}
 	now, err := server.WaitForNext(old)
 	if err == nil {
-		fmt.Fprintf(c.OutOrStdout(), "%s: process %d went on as %d\n", now.Node, old.PID, now.PID)
+		fmt.Fprintf(w, "%s: process %d went on as %d\n", now.Node, old.PID, now.PID)
+	}
+	return err
+}
+
+// resizeServed makes the disk of a device in use larger.
+func resizeServed(c *cobra.Command, runDir string, id uint32, text string, quiet bool) error {
+	r, err := server.ReadRecord(runDir, id)
+	if err != nil {
+		return err
+	}
+	in, err := openFiles(r.Image, true, imagefile.Options{})
+	if err != nil {
+		return err
+	}
+	old := in.Image.VirtualSize()
+	if err := in.Close(); err != nil {
+		return err
+	}
+	size, err := newSize(text, old)
+	if err != nil {
+		return err
+	}
+	r, ended, err := server.Resize(runDir, id, size)
+	if ended { // the next daemon comes, whether or not the image is larger
+		err = errors.Join(err, next(io.Discard, r, background.DefaultDeaths))
+	}
+	if err == nil {
+		err = server.WaitForSize(r, size)
+	}
+	if err == nil {
+		said(c, quiet, "resized %s: %s became %s", r.Node, bytesize.Format(old), bytesize.Format(size))
 	}
 	return err
 }

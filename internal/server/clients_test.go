@@ -201,7 +201,7 @@ func TestWatchGroup(t *testing.T) {
 	asMember(t, gid, func() {
 		for verb, may := range map[string]bool{"status": true, "errors": true, "fault-list": true, "stats": true,
 			"fault-add": false, "fault-clear": false, "powercut": false, "zones": false, "trace": false,
-			"hand-over": false, "stop": false, "explode": false} {
+			"hand-over": false, "resize": false, "stop": false, "explode": false} {
 			_, err := askWithin(w.run, d.info.ID, command{Verb: verb}, 20*time.Second)
 			if refused := err != nil && strings.Contains(err.Error(), "the watch group may look"); refused == may || may && err != nil {
 				t.Errorf("a member asks for %s: %v", verb, err)

@@ -28,7 +28,7 @@ type command struct {
 	Version int `json:"version,omitempty"` // of the protocol; 0: the first
 
 	Verb  string `json:"verb"`            // status, stop, errors, hand-over, powercut, and those of faults and zones
-	State int    `json:"state,omitempty"` // hand-over: the version of state files that the next daemon reads
+	State int    `json:"state,omitempty"` // hand-over, resize: the version of state files that the next daemon reads
 	Force bool   `json:"force,omitempty"` // stop: even if the device is in use
 
 	Discard bool `json:"discard,omitempty"` // stop: nobody reads the image again
@@ -41,6 +41,7 @@ type command struct {
 	Detail bool                  `json:"detail,omitempty"`   // stats: of each zone
 	Full   bool                  `json:"full,omitempty"`     // zones: make them full, whatever else they say
 	Ring   int                   `json:"ring,omitempty"`     // trace: events that there is room for
+	Size   uint64                `json:"size,omitempty"`     // resize: bytes of the disk
 }
 
 type reply struct {
@@ -123,6 +124,8 @@ func (d *Device) obey(cmd command) reply {
 			return reply{Error: err.Error()}
 		}
 		return reply{then: func() { d.goOnce.Do(func() { close(d.leaving) }) }}
+	case "resize":
+		return d.resize(cmd)
 	case "stop":
 		var held *HeldError
 		if err := d.mayStop(cmd.Force); errors.As(err, &held) {
@@ -185,7 +188,7 @@ func askWithin(runDir string, id uint32, cmd command, patience time.Duration) (r
 	} else if err != nil {
 		return r, noAnswer(id, err)
 	}
-	if cmd.Verb == "stop" {
+	if cmd.Verb == "stop" || cmd.Verb == "resize" {
 		r.farewell = f
 	} else {
 		f.conn.Close()
@@ -283,17 +286,4 @@ func AskStatusWithin(runDir string, id uint32, patience time.Duration) (Status, 
 func AskErrors(runDir string, id uint32) ([]engine.RequestError, error) {
 	r, err := ask(runDir, id, command{Verb: "errors"})
 	return r.Errors, err
-}
-
-// stopping says how a device is stopped.
-type stopping struct {
-	force   bool // even if it is in use
-	discard bool // nobody reads its image again: nothing is made durable
-}
-
-// askStop asks the daemon of device id to stop; it has not when this returns. How its end
-// went can be heard once it has ended.
-func askStop(runDir string, id uint32, s stopping) (farewell, error) {
-	r, err := ask(runDir, id, command{Verb: "stop", Force: s.force, Discard: s.discard})
-	return r.farewell, err
 }

@@ -37,13 +37,13 @@ type Device struct {
 
 	supervisor process // brings the next daemon; no process: none
 
-	lanes    []*engine.Queue
-	queues   sync.WaitGroup
-	failed   chan error    // a queue that can't go on
-	stopping chan struct{} // closed: somebody asked for the end
-	stopOnce sync.Once
-	leaving  chan struct{} // closed: somebody asked for a hand-over
-	goOnce   sync.Once
+	lanes            []*engine.Queue
+	queues           sync.WaitGroup
+	failed           chan error    // a queue that can't go on
+	stopping         chan struct{} // closed: somebody asked for the end
+	leaving          chan struct{} // closed: somebody asked for a hand-over
+	stopOnce, goOnce sync.Once
+	growTo           uint64 // size of the disk for the next daemon, in bytes; 0: as it is
 
 	farewells farewells // to who asked for the end
 	metering  metering

@@ -19,6 +19,7 @@ type driver interface {
 	QueueAffinity(id uint32, q int) (ublk.CPUSet, error)
 	StartRecovery(id uint32) error
 	EndRecovery(id uint32, pid int) error
+	UpdateSize(id uint32, sectors uint64) error
 	StopDevice(id uint32) error
 	DeleteDeviceAsync(id uint32) error
 	Close() error

@@ -63,6 +63,14 @@ type farewell struct {
 // hear returns what the daemon, which has ended, said last: nil if all went well, or
 // if it said nothing, as an older program does, or one that was killed meanwhile.
 func (f farewell) hear(r Record) error {
+	err := f.last()
+	if err != nil {
+		err = fmt.Errorf("%s is gone: %w", r.Node, err)
+	}
+	return err
+}
+
+func (f farewell) last() error {
 	if f.conn == nil {
 		return nil
 	}
@@ -72,5 +80,18 @@ func (f farewell) hear(r Record) error {
 	if err := f.from.Decode(&last); err != nil || last.Error == "" {
 		return nil
 	}
-	return fmt.Errorf("%s is gone: %w", r.Node, errors.New(last.Error))
+	return errors.New(last.Error)
+}
+
+// stopping says how a device is stopped.
+type stopping struct {
+	force   bool // even if it is in use
+	discard bool // nobody reads its image again: nothing is made durable
+}
+
+// askStop asks the daemon of device id to stop; it has not when this returns. How its end
+// went can be heard once it has ended.
+func askStop(runDir string, id uint32, s stopping) (farewell, error) {
+	r, err := ask(runDir, id, command{Verb: "stop", Force: s.force, Discard: s.discard})
+	return r.farewell, err
 }

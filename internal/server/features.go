@@ -15,6 +15,8 @@ func (d *Device) wanted(has ublk.Features) (need, like ublk.Features) {
 	if d.disk.Image().Zoned() != nil {
 		need |= ublk.FeatureZoned
 		like |= ublk.FeatureNoAutoPartScan
+	} else {
+		like |= ublk.FeatureUpdateSize
 	}
 	if pages := ublk.FeatureZeroCopy | ublk.FeatureAutoBufReg; d.cfg.ZeroCopy == ZeroCopyAuto && d.disk.Direct() &&
 		has.Has(pages) {

@@ -60,5 +60,8 @@ func (d *Device) handOver() error {
 		d.state.Rest()
 	}
 	d.traces.finish()
+	if d.growTo > 0 {
+		d.farewells.say(d.grow(answered && err == nil))
+	}
 	return ErrHandOver
 }

@@ -160,4 +160,10 @@ func (d *Device) takeState() error {
 }
 
 // endRecovery lets the requests flow again, those in flight first.
-func (d *Device) endRecovery() error { return d.driver.EndRecovery(d.info.ID, os.Getpid()) }
+func (d *Device) endRecovery() error {
+	err := d.driver.EndRecovery(d.info.ID, os.Getpid())
+	if err == nil {
+		d.tellSize()
+	}
+	return err
+}

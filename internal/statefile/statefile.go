@@ -64,6 +64,7 @@ const carriedPerTag = 2
 const (
 	stateMagic  = 0x7a71_7562_7374_6174
 	stateHeader = 4096
+	sizesAt     = 32 // of the header: the disk, its zones, their capacity
 	restedAt    = 4048
 	barrierAt   = 4056
 	slotsAt     = 4064
@@ -145,12 +146,35 @@ func (s *File) belongs(shape Shape) error {
 	if string(s.area[:len(want)]) == string(want) {
 		return nil
 	}
+	if shape.isPlain() && string(s.smaller(want)) == string(s.area[:len(want)]) {
+		copy(s.area, want)
+		return nil
+	}
 	version := binary.LittleEndian.Uint64(s.area[8:])
 	if string(s.area[:8]) == string(want[:8]) && version != Version {
 		return fmt.Errorf("version %d of state files, this program reads version %d: delete the device and add its image again: %w",
 			version, Version, ErrState)
 	}
 	return ErrState
+}
+
+// isPlain: a disk without zones is one conventional zone.
+func (s Shape) isPlain() bool {
+	g := s.Geometry
+	return g.Conventional == 1 && g.ZoneSize == g.Size && g.ZoneCapacity == g.Size
+}
+
+// smaller is the header of a plain disk with each size that the file has, as far as it is no
+// larger: such a disk may have grown between two daemons, and a daemon may have died while it
+// noted that.
+func (s *File) smaller(header []byte) []byte {
+	b := append([]byte(nil), header...)
+	for at := sizesAt; at < sizesAt+3*8; at += 8 {
+		if old := s.area[at : at+8]; binary.LittleEndian.Uint64(old) <= binary.LittleEndian.Uint64(b[at:]) {
+			copy(b[at:], old)
+		}
+	}
+	return b
 }
 
 // ErrState is a state file of another boot, image or shape of device.

@@ -25,6 +25,9 @@ type editor struct {
 	work   work
 }
 
+var errExternal = &format.UnsupportedError{Feature: "changing an image with an external data file",
+	WayOut: "zqublkd export makes one of it that stands alone"}
+
 // headerSector is what a disk writes whole or not at all, in bytes.
 const headerSector = 512
 
@@ -61,8 +64,7 @@ func open(f storage.File, p Progress) (*editor, error) {
 	}
 	e.g = format.GeometryOf(e.h)
 	if e.g.External {
-		return nil, &format.UnsupportedError{Feature: "changing an image with an external data file",
-			WayOut: "zqublkd export makes one of it that stands alone"}
+		return nil, errExternal
 	}
 	if err := e.read(e.sector, 0); err != nil {
 		return nil, err

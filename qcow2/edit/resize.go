@@ -35,7 +35,7 @@ func Resize(f storage.File, o ResizeOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := e.mayResize(o); err != nil {
+	if err := o.Validate(e.h); err != nil {
 		return err
 	}
 	switch {
@@ -66,22 +66,25 @@ func Resize(f storage.File, o ResizeOptions) error {
 	return e.commit()
 }
 
-// mayResize says why an image can't have another size.
-func (e *editor) mayResize(o ResizeOptions) error {
+// Validate says why an image with that header can't have another size, as far as its header
+// tells.
+func (o ResizeOptions) Validate(h *format.Header) error {
 	rule := func(text string, args ...any) error {
 		return &format.OptionError{Option: "size", Value: o.Size, Rule: fmt.Sprintf(text, args...)}
 	}
 	switch {
 	case o.Size == 0 || o.Size%512 != 0 || o.Size > format.MaxVirtualSize:
 		return rule("must be a multiple of 512, above 0 and below 8 EiB")
-	case e.h.Version < 3 && e.h.SnapshotCount > 0:
+	case h.Incompatible&format.IncompatDataFile != 0:
+		return errExternal
+	case h.Version < 3 && h.SnapshotCount > 0:
 		return &format.UnsupportedError{Feature: "resizing an image of qcow2 version 2 with snapshots", WayOut: "make it one of version 3 first: qemu-img amend -o compat=1.1"}
-	case len(format.FindExtensions(e.h.Extensions, format.ExtBitmaps)) > 0:
+	case len(format.FindExtensions(h.Extensions, format.ExtBitmaps)) > 0:
 		return &format.UnsupportedError{Feature: "resizing an image with bitmaps", WayOut: "remove them first: qemu-img bitmap --remove"}
-	case o.Size > e.h.Size && o.Base == AnyBase:
-		return &qcow2.NotFollowedError{What: "backing file", Name: e.h.BackingFile, Why: "what it holds behind the end of the disk would show; --allow-backing looks at its size"}
-	case o.Size > e.h.Size && o.Base > e.h.Size:
-		return rule("the backing file has %d bytes, and what it holds behind byte %d would show; zqublkd export makes an image that stands alone", o.Base, e.h.Size)
+	case o.Size > h.Size && o.Base == AnyBase:
+		return &qcow2.NotFollowedError{What: "backing file", Name: h.BackingFile, Why: "what it holds behind the end of the disk would show; --allow-backing looks at its size"}
+	case o.Size > h.Size && o.Base > h.Size:
+		return rule("the backing file has %d bytes, and what it holds behind byte %d would show; zqublkd export makes an image that stands alone", o.Base, h.Size)
 	}
 	return nil
 }

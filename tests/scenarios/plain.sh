@@ -216,4 +216,60 @@ churn one two
 down
 verify /dev/ram0
 pass "image on a block device"
+
+# grows: the disk becomes larger under ext4 while files are written to it; its daemon may die then.
+grows() {
+	mkfs.ext4 -q -E nodiscard "$dev"
+	mount -t ext4 "$dev" "$mnt"
+	(
+		stop=
+		trap 'stop=1' TERM
+		for ((k = 0; ; k++)); do
+			[ -z "$stop" ] || exit 0
+			head -c 300000 /dev/urandom >"$mnt/$((k % 40))"
+			(cd "$mnt" && md5sum "$((k % 40))") >"$work/sum.$((k % 40))"
+		done
+	) &
+	writer=$!
+	sleep 1
+	zqublkd resize "$dev" +64M >log 2>&1 || die "resize: $(<log)"
+	equal "size" "$(blockdev --getsize64 "$dev")" $(((mib + 64) << 20))
+	resize2fs "$dev" >log 2>&1 || die "resize2fs: $(<log)"
+	zqublkd resize grow.qcow2 $((mib + 128))M -q
+	kill $writer
+	wait $writer || true
+	kill -KILL "$(daemon_of "$id")"
+	eventually 60 dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
+	equal "size after a death" "$(blockdev --getsize64 "$dev")" $(((mib + 128) << 20))
+	resize2fs "$dev" >log 2>&1 || die "resize2fs: $(<log)"
+	[ "$(df --output=size -m "$mnt" | tail -1)" -gt $((mib + 90)) ] || die "the file system has $(df -m "$mnt")"
+	(cd "$mnt" && cat "$work"/sum.* | tail -n 30 | md5sum --quiet -c) || die "files were lost"
+	umount "$mnt"
+	fsck.ext4 -fn "$dev" >log 2>&1 || die "fsck: $(<log)"
+	refused 1 "may only become larger" zqublkd resize "$dev" 64M
+}
+
+qemu-img create -q -f qcow2 grow.qcow2 ${mib}M
+add grow.qcow2
+case $kernel in
+6.12.*)
+	refused 1 "no UPDATE_SIZE, which Linux 6.16" zqublkd resize "$dev" +64M
+	equal "size" "$(blockdev --getsize64 "$dev")" $((mib << 20))
+	del
+	equal "size of the image" "$(qemu-img info --output=json grow.qcow2 | jq '."virtual-size"')" $((mib << 20))
+	;;
+*)
+	grows
+	del
+	equal "size of the image" "$(qemu-img info --output=json grow.qcow2 | jq '."virtual-size"')" $(((mib + 128) << 20))
+	;;
+esac
+verify grow.qcow2
+add grow.qcow2 --recovery=off
+case $kernel in
+6.12.*) ;;
+*) refused 1 "can't be taken over" zqublkd resize "$dev" +64M ;;
+esac
+del
+pass "larger while it is in use"
 leftovers

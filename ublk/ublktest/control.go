@@ -31,6 +31,7 @@ type device struct {
 	info       ublk.DevInfo
 	driver     *Driver
 	recovering bool // START_USER_RECOVERY was answered
+	sectors    uint64
 }
 
 // NewControl makes a control node of a kernel with the given features.
@@ -119,7 +120,32 @@ func (c *Control) SetParams(id uint32, p *ublk.Params) error {
 	if err != nil {
 		return err
 	}
+	d.sectors = p.DevSectors
 	return p.ValidateFor(d.info)
+}
+
+// UpdateSize gives a live disk another size, if the device was added for that.
+func (c *Control) UpdateSize(id uint32, sectors uint64) error {
+	d, err := c.call("UPDATE_SIZE", id)
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case d.info.State != ublk.StateLive || !d.info.Flags.Has(ublk.FeatureUpdateSize):
+		return fmt.Errorf("UPDATE_SIZE of device %d, which is %v: %w", id, d.info.State, unix.ENODEV)
+	}
+	d.sectors = sectors
+	return nil
+}
+
+// Sectors is the size of a disk as its users see it.
+func (c *Control) Sectors(id uint32) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.devices[id]; d != nil {
+		return d.sectors
+	}
+	return 0
 }
 
 // DeviceInfo is the device as the driver knows it.
