@@ -49,6 +49,21 @@ func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeFile is for what takes any file.
+func completeFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// firstly completes the first argument by one, and those after it by another.
+func firstly(first, then cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return first(c, args, typed)
+		}
+		return then(c, args, typed)
+	}
+}
+
 // completeFlag completes the value of a flag by the values it may have.
 func completeFlag(c *cobra.Command, flag string, values ...string) {
 	if err := c.RegisterFlagCompletionFunc(flag,
@@ -117,11 +132,22 @@ func addCompletions(root *cobra.Command) {
 				completeFlag(c, flag, words...)
 			}
 		}
+		if c.Flags().Lookup("snapshot-id") != nil {
+			if err := c.RegisterFlagCompletionFunc("snapshot-id", completeSnapshots); err != nil {
+				panic(err) // it has one already
+			}
+		}
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}
 	}
 	walk(root)
+	addArgCompletions(root)
+}
+
+// addArgCompletions tells shells what the arguments of verbs may be, and of flags that mean
+// something of their own.
+func addArgCompletions(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "bench":
@@ -136,6 +162,16 @@ func addCompletions(root *cobra.Command) {
 		case "list", "del", "reset-to-base", "recover", "upgrade", "errors", "top", "powercut", "trace", "share",
 			"unshare":
 			c.ValidArgsFunction = completeDevices
+		case "resize":
+			c.ValidArgsFunction = firstly(completeDevices, completeNothing)
+		case "snapshot":
+			for _, sub := range c.Commands() {
+				then := completeNothing
+				if sub.Name() == "apply" || sub.Name() == "delete" {
+					then = completeSnapshots
+				}
+				sub.ValidArgsFunction = firstly(completeFile, then)
+			}
 		case "features":
 			c.ValidArgsFunction = completeNothing
 		case "create", "import":

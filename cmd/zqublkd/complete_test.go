@@ -30,7 +30,24 @@ func TestCompletion(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	writeRecord(t, run, server.Record{Options: server.Options{Name: "scratch", Image: "/srv/a.qcow2", RunDir: run}, ID: 3, Node: "/dev/ublkb3"})
 	writeRecord(t, run, server.Record{Options: server.Options{Name: "b", Image: "/srv/b.qcow2", RunDir: run}, ID: 4, Node: "/dev/ublkb4"})
+	image := filepath.Join(t.TempDir(), "image")
+	mustRun(t, "create", "-q", image, "1M")
+	for _, name := range []string{"before", "a\tb", "3"} { // 3 is a name
+		mustRun(t, "snapshot", "create", "-q", image, name)
+	}
 	for _, c := range []struct{ args, want string }{
+		{"snapshot apply IMAGE |", "before 1 2 3 3"},
+		{"snapshot delete IMAGE |b", "before"},
+		{"snapshot delete IMAGE before |", ""},
+		{"snapshot create IMAGE |", ""},
+		{"snapshot apply |", ""}, // files
+		{"add --read-only IMAGE --snapshot-id |b", "before"},
+		{"serve IMAGE --snapshot-id |2", "2"},
+		{"export IMAGE --snapshot-id |b", "before"},
+		{"export IMAGE -l |b", "before"},
+		{"add --snapshot-id |b", ""}, // of no image
+		{"resize --run-dir RUN |s", "scratch"},
+		{"resize --run-dir RUN scratch |", ""},
 		{"del --run-dir RUN |", "/dev/ublkb3 scratch /dev/ublkb4 b all"},
 		{"del --run-dir RUN scratch |", "/dev/ublkb4 b"},
 		{"del --run-dir RUN |/dev/ublkb4", "/dev/ublkb4"},
@@ -61,7 +78,7 @@ func TestCompletion(t *testing.T) {
 		{"zone |re", "reset"},
 		{"help zone |", "finish list reset set"},
 	} {
-		before, last, _ := strings.Cut(strings.ReplaceAll(c.args, "RUN", run), "|")
+		before, last, _ := strings.Cut(strings.NewReplacer("RUN", run, "IMAGE", image).Replace(c.args), "|")
 		words := completions(t, append(strings.Fields(before), last)...)
 		var got []string
 		for _, w := range words { // shells leave out what does not begin as typed

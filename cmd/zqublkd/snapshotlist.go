@@ -12,6 +12,7 @@ import (
 	"zqublkd/internal/bytesize"
 	"zqublkd/internal/output"
 	"zqublkd/internal/printable"
+	"zqublkd/qcow2"
 	"zqublkd/qcow2/format"
 )
 
@@ -22,6 +23,40 @@ type snapshotLine struct {
 	DateSec int64  `json:"date-sec"`
 	Size    uint64 `json:"virtual-size"`
 	VMState uint64 `json:"vm-state-size"`
+}
+
+func snapshotsOf(img *qcow2.Image) ([]snapshotLine, error) {
+	list := []snapshotLine{}
+	err := img.EachSnapshot(func(s format.Snapshot) error {
+		list = append(list, snapshotLine{s.ID, s.Name, s.Date.Unix(), s.DiskSize, s.VMState})
+		return nil
+	})
+	return list, err
+}
+
+// completeSnapshots completes the name or ID of a snapshot, of the image that was given before.
+func completeSnapshots(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	img, f, err := openImage(args[0], true)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer f.Close()
+	list, err := snapshotsOf(img)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var words []string
+	for _, s := range list {
+		when := time.Unix(s.DateSec, 0).UTC().Format(time.RFC3339)
+		if printable.Text(s.Name) == s.Name { // what a shell could put into a line
+			words = append(words, fmt.Sprintf("%s\tsnapshot %s, %s", s.Name, s.ID, when))
+		}
+		words = append(words, fmt.Sprintf("%s\tsnapshot %q, %s", s.ID, s.Name, when))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 func newSnapshotList() *cobra.Command {
@@ -36,11 +71,7 @@ func newSnapshotList() *cobra.Command {
 			return err
 		}
 		defer f.Close()
-		list := []snapshotLine{}
-		err = img.EachSnapshot(func(s format.Snapshot) error {
-			list = append(list, snapshotLine{s.ID, s.Name, s.Date.Unix(), s.DiskSize, s.VMState})
-			return nil
-		})
+		list, err := snapshotsOf(img)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
