@@ -69,8 +69,8 @@ func (d *Device) takeOver(r Record) error {
 	d.info.ID, d.cookie, d.record.Recoveries = r.ID, r.Cookie, r.Recoveries
 	// Once the driver has ended the recovery, the device is served: nothing after
 	// that may fail.
-	for _, step := range []func() error{d.lockOrphan, d.countDeath, d.openDiskReleased, d.openDriver, d.adopt, d.takeState,
-		d.startDisk, d.keepFaults, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
+	for _, step := range []func() error{d.lockOrphan, d.countDeath, d.openDiskReleased, d.openDriver, d.adopt,
+		d.takeState, d.startDisk, d.keepFaults, d.startQueues, d.writeRecord, d.listen, d.endRecovery} {
 		if err := step(); err != nil {
 			return fmt.Errorf("take over device %d: %w", r.ID, err)
 		}
