@@ -34,16 +34,3 @@ func TestPagesAreRun(t *testing.T) {
 		}
 	}
 }
-
-// TestFullIsTold: CONTRIBUTING.md names the scenarios that `make test` leaves out.
-func TestFullIsTold(t *testing.T) {
-	page, err := os.ReadFile("../CONTRIBUTING.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range scenarios {
-		if s.full && !strings.Contains(string(page), "`"+s.name+"`") {
-			t.Errorf("%s: not named in CONTRIBUTING.md", s.name)
-		}
-	}
-}
