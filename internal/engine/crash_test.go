@@ -74,7 +74,10 @@ func recordWork(t *testing.T, w workload) *crashRun {
 	}
 	r := newCrashRunIn(t, rec, *crashSeed)
 	w.do(r)
+	d := r.begin(0, 0, 0, false) // the stop flushes, and then gives back the end of the file
 	r.s.close()
+	r.end(d)
+	r.flushed(d)
 	r.settle()
 	return r
 }
