@@ -53,7 +53,7 @@ LONG := ^TestCrash$$|CrashCommit|PlantedBugs|Exhaustive|ThinStorage|OverlayModel
 
 # What runs on one goroutine and for long is left out here: `tests/full race` has all.
 race:
-	$(GO) test -race -short -count=1 -timeout 20m -skip '$(LONG)|CommitKilled|CrashWhileRefcountsGrow|ManySnapshots|MapStreams|ReportStreams|Extremes|ExportShapes|QEMU|CheckVectors|Repair|CreatedImages|Coverage|Requirements|Tidy|Bindings|Malformed|OneBitRefcounts|^TestAmend$$|AmendCrash|ConditionsCrash|AmendKilled|AmendWithoutRoom|^TestFailing$$|ResizeZones|RefcountsGrow|ZonedKilled|ZoneReader$$|TablesInMemory' \
+	$(GO) test -race -short -count=1 -timeout 20m -skip '$(LONG)|CommitKilled|CrashWhileRefcountsGrow|ManySnapshots|MapStreams|ReportStreams|Extremes|ExportShapes|QEMU|CheckVectors|Repair|CreatedImages|Coverage|Requirements|Tidy|Bindings|Malformed|OneBitRefcounts|^TestAmend$$|AmendCrash|ConditionsCrash|AmendKilled|AmendWithoutRoom|^TestFailing$$|ResizeZones|RefcountsGrow|ZonedKilled|ZoneReader$$|TablesInMemory|^TestStopped$$|CutEnd|LongVerbs|TestExamples' \
 		$$($(GO) list ./... | grep -v tests/matrix)
 
 # Everything with queues and workers must make progress on one processor, too.
