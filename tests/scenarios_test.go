@@ -64,7 +64,7 @@ var scenarios = []scenario{
 	{name: "operate", kernels: bothKernels, small: vm.Linux6_12, boot: vm.BootSystemd, files: []string{"../systemd", "../docs/operate.md"}},
 	{name: "deb", kernels: []string{vm.Linux6_12}, full: true, boot: vm.BootSystemd, files: []string{"../bin/deb",
 		"/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-query", "/usr/bin/dpkg-split"}},
-	{name: "commands", kernels: bothKernels, small: vm.Linux6_12, limit: 10 * time.Minute, files: []string{"../README.md", "../docs/man/zqublkd.8"}},
+	{name: "commands", kernels: bothKernels, full: true, limit: 10 * time.Minute, files: []string{"../README.md", "../docs/man/zqublkd.8"}},
 	{name: "cookbook", kernels: bothKernels, full: true, limit: 8 * time.Minute, files: []string{"../docs/cookbook.md"}},
 	{name: "btrfs", kernels: bothKernels, small: vm.Linux7_3, limit: 8 * time.Minute},
 	{name: "f2fs", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
