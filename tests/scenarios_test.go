@@ -76,6 +76,8 @@ var scenarios = []scenario{
 	{name: "zonemap", kernels: bothKernels, full: true},
 	{name: "trace", kernels: bothKernels, full: true, limit: 8 * time.Minute},
 	{name: "wear", kernels: bothKernels, full: true},
+	{name: "see", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute, files: []string{filepath.Join(vm.CacheDir(), "prometheus"),
+		"../contrib/prometheus/zqublkd.rules.yml", "../contrib/grafana/zqublkd.json"}},
 	{name: "zerocopy", kernels: bothKernels, small: vm.Linux7_3},
 	{name: "faults", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},
 	{name: "fault", kernels: bothKernels, small: vm.Linux6_12, limit: 8 * time.Minute},

@@ -3,6 +3,7 @@
 package top
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -109,6 +110,30 @@ func TestScreens(t *testing.T) {
 				t.Errorf("%v, got\n%s", err, got)
 			}
 		})
+	}
+}
+
+// TestShown: the screen of the documentation is what becomes of a device that was looked at,
+// by the scenario see.
+func TestShown(t *testing.T) {
+	text, err := os.ReadFile("testdata/shown.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v View
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/see.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for line := range strings.Lines(Screen(v, 0, Options{Width: 80})) {
+		want += strings.TrimRight("    "+line, " \n") + "\n"
+	}
+	if !strings.Contains(string(page), "\n"+want) {
+		t.Errorf("docs/see.md has not got\n%s", want)
 	}
 }
 

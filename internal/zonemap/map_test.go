@@ -3,9 +3,12 @@
 package zonemap
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,6 +92,68 @@ func TestGolden(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// The device that the documentation shows, as the scenario see has left it: its zones, by zones
+// --json, and its limits.
+const shown = "testdata/shown.json"
+
+var shownLimits = zoned.Limits{MaxOpen: 10, MaxActive: 12}
+
+// TestShown: the pictures of the documentation are what becomes of that device.
+func TestShown(t *testing.T) {
+	text, err := os.ReadFile(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct {
+		Start, Length, Capacity uint64
+		WP                      uint64 `json:"write_pointer"`
+		Condition               string
+		Conventional, Marked    bool
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	var zones []zoned.Info
+	for _, z := range list {
+		c := slices.IndexFunc(zoned.Conditions, func(c zoned.Condition) bool { return c.String() == z.Condition })
+		if c < 0 {
+			t.Fatal(z)
+		}
+		zones = append(zones, zoned.Info{Start: z.Start, Length: z.Length, Capacity: z.Capacity, WP: z.WP,
+			Condition: zoned.Conditions[c], Conventional: z.Conventional})
+	}
+	m := New(zones, shownLimits)
+	for _, z := range list {
+		if z.Marked {
+			m.Mark(z.Start, z.Length)
+		}
+	}
+	var screen, picture strings.Builder
+	if err := errors.Join(m.Text(&screen, TextOptions{Width: 80, Plain: true}), m.SVG(&picture, "ublkb0")); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/see.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for line := range strings.Lines(screen.String()) {
+		want += strings.TrimRight("    "+line, " \n") + "\n"
+	}
+	if !strings.Contains(string(page), "\n"+want) {
+		t.Errorf("docs/see.md has not got\n%s", want)
+	}
+	const svg = "../../docs/see/zones.svg"
+	if *update {
+		if err := os.WriteFile(svg, []byte(picture.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(svg); err != nil || string(got) != picture.String() {
+		t.Errorf("%v; -update draws %s anew", err, svg)
 	}
 }
 

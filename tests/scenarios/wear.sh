@@ -6,11 +6,6 @@ load_driver
 
 zone=$((8 << 20))
 
-# table_clusters IMAGE: those of the counters are leaks to stock programs, too.
-table_clusters() {
-	zqublkd info --json "$1" | jq '((.zoned.zones * 8) / ."cluster-size" | ceil) + ((.zoned.zones * 64) / ."cluster-size" | ceil)'
-}
-
 # worn ZONE: its counters in the image, also while it is served.
 worn() {
 	zqublkd report --wear --json -U disk.qcow2 |
