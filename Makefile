@@ -61,7 +61,7 @@ procs1:
 	GOMAXPROCS=1 $(GO) test -count=1 -timeout 20m -skip '$(LONG)' ./zoned ./internal/... ./ublk
 
 scenarios: build zonetest $(if $(filter full,$(SIZE)),deb)
-	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut ./tests/boots
+	$(GO) test -tags vm -count=1 -v -p 1 -timeout 60m ./tests ./tests/powercut
 
 scenario: build zonetest $(if $(findstring deb,$(S)),deb)
 	ZQUBLKD_KERNELS=all $(GO) test -tags vm -count=1 -v -timeout 28m -run 'TestScenarios/$(S)/$(K)' ./tests
