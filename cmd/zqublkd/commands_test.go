@@ -175,7 +175,7 @@ func ofPages(t *testing.T, pattern string) (list []shown) {
 			list = append(list, ofManPage(name, text)...)
 			continue
 		}
-		fenced := false
+		fenced, screen := false, false
 		for k, line := range strings.Split(text, "\n") {
 			where := fmt.Sprintf("%s:%d", name, k+1)
 			if strings.HasPrefix(line, "```") {
@@ -183,9 +183,11 @@ func ofPages(t *testing.T, pattern string) (list []shown) {
 				continue
 			}
 			code := prompt.ReplaceAllString(line, "")
-			if (fenced || code != line) && ours.MatchString(code) {
+			asked := strings.HasPrefix(line, "    # zqublkd ") // what follows is what it prints
+			if (fenced || code != line && (asked || !screen)) && ours.MatchString(code) {
 				list = append(list, shown{where, code, true})
 			}
+			screen = asked || screen && (line == "" || strings.HasPrefix(line, "    "))
 			list = append(list, inSentence(where, line)...)
 		}
 	}
